@@ -1,0 +1,149 @@
+"""What a user writes: entities, sources, feature groups and models."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from features.aggregates import Aggregate
+from features.errors import DefinitionError
+from features.types import DataType, from_avro
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What a feature describes, named by the source columns that identify it."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+    meaning: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", tuple(self.keys) or (self.name,))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Kafka topic of Avro events.
+
+    `event_time` names the timestamp column `ts`; `event_id` the column that dedup goes by, within
+    `dedup`; `partition_key` the column that producers partition by. `max_clock_skew` bounds how far a
+    producer's Kafka timestamp may lie ahead of the broker's clock.
+    """
+
+    name: str
+    schema: Path
+    event_time: str
+    event_id: str
+    partition_key: str
+    dedup: str = "1d"
+    max_clock_skew: str = "5m"
+    partitions: int = 1
+    meaning: str = ""
+
+    @cached_property
+    def avro(self) -> dict[str, Any]:
+        """The source's Avro schema, as read from its `.avsc` file."""
+        return dict(json.loads(Path(self.schema).read_text(encoding="utf-8")))
+
+    @cached_property
+    def columns(self) -> dict[str, DataType]:
+        """The columns by name, in the schema's order."""
+        return {
+            f["name"]: from_avro(f["type"], f"source {self.name}, field {f['name']}")
+            for f in self.avro["fields"]
+        }
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How fresh a group must be, and what a reader gets when it is not (`serve` or `refuse`)."""
+
+    expected_max_lag: str = "10m"
+    alert_threshold_minutes: int = 30
+    on_stale: str = "serve"
+
+
+@dataclass(frozen=True)
+class FeatureRef:
+    """One feature of one group version: `carrier_delay["momentum"]`."""
+
+    group: "FeatureGroup"
+    feature: str
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """Features of one entity from one source, under one version of one contract.
+
+    `where` keeps the events for which it is true; `columns` are row columns that aggregates may name;
+    `derived` are computed from the aggregates of the same row.
+    """
+
+    name: str
+    version: int
+    entity: Entity
+    source: Source
+    aggregates: Sequence[Aggregate]
+    where: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    derived: Mapping[str, str] = field(default_factory=dict)
+    freshness: Freshness = Freshness()
+    owner: str = ""
+    meaning: str = ""
+
+    def __getitem__(self, feature: str) -> FeatureRef:
+        names = [a.name for a in self.aggregates] + list(self.derived)
+        if feature not in names:
+            raise DefinitionError(
+                f"group {self.name}",
+                f"a model names features that the group has ({', '.join(names)})",
+                "its vector could not be filled",
+                feature,
+            )
+        return FeatureRef(self, feature)
+
+    @property
+    def label(self) -> str:
+        """`<name>.v<version>`, as topics and tables spell it."""
+        return f"{self.name}.v{self.version}"
+
+
+@dataclass(frozen=True)
+class Label:
+    """What comes true after a prediction.
+
+    `source` carries the outcome; `request_id` names its column that equals the prediction's
+    `request_id`; `value` is an expression over its columns (1 or true is the positive class). In
+    history, a prediction is made `lead` before the timestamp column `due`. A label counts when it
+    arrives within `horizon` after the prediction.
+    """
+
+    source: Source
+    request_id: str
+    value: str
+    due: str
+    lead: str
+    horizon: str
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's contract: entities, features, request-time inputs and label.
+
+    `inputs` gives the types of what a request must bring; `on_demand` features are expressions over
+    them. The vector's order is `features`, then `on_demand`.
+    """
+
+    name: str
+    entities: Sequence[Entity]
+    features: Sequence[FeatureRef]
+    label: Label
+    inputs: Mapping[str, DataType] = field(default_factory=dict)
+    on_demand: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, float | int | str] = field(default_factory=dict)
+    owner: str = ""
+    meaning: str = ""

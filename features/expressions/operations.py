@@ -1,0 +1,71 @@
+"""The whitelist: which functions an expression may call, and the canonical spelling of each operation."""
+
+from features.expressions.tree import Call, Column, Dialect, Literal, case, function, infix, quote
+from features.types import DataType
+
+DATE_PARTS = ("year", "month", "day", "dow", "doy", "hour", "minute", "second")
+
+CASTS = {
+    (DataType.INTEGER, DataType.DOUBLE),
+    (DataType.DOUBLE, DataType.INTEGER),  # towards zero; NULL beyond 64 bits
+    (DataType.BOOLEAN, DataType.INTEGER),
+    (DataType.INTEGER, DataType.TEXT),
+    (DataType.BOOLEAN, DataType.TEXT),
+}
+
+
+def _literal(literal: Literal) -> str:
+    if literal.value is None:
+        return "NULL"
+    if isinstance(literal.value, str):
+        return quote(literal.value)
+    if isinstance(literal.value, bool):
+        return str(literal.value).upper()
+    return repr(literal.value)
+
+
+def _extract(call: Call, arguments: list[str]) -> str:
+    part, zone = call.option
+    return f"EXTRACT({part.upper()} FROM {arguments[0]} AT TIME ZONE {quote(zone)})"
+
+
+def _cast(call: Call, arguments: list[str]) -> str:
+    return f"CAST({arguments[0]} AS {call.type.value.upper()})"
+
+
+CANONICAL = Dialect(
+    column=lambda c: c.name,
+    literal=_literal,
+    operations={
+        "add": infix("+"),
+        "sub": infix("-"),
+        "mul": infix("*"),
+        "div": infix("/"),
+        "mod": infix("%"),
+        "neg": lambda _, a: f"(- {a[0]})",
+        "eq": infix("="),
+        "lt": infix("<"),
+        "le": infix("<="),
+        "gt": infix(">"),
+        "ge": infix(">="),
+        "and": infix("AND"),
+        "or": infix("OR"),
+        "not": lambda _, a: f"(NOT {a[0]})",
+        "is_null": lambda _, a: f"({a[0]} IS NULL)",
+        "case": case,
+        "coalesce": function("COALESCE"),
+        "cast": _cast,
+        "abs": function("ABS"),
+        "floor": function("FLOOR"),
+        "ceil": function("CEIL"),
+        "lower": function("LOWER"),
+        "upper": function("UPPER"),
+        "concat": infix("||"),
+        "extract": _extract,
+    },
+)
+
+
+def canonical(expression: Column | Literal | Call) -> str:
+    """Write the expression in Augury's own dialect: equal trees give equal texts."""
+    return CANONICAL.render(expression)

@@ -1,0 +1,78 @@
+"""A project: the definitions that one Python module states."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import TypeVar
+
+from features.definitions import FeatureGroup, Model, Source
+from features.errors import DefinitionError
+from features.plan import GroupPlan, SourcePlan, compile_group, compile_source
+from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy, Policy
+from features.vector import ModelPlan, compile_model
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Project:
+    """All definitions of a project, in the order in which the module states them."""
+
+    name: str
+    sources: tuple[Source, ...]
+    groups: tuple[FeatureGroup, ...]
+    models: tuple[Model, ...]
+    policies: tuple[Policy, ...]
+
+    @cached_property
+    def source_plans(self) -> dict[str, SourcePlan]:
+        """The compiled sources by name. Raises `DefinitionError`."""
+        return {s.name: compile_source(s) for s in self.sources}
+
+    @cached_property
+    def group_plans(self) -> dict[str, GroupPlan]:
+        """The compiled groups by label (`<name>.v<version>`). Raises `DefinitionError`."""
+        return {g.label: compile_group(g) for g in self.groups}
+
+    @cached_property
+    def model_plans(self) -> dict[str, ModelPlan]:
+        """The compiled models by name. Raises `DefinitionError`."""
+        return {m.name: compile_model(m) for m in self.models}
+
+
+def load_project(module_name: str) -> Project:
+    """Import a module and collect what it defines.
+
+    Raises `DefinitionError` where two definitions share a name, `ModuleNotFoundError` where there is no
+    such module.
+    """
+    return collect(importlib.import_module(module_name))
+
+
+def collect(module: ModuleType) -> Project:
+    """Collect the definitions of an imported module; sources that only groups or labels name come along."""
+    values = list(vars(module).values())
+    groups = _distinct([v for v in values if isinstance(v, FeatureGroup)], lambda g: g.label, "feature group")
+    models = _distinct([v for v in values if isinstance(v, Model)], lambda m: m.name, "model")
+    named = [v for v in values if isinstance(v, Source)]
+    named += [g.source for g in groups] + [m.label.source for m in models]
+    policies = [v for v in values if isinstance(v, EvaluationPolicy | DriftPolicy | MonitoringPolicy)]
+    return Project(
+        name=module.__name__,
+        sources=tuple(_distinct(named, lambda s: s.name, "source")),
+        groups=tuple(groups),
+        models=tuple(models),
+        policies=tuple(_distinct(policies, lambda p: str(id(p)), "policy")),
+    )
+
+
+def _distinct(definitions: Sequence[T], name: Callable[[T], str], kind: str) -> list[T]:
+    """Keep each definition once, in order; two different ones of one name are refused."""
+    kept: dict[str, T] = {}
+    for definition in definitions:
+        if kept.setdefault(name(definition), definition) is not definition:
+            rule = f"each {kind} of a project has a name of its own"
+            raise DefinitionError(f"{kind} {name(definition)}", rule, "one would hide the other")
+    return list(kept.values())

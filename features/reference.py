@@ -1,0 +1,203 @@
+"""The reference evaluator: the rows of a group as a plain function of the log.
+
+It recomputes each row from all events that the log held, straight from the definitions; it is slow on
+purpose, and the engines are held to it.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from features.expressions.python import evaluator, wrap
+from features.naming import key_text
+from features.plan import BOUND, SCALE, GroupPlan, PlannedAggregate
+from features.types import DataType, Row, Value
+from features.windows import floor
+
+
+@dataclass(frozen=True)
+class LogRecord:
+    """A record as the log holds it; `value` None is a clock tick or a record that was refused."""
+
+    topic: str
+    partition: int
+    offset: int
+    kafka_time: int  # ms
+    value: Row | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event of one entity that passed dedup and `where`, at its place in the log."""
+
+    entity: str
+    position: tuple[int, str, int, int]  # (T, topic, partition, offset)
+    ts: int  # ms; never after T
+    arguments: tuple[Any, ...]
+
+    @property
+    def clock(self) -> int:
+        """T, in ms."""
+        return self.position[0]
+
+
+Refusal = tuple[str, int, int, str]  # topic, partition, offset, reason
+
+
+def with_log_time(records: Iterable[LogRecord]) -> list[tuple[int, LogRecord]]:
+    """Pair each record with T, the running maximum of its partition's Kafka times; sort by log order.
+
+    Within a partition the records must come by offset.
+    """
+    clocks: dict[tuple[str, int], int] = {}
+    timed = []
+    for record in records:
+        key = (record.topic, record.partition)
+        clocks[key] = max(clocks.get(key, record.kafka_time), record.kafka_time)
+        timed.append((clocks[key], record))
+    return sorted(timed, key=lambda pair: (pair[0], pair[1].topic, pair[1].partition, pair[1].offset))
+
+
+def events(plan: GroupPlan, records: Iterable[LogRecord]) -> tuple[list[Event], list[Refusal]]:
+    """Apply refusals, dedup and `where`, and evaluate the arguments.
+
+    Gives the events in log order, and what the group refused.
+    """
+    keep = None if plan.where is None else evaluator(plan.where)
+    arguments = [(a.type, evaluator(a.expression)) for a in plan.arguments]
+    keys = [plan.source.columns[key] for key in plan.keys]
+    seen: dict[Value, int] = {}
+    kept: list[Event] = []
+    refused: list[Refusal] = []
+    for clock, record in with_log_time(records):
+        row = record.value
+        if row is None or row[plan.source.event_id] is None or row[plan.source.event_time] is None:
+            continue
+        event_id = row[plan.source.event_id]
+        before, seen[event_id] = seen.get(event_id), clock
+        if before is not None and clock - before < plan.source.dedup_ms:
+            continue
+        if keep is not None and keep(row) is not True:
+            continue
+        values = [row[key] for key in plan.keys]
+        numbers = tuple(_clean(data_type, argument(row)) for data_type, argument in arguments)
+        place = (record.topic, record.partition, record.offset)
+        if any(v is None for v in values):
+            refused.append((*place, "entity key is NULL"))
+        elif any(_beyond(n) for n in numbers):
+            refused.append((*place, "number beyond the contract's bound"))
+        else:
+            text = key_text([_text(t, v) for t, v in zip(keys, values, strict=True)])
+            ts = min(int(row[plan.source.event_time] or 0), clock)
+            kept.append(Event(text, (clock, *place), ts, numbers))
+    return kept, refused
+
+
+def rows(plan: GroupPlan, records: Iterable[LogRecord], until: int) -> list[dict[str, Any]]:
+    """Compute every row of the group with `event_timestamp` before `until` (ms), by entity and `seq`."""
+    kept, _ = events(plan, records)
+    by_entity: dict[str, list[Event]] = {}
+    for event in kept:
+        by_entity.setdefault(event.entity, []).append(event)
+    return [
+        row
+        for entity in sorted(by_entity)
+        for row in _entity_rows(plan, by_entity[entity])
+        if row["event_timestamp"] < until
+    ]
+
+
+def _entity_rows(plan: GroupPlan, log: Sequence[Event]) -> list[dict[str, Any]]:
+    """Emit an entity's rows: at each boundary at which a tile leaves, then at each event."""
+    leaving = {
+        window.leaves_at(event.ts)
+        for event in log
+        for window in plan.windows
+        if window.leaves_at(event.ts) > event.clock
+    }
+    moments: list[tuple[int, int, Event | None]] = [(boundary, 0, None) for boundary in leaving]
+    moments += [(event.clock, 1, event) for event in log]
+    moments.sort(key=lambda m: (m[0], m[1], () if m[2] is None else m[2].position))
+    derived = [(d.name, evaluator(d.expression)) for d in plan.derived]
+    arrived: list[Event] = []
+    emitted = []
+    for seq, (clock, _, event) in enumerate(moments, start=1):
+        if event is not None:
+            arrived.append(event)
+        values = {a.name: _value(plan, a, arrived, clock) for a in plan.aggregates}
+        values |= {name: derive(values) for name, derive in derived}
+        _, topic, partition, offset = event.position if event else (None, None, None, None)
+        emitted.append(
+            {
+                "entity": log[0].entity,
+                "event_timestamp": clock,
+                "last_event_time": max(e.ts for e in arrived),
+                "seq": seq,
+                "topic": topic,
+                "partition": partition,
+                "offset": offset,
+                **values,
+            }
+        )
+    return emitted
+
+
+def _value(plan: GroupPlan, aggregate: PlannedAggregate, arrived: Sequence[Event], clock: int) -> Any:  # noqa: ANN401
+    inside = list(arrived)
+    if aggregate.window is not None:
+        window = plan.windows[aggregate.window]
+        first = window.first_tile(clock)
+        # what had left before it arrived was never admitted, and stays out
+        inside = [e for e in arrived if floor(e.ts, window.hop) >= first]
+    if aggregate.argument is None:
+        return len(inside)
+    at = aggregate.argument
+    held = [e for e in inside if e.arguments[at] is not None]
+    return _VALUES[aggregate.op](plan.arguments[at].type, held, at)
+
+
+def _sum(data_type: DataType, held: Sequence[Event], at: int) -> int:
+    if data_type is DataType.DOUBLE:
+        return sum(round(e.arguments[at] * 10**SCALE) for e in held)
+    return sum(int(e.arguments[at]) for e in held)
+
+
+def _total(data_type: DataType, held: Sequence[Event], at: int) -> int | float:
+    exact = _sum(data_type, held, at)
+    return float(exact) / 10**SCALE if data_type is DataType.DOUBLE else wrap(exact)
+
+
+def _mean(data_type: DataType, held: Sequence[Event], at: int) -> float | None:
+    if not held:
+        return None
+    exact = float(_sum(data_type, held, at))
+    return (exact / 10**SCALE if data_type is DataType.DOUBLE else exact) / len(held)
+
+
+def _last(_: DataType, held: Sequence[Event], at: int) -> Any:  # noqa: ANN401
+    return max(held, key=lambda e: (e.ts, e.position)).arguments[at] if held else None
+
+
+_VALUES: dict[str, Callable[[DataType, Sequence[Event], int], Any]] = {
+    "count": lambda _, held, __: len(held),
+    "sum": _total,
+    "mean": _mean,
+    "share": _mean,
+    "min": lambda _, held, at: min((e.arguments[at] for e in held), default=None),
+    "max": lambda _, held, at: max((e.arguments[at] for e in held), default=None),
+    "last": _last,
+}
+
+
+def _clean(data_type: DataType, value: Value) -> Value:
+    """Make -0.0 a zero, so that no order of events shows in a sign."""
+    return value + 0.0 if data_type is DataType.DOUBLE and isinstance(value, float) else value
+
+
+def _beyond(value: Value) -> bool:
+    return isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= BOUND)
+
+
+def _text(data_type: DataType, value: Value) -> str:
+    return str(value).lower() if data_type is DataType.BOOLEAN else str(value)

@@ -1,0 +1,1 @@
+"""Avro records: the `.avsc` files, the wire codec and the registry client."""
