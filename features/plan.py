@@ -132,11 +132,11 @@ class GroupPlan:
 
     @property
     def dedup(self) -> str:
-        """Where duplicates meet: `partition` where an event id keeps to one partition, else `log`."""
+        """Where duplicates meet: `partition` where an event id keeps to one, else `keyed` by the id."""
         if self.source.dedup_ms == 0:
             return "none"
         aligned = self.source.partitions == 1 or self.source.event_id == self.source.partition_key
-        return "partition" if aligned else "log"
+        return "partition" if aligned else "keyed"
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -266,6 +266,9 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
         if key not in source.columns:
             rule = f"entity {group.entity.name} is keyed by columns of source {source.name}"
             raise DefinitionError(place, rule, "events could not be told apart by entity", key)
+        if source.columns[key] is DataType.DOUBLE:
+            rule = "an entity is keyed by text, integers, booleans or timestamps"
+            raise DefinitionError(place, rule, "engines write doubles in different ways", key)
     columns = _expressions(group.columns, dict(source.columns), f"{place}, columns")
     readable = source.columns | {name: e.type for name, e in columns.items()}
     where = None

@@ -1,0 +1,140 @@
+"""Submitting a group's job to a Flink cluster, and finding the jobs that run there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
+from pyflink.table import StreamTableEnvironment
+from pyflink.util.java_utils import add_jars_to_context_class_loader, to_jarray
+
+from features.plan import GroupPlan
+from streams import sql
+
+_RUNNING = frozenset({"INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "RECONCILING", "FAILING"})
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Flink cluster: its REST address, the jars that a job needs, and how jobs run there."""
+
+    url: str
+    jars: tuple[Path, ...]
+    checkpoints: str
+    checkpoint_interval_ms: int = 10_000
+    state_backend: str = "hashmap"
+    parallelism: int = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job on the cluster, as its REST interface tells."""
+
+    id: str
+    name: str
+    state: str
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs, or is about to."""
+        return self.state in _RUNNING
+
+
+def jobs(url: str) -> list[Job]:
+    """List the cluster's jobs, ended ones too. Raises `httpx.HTTPError` where it does not answer."""
+    found = httpx.get(f"{url}/jobs/overview", timeout=30).raise_for_status().json()["jobs"]
+    return [Job(j["jid"], j["name"], j["state"]) for j in found]
+
+
+def running(url: str, label: str) -> Job | None:
+    """Give the running job of a group label, if there is one."""
+    return next((j for j in jobs(url) if j.name == label and j.running), None)
+
+
+def cancel(url: str, job: Job) -> None:
+    """Ask the cluster to cancel a job; its last checkpoint stays."""
+    httpx.patch(f"{url}/jobs/{job.id}", params={"mode": "cancel"}, timeout=30).raise_for_status()
+
+
+def latest_checkpoint(folder: str, label: str) -> str | None:
+    """Give the newest complete checkpoint that a group's former job left in its folder."""
+    root = Path(folder.removeprefix("file://")) / label
+    complete = sorted(root.glob("*/chk-*/_metadata"), key=lambda p: p.stat().st_mtime_ns)
+    return f"file://{complete[-1].parent}" if complete else None
+
+
+def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster) -> str:
+    """Start the group's job, from its last checkpoint where there is one; give the job's id.
+
+    The rows are a function of the log alone, so a job that starts from the beginning, or from an older
+    checkpoint, writes the same rows again under the same identities.
+    """
+    environment = _environment(plan, cluster)
+    tables = StreamTableEnvironment.create(environment)
+    tables.get_config().set("table.local-time-zone", "UTC")
+    tables.get_config().set("pipeline.name", plan.label)
+    for statement in (
+        sql.source_table(plan, at),
+        sql.rows_table(plan, at),
+        sql.refused_table(at),
+        sql.clocks_table(at),
+    ):
+        tables.execute_sql(statement)
+    java: Any = tables._j_tenv
+    pipeline = get_gateway().jvm.io.augury.streams.Pipeline
+    clocked = pipeline.clock(_stream(java, java.from_(plan.source.name)), sql.clock_plan(plan))
+    java.createTemporaryView(sql.CLOCKED, java.fromDataStream(clocked))
+    outputs = pipeline.windows(_stream(java, java.sqlQuery(sql.events(plan))), plan.to_json())
+    java.createTemporaryView(sql.WINDOWED, java.fromDataStream(outputs.getRows()))
+    java.createTemporaryView(sql.REFUSED, java.fromDataStream(outputs.getRefused()))
+    java.createTemporaryView(sql.CLOCKS, java.fromDataStream(outputs.getClocks()))
+    statements = tables.create_statement_set()
+    for insert in sql.inserts(plan):
+        statements.add_insert_sql(insert)
+    client = statements.execute().get_job_client()
+    assert client is not None
+    return str(client.get_job_id())
+
+
+def _environment(plan: GroupPlan, cluster: Cluster) -> StreamExecutionEnvironment:
+    add_jars_to_context_class_loader([jar.as_uri() for jar in cluster.jars])
+    jvm = get_gateway().jvm
+    configuration = Configuration()
+    settings = {
+        "parallelism.default": str(cluster.parallelism),
+        "pipeline.auto-watermark-interval": "50 ms",
+        "pipeline.object-reuse": "true",
+        "pipeline.generic-types": "false",
+        "state.backend.type": cluster.state_backend,
+        "execution.checkpointing.interval": f"{cluster.checkpoint_interval_ms} ms",
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.dir": f"{cluster.checkpoints}/{plan.label}",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.num-retained": "2",
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "1 s",
+        "restart-strategy.exponential-delay.max-backoff": "30 s",
+    }
+    checkpoint = latest_checkpoint(cluster.checkpoints, plan.label)
+    if checkpoint is not None:
+        settings["execution.state-recovery.path"] = checkpoint
+    for name, value in settings.items():
+        configuration.set_string(name, value)
+    address = httpx.URL(cluster.url)
+    remote = jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+    paths = to_jarray(jvm.String, [str(jar) for jar in cluster.jars])
+    java = remote.createRemoteEnvironment(address.host, address.port, configuration._j_configuration, paths)
+    return StreamExecutionEnvironment(java)
+
+
+def _stream(java: Any, table: Any) -> Any:  # noqa: ANN401
+    """Turn a Java table into a Java stream of its engine's own rows, without copying them."""
+    jvm = get_gateway().jvm
+    row_data = (
+        jvm.Thread.currentThread().getContextClassLoader().loadClass("org.apache.flink.table.data.RowData")
+    )
+    data_type = table.getResolvedSchema().toPhysicalRowDataType().notNull().bridgedTo(row_data)
+    return java.toDataStream(table, data_type)

@@ -1,0 +1,1 @@
+"""ClickHouse: tables, migrations, the sink, backfill, parity, as-of datasets and the embedded door."""

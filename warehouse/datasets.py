@@ -1,0 +1,160 @@
+"""Training sets as they were servable: each label's vector, as the log held it at its prediction time.
+
+The join goes by `event_timestamp`, the log's clock: no row can enter that the log did not yet hold then.
+A dataset is a table of its own, named and versioned, with the hash of its content.
+"""
+
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from features.plan import NamedExpression
+from features.vector import ModelPlan, VectorGroup
+from warehouse.dialect import CLICKHOUSE, column, typed
+from warehouse.events import entity_text, moment
+
+STREAM, BACKFILL = "features", "backfill"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A stored training set; `names` is the vector's order. `content_hash` is equal for equal rows."""
+
+    name: str
+    version: int
+    table: str
+    rows: int
+    content_hash: str
+    names: tuple[str, ...]
+    group_versions: dict[str, int]
+
+
+def build(
+    client: Client,
+    name: str,
+    plan: ModelPlan,
+    since: int,
+    until: int,
+    *,
+    origin: str = BACKFILL,
+    serving_delay_ms: int = 0,
+) -> Dataset:
+    """Join the labels of predictions made in [since, until) (ms) with their vectors, and store the set.
+
+    Only labels that the log held before `until`, and within the label's horizon, count. `origin` says
+    whose rows are read: the backfill's or the stream's. `serving_delay_ms` is how much later than the log
+    a row could be served.
+    """
+    version = 1 + int(
+        client.query(
+            "SELECT max(version) FROM datasets WHERE name = {name:String}", parameters={"name": name}
+        ).result_rows[0][0]
+    )
+    table = f"dataset_{name}_v{version}"
+    sql = dataset_sql(plan, since, until, origin=origin, serving_delay_ms=serving_delay_ms)
+    client.command(f"DROP TABLE IF EXISTS {table}")
+    client.command(f"CREATE TABLE {table} ENGINE MergeTree ORDER BY (prediction_time, request_id) AS {sql}")
+    rows, content_hash = client.query(
+        f"SELECT count(), hex(sum(cityHash64(toString(tuple(*))))) FROM {table}"
+    ).result_rows[0]
+    dataset = Dataset(
+        name, version, table, int(rows), content_hash, plan.names, {g.group: g.version for g in plan.groups}
+    )
+    client.insert(
+        "datasets",
+        [[name, version, table, plan.name, json.dumps(dataset.group_versions), sql, int(rows), content_hash]],
+        column_names=[
+            "name",
+            "version",
+            "table_name",
+            "model_name",
+            "group_versions",
+            "sql",
+            "rows",
+            "content_hash",
+        ],
+    )
+    return dataset
+
+
+def read(client: Client, dataset: Dataset) -> pa.Table:
+    """Read a set in order of prediction: request_id, prediction_time, label_time, label, then the vector."""
+    columns = ["request_id", "prediction_time", "label_time", "label"]
+    selected = [*columns, *(f"{column(_spelled(n))} AS {column(n)}" for n in dataset.names)]
+    return client.query_arrow(
+        f"SELECT {', '.join(selected)} FROM {dataset.table} ORDER BY prediction_time, request_id"
+    )
+
+
+def dataset_sql(
+    plan: ModelPlan, since: int, until: int, *, origin: str = BACKFILL, serving_delay_ms: int = 0
+) -> str:
+    """Write the as-of join."""
+    stored = [
+        f"CAST({_alias(i)}.{column(group.features[p].name)}, 'Nullable(Float64)') "
+        f"AS {column(f'{group.group}__{group.features[p].name}')}"
+        for i, group in enumerate(plan.groups)
+        for p in group.positions
+    ]
+    on_demand = [_number(d) for d in plan.on_demand]
+    selected = ["request_id", "prediction_time", "label_time", "label", *stored, *on_demand]
+    joins = " ".join(_as_of(i, group, origin, serving_delay_ms) for i, group in enumerate(plan.groups))
+    return (
+        f"SELECT {', '.join(selected)} FROM ({labels_sql(plan, since, until)}) AS s {joins} "
+        "SETTINGS join_use_nulls = 1"
+    )
+
+
+def labels_sql(plan: ModelPlan, since: int, until: int) -> str:
+    """Select the labels that arrived in time, each request once, with entity keys and inputs."""
+    label = plan.label
+    keep = "1" if label.where is None else f"({CLICKHOUSE.render(label.where)}) = 1"
+    keys = [
+        f"{entity_text([(k, plan.label_columns[k]) for k in keys])} AS {column(f'_key_{entity}')}"
+        for entity, keys in plan.entities.items()
+    ]
+    inputs = [column(name) for name in plan.inputs]
+    named = ", ".join([*keys, *inputs])
+    value = CLICKHOUSE.render(label.value)
+    ms = "addMilliseconds"
+    return (
+        f"SELECT assumeNotNull(toString({column(label.request_id)})) AS request_id, "
+        f"assumeNotNull({ms}({column(label.due)}, -{label.lead_ms})) AS prediction_time, "
+        f"log_time AS label_time, assumeNotNull(toFloat64({value})) AS label, {named} "
+        f"FROM (SELECT * FROM {label.source} FINAL WHERE log_time < {moment(until)} "
+        f"ORDER BY log_time, log_topic, log_partition, log_offset LIMIT 1 BY {column(label.request_id)}) "
+        f"WHERE {keep} AND isNotNull({column(label.due)}) AND isNotNull({value}) "
+        f"AND {ms}({column(label.due)}, -{label.lead_ms}) >= {moment(since)} "
+        f"AND {ms}({column(label.due)}, -{label.lead_ms}) < {moment(until)} "
+        f"AND log_time <= {ms}({column(label.due)}, {label.horizon_ms - label.lead_ms})"
+    )
+
+
+def _alias(index: int) -> str:
+    return f"g{index}"
+
+
+def _spelled(name: str) -> str:
+    return name.replace(".", "__")  # a dot would make the column a part of a nested one
+
+
+def _number(named: NamedExpression) -> str:
+    value = typed(CLICKHOUSE.render(named.expression), named.type)
+    return f"CAST({value}, 'Nullable(Float64)') AS {column(named.name)}"
+
+
+def _as_of(index: int, group: VectorGroup, origin: str, delay_ms: int) -> str:
+    names = ", ".join(column(group.features[p].name) for p in group.positions)
+    # of the rows that share a clock time the highest seq holds
+    held = (
+        f"SELECT entity, event_timestamp, {names} FROM {origin}_{group.group}_v{group.version} FINAL "
+        "ORDER BY entity, event_timestamp, seq DESC LIMIT 1 BY entity, event_timestamp"
+    )
+    alias = _alias(index)
+    moment_seen = "s.prediction_time" if delay_ms == 0 else f"addMilliseconds(s.prediction_time, -{delay_ms})"
+    return (
+        f"ASOF LEFT JOIN ({held}) AS {alias} "
+        f"ON s.{column(f'_key_{group.entity}')} = {alias}.entity AND {moment_seen} >= {alias}.event_timestamp"
+    )

@@ -1,0 +1,125 @@
+"""Augury's expressions in ClickHouse SQL."""
+
+from features.expressions.tree import Call, Column, Dialect, Literal, case, function, infix
+from features.types import DataType
+
+TYPES = {
+    DataType.INTEGER: "Int64",
+    DataType.DOUBLE: "Float64",
+    DataType.BOOLEAN: "Bool",
+    DataType.TEXT: "String",
+    DataType.TIMESTAMP: "DateTime64(3, 'UTC')",
+}
+
+_PARTS = {
+    "year": "toYear({0}, {1})",
+    "month": "toMonth({0}, {1})",
+    "day": "toDayOfMonth({0}, {1})",
+    "dow": "toDayOfWeek({0}, 2, {1})",
+    "doy": "toDayOfYear({0}, {1})",
+    "hour": "toHour({0}, {1})",
+    "minute": "toMinute({0}, {1})",
+    "second": "toSecond({0}, {1})",
+}
+
+
+def text(value: str) -> str:
+    """Write a string constant."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def typed(sql: str, data_type: DataType) -> str:
+    """Cast to the engine's nullable type."""
+    return f"CAST({sql}, {text(f'Nullable({TYPES[data_type]})')})"
+
+
+def _literal(literal: Literal) -> str:
+    if literal.value is None:
+        return typed("NULL", literal.type)
+    if isinstance(literal.value, str):
+        return text(literal.value)
+    if isinstance(literal.value, bool):
+        return str(literal.value).lower()
+    return f"{'toInt64' if literal.type is DataType.INTEGER else 'toFloat64'}({literal.value!r})"
+
+
+def _values(call: Call, arguments: list[str]) -> list[str]:
+    # Bool and the UInt8 of a comparison have no common type of their own
+    return [typed(a, call.type) for a in arguments] if call.type is DataType.BOOLEAN else arguments
+
+
+def _case(call: Call, arguments: list[str]) -> str:
+    values = _values(call, [*arguments[1:-1:2], arguments[-1]])
+    pairs = [part for pair in zip(arguments[:-1:2], values, strict=False) for part in pair]
+    return case(call, [*pairs, values[-1]])
+
+
+def _coalesce(call: Call, arguments: list[str]) -> str:
+    return f"coalesce({', '.join(_values(call, arguments))})"
+
+
+def _cast(call: Call, arguments: list[str]) -> str:
+    value, source = arguments[0], call.arguments[0].type
+    match source, call.type:
+        case DataType.INTEGER, DataType.DOUBLE:
+            return f"toFloat64({value})"
+        case DataType.DOUBLE, _:
+            inside = f"{value} >= -9223372036854775808. AND {value} < 9223372036854775808."
+            return f"if({inside}, toInt64({value}), NULL)"
+        case DataType.BOOLEAN, DataType.INTEGER:
+            return f"toInt64({value})"
+        case DataType.BOOLEAN, _:
+            return f"toString({typed(value, DataType.BOOLEAN)})"
+        case _:
+            return f"toString({value})"
+
+
+def _abs(call: Call, arguments: list[str]) -> str:
+    return f"toInt64(abs({arguments[0]}))" if call.type is DataType.INTEGER else f"abs({arguments[0]})"
+
+
+def _extract(call: Call, arguments: list[str]) -> str:
+    part, zone = call.option
+    return f"toInt64({_PARTS[part].format(arguments[0], text(zone))})"
+
+
+def column(name: str) -> str:
+    """Quote a column's name."""
+    return f"`{name}`"
+
+
+def _column(node: Column) -> str:
+    return column(node.name)
+
+
+CLICKHOUSE = Dialect(
+    column=_column,
+    literal=_literal,
+    operations={
+        "add": infix("+"),
+        "sub": infix("-"),
+        "mul": infix("*"),
+        "div": lambda _, a: f"({a[0]} / nullIf({a[1]}, 0))",
+        "mod": lambda _, a: f"({a[0]} % nullIf({a[1]}, 0))",
+        "neg": lambda _, a: f"(- {a[0]})",
+        "eq": infix("="),
+        "lt": infix("<"),
+        "le": infix("<="),
+        "gt": infix(">"),
+        "ge": infix(">="),
+        "and": infix("AND"),
+        "or": infix("OR"),
+        "not": lambda _, a: f"(NOT {a[0]})",
+        "is_null": lambda _, a: f"isNull({a[0]})",
+        "case": _case,
+        "coalesce": _coalesce,
+        "cast": _cast,
+        "abs": _abs,
+        "floor": lambda call, a: a[0] if call.type is DataType.INTEGER else f"floor({a[0]})",
+        "ceil": lambda call, a: a[0] if call.type is DataType.INTEGER else f"ceil({a[0]})",
+        "lower": function("lower"),
+        "upper": function("upper"),
+        "concat": function("concat"),
+        "extract": _extract,
+    },
+)
