@@ -222,6 +222,8 @@ def compile_source(source: Source) -> SourcePlan:
     """Check a source and read its durations. Raises `DefinitionError`."""
     place = f"source {source.name}"
     check_name(source.name, place)
+    for name in source.columns:
+        check_name(name, f"{place}, field {name}")
     for role, name in (
         ("event_time", source.event_time),
         ("event_id", source.event_id),

@@ -8,7 +8,7 @@ import httpx
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
-from pyflink.table import StreamTableEnvironment
+from pyflink.table import DataTypes, Schema, StreamTableEnvironment, Table
 from pyflink.util.java_utils import add_jars_to_context_class_loader, to_jarray
 
 from features.plan import GroupPlan
@@ -85,9 +85,9 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster) -> str:
         tables.execute_sql(statement)
     java: Any = tables._j_tenv
     pipeline = get_gateway().jvm.io.augury.streams.Pipeline
-    clocked = pipeline.clock(_stream(java, java.from_(plan.source.name)), sql.clock_plan(plan))
-    java.createTemporaryView(sql.CLOCKED, java.fromDataStream(clocked))
-    outputs = pipeline.windows(_stream(java, java.sqlQuery(sql.events(plan))), plan.to_json())
+    clocked = pipeline.clock(_stream(java, tables.from_path(plan.source.name)), sql.clock_plan(plan))
+    java.createTemporaryView(sql.CLOCKED, java.fromDataStream(clocked, _timed()))
+    outputs = pipeline.windows(_stream(java, tables.sql_query(sql.events(plan))), plan.to_json())
     java.createTemporaryView(sql.WINDOWED, java.fromDataStream(outputs.getRows()))
     java.createTemporaryView(sql.REFUSED, java.fromDataStream(outputs.getRefused()))
     java.createTemporaryView(sql.CLOCKS, java.fromDataStream(outputs.getClocks()))
@@ -130,11 +130,18 @@ def _environment(plan: GroupPlan, cluster: Cluster) -> StreamExecutionEnvironmen
     return StreamExecutionEnvironment(java)
 
 
-def _stream(java: Any, table: Any) -> Any:  # noqa: ANN401
-    """Turn a Java table into a Java stream of its engine's own rows, without copying them."""
+def _timed() -> Any:  # noqa: ANN401
+    """Give a schema under which watermarks go through into the table; by default they would end there."""
+    time = DataTypes.TIMESTAMP_LTZ(3)
+    builder = Schema.new_builder().column_by_metadata("_rowtime", time, "rowtime")
+    return builder.watermark("_rowtime", "SOURCE_WATERMARK()").build()._j_schema
+
+
+def _stream(java: Any, table: Table) -> Any:  # noqa: ANN401
+    """Turn a table into a Java stream of its engine's own rows, without copying them."""
     jvm = get_gateway().jvm
     row_data = (
         jvm.Thread.currentThread().getContextClassLoader().loadClass("org.apache.flink.table.data.RowData")
     )
-    data_type = table.getResolvedSchema().toPhysicalRowDataType().notNull().bridgedTo(row_data)
-    return java.toDataStream(table, data_type)
+    data_type = table._j_table.getResolvedSchema().toSourceRowDataType().notNull().bridgedTo(row_data)
+    return java.toDataStream(table._j_table, data_type)

@@ -1,7 +1,7 @@
 """A plan as Flink SQL: the tables that a job reads and writes, and the queries between its Java steps.
 
 The job is: source -> clock (Java) -> `events` (SQL) -> windows (Java) -> `rows` (SQL) -> sink. Times are
-BIGINT of milliseconds all the way, so that no session's time zone can touch them.
+BIGINT of milliseconds up to the sink, whose format wants timestamps; the session's time zone is UTC.
 """
 
 import json
@@ -70,11 +70,17 @@ def events(plan: GroupPlan) -> str:
 
 def rows(plan: GroupPlan) -> str:
     """Select what is published: the windows' rows with the derived features."""
-    fixed = ["entity", "event_timestamp", "last_event_time", "seq", "topic", "partition", "offset"]
+    place = ["seq", "topic", "partition", "offset"]
     derived = [
         f"CAST({FLINK.render(d.expression)} AS {TYPES[d.type]}) AS {column(d.name)}" for d in plan.derived
     ]
-    selected = [*(column(name) for name in (*fixed, *(a.name for a in plan.aggregates))), *derived]
+    selected = [
+        "`entity`",
+        f"{_timestamp('event_timestamp')} AS `event_timestamp`",
+        f"{_timestamp('last_event_time')} AS `last_event_time`",
+        *(column(name) for name in (*place, *(a.name for a in plan.aggregates))),
+        *derived,
+    ]
     return f"SELECT {_lines(selected)}\nFROM {WINDOWED}"
 
 
@@ -98,8 +104,8 @@ def inserts(plan: GroupPlan) -> list[str]:
     return [
         f"INSERT INTO {column(plan.topic)}\n{rows(plan)}",
         "INSERT INTO `dead_letters`\nSELECT `origin`, `topic`, `partition`, `offset`, `reason`, "
-        f"CAST(NULL AS BYTES), `at`\nFROM {REFUSED}",
-        f"INSERT INTO `features.clocks`\nSELECT `group`, `version`, `clock`\nFROM {CLOCKS}",
+        f"CAST(NULL AS BYTES), {_timestamp('at')}\nFROM {REFUSED}",
+        f"INSERT INTO `features.clocks`\nSELECT `group`, `version`, {_timestamp('clock')}\nFROM {CLOCKS}",
     ]
 
 
@@ -137,7 +143,14 @@ def entity_text(keys: list[tuple[str, DataType]]) -> str:
     return " || '|' || ".join(parts)
 
 
-_AVRO_TYPES = {"string": "STRING", "long": "BIGINT", "int": "INT", "double": "DOUBLE", "boolean": "BOOLEAN"}
+_AVRO_TYPES = {
+    "string": "STRING",
+    "long": "BIGINT",
+    "int": "INT",
+    "double": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "bytes": "BYTES",
+}
 
 
 def _sink(topic: str, schema: Mapping[str, Any], at: Addresses, key: str | None = None) -> str:
@@ -161,12 +174,14 @@ def _sink(topic: str, schema: Mapping[str, Any], at: Addresses, key: str | None 
 
 def _avro_type(avro: object) -> str:
     if isinstance(avro, list):
-        return _avro_type(next(branch for branch in avro if branch != "null"))
+        return _AVRO_TYPES[str(next(branch for branch in avro if branch != "null"))]
     if isinstance(avro, dict):
-        return f"{_AVRO_TYPES[avro['type']]} NOT NULL"
-    if avro == "bytes":
-        return "BYTES"
-    return _AVRO_TYPES[str(avro)]
+        return "TIMESTAMP(3) NOT NULL"
+    return f"{_AVRO_TYPES[str(avro)]} NOT NULL"
+
+
+def _timestamp(name: str) -> str:
+    return f"CAST(TO_TIMESTAMP_LTZ({column(name)}, 3) AS TIMESTAMP(3))"
 
 
 def _more(at: Addresses) -> dict[str, str]:

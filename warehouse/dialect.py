@@ -100,7 +100,8 @@ CLICKHOUSE = Dialect(
         "sub": infix("-"),
         "mul": infix("*"),
         "div": lambda _, a: f"({a[0]} / nullIf({a[1]}, 0))",
-        "mod": lambda _, a: f"({a[0]} % nullIf({a[1]}, 0))",
+        # `%` raises for the least integer by -1
+        "mod": lambda _, a: f"moduloOrZero({a[0]}, nullIf({a[1]}, 0))",
         "neg": lambda _, a: f"(- {a[0]})",
         "eq": infix("="),
         "lt": infix("<"),

@@ -4,7 +4,7 @@ The rules are those of the stream, word for word: T orders, dedup comes before `
 entity, and what the group refuses never reaches a window.
 """
 
-from features.plan import BOUND, GroupPlan
+from features.plan import BOUND, GroupPlan, NamedExpression
 from features.types import DataType
 from warehouse.dialect import CLICKHOUSE, column
 
@@ -54,7 +54,7 @@ def entity_text(keys: list[tuple[str, DataType]]) -> str:
 
 def events(plan: GroupPlan, table: str, until: int) -> str:
     """Select the group's events: entity, `_ts`, place in the log, and the arguments `_a0`, `_a1`, ..."""
-    arguments = [CLICKHOUSE.render(a.expression) for a in plan.arguments]
+    arguments = [_argument(a) for a in plan.arguments]
     ts = f"least({milliseconds(column(plan.source.event_time))}, _t)"
     named = "".join(f", {sql} AS _a{i}" for i, sql in enumerate(arguments))
     keep = "1" if plan.where is None else f"({CLICKHOUSE.render(plan.where)}) = 1"
@@ -71,3 +71,8 @@ def events(plan: GroupPlan, table: str, until: int) -> str:
         f"FROM ({log(plan, table, until)}) WHERE {keep}) "
         f"WHERE {' AND '.join(['isNotNull(_entity)', *fits])}"
     )
+
+
+def _argument(argument: NamedExpression) -> str:
+    sql = CLICKHOUSE.render(argument.expression)
+    return f"({sql} + 0.)" if argument.type is DataType.DOUBLE else sql  # makes -0.0 a zero

@@ -1,5 +1,6 @@
 """Text to typed tree. What is not on the list is refused, naming the expression and the place in it."""
 
+import math
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -92,7 +93,7 @@ class _Parser:
                 return Call("not", (self.compare("eq", node, node.left, node.right),), DataType.BOOLEAN)
             case exp.EQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
                 return self.compare(_COMPARISONS[type(node)], node, node.left, node.right)
-            case exp.Between():
+            case exp.Between() if not node.args.get("symmetric"):
                 low = self.compare("ge", node, node.this, node.args["low"])
                 high = self.compare("le", node, node.this, node.args["high"])
                 return Call("and", (low, high), DataType.BOOLEAN)
@@ -105,7 +106,7 @@ class _Parser:
 
     def function(self, node: exp.Expr) -> Expression:
         match node:
-            case exp.Abs() | exp.Floor() | exp.Ceil() if not node.args.get("decimals"):
+            case exp.Abs() | exp.Floor() | exp.Ceil() if not (node.args.get("decimals") or node.args.get("to")):
                 value = self.typed(node.this, _NUMBER)
                 return Call(_ROUNDING[type(node)], (value,), value.type)
             case exp.Lower() | exp.Upper():
@@ -148,7 +149,10 @@ class _Parser:
             if value >= 2**63:
                 raise self.refuse(node, "an integer has 64 bits")
             return Literal(value, DataType.INTEGER)
-        return Literal(float(node.this), DataType.DOUBLE)
+        number = float(node.this)
+        if not math.isfinite(number):
+            raise self.refuse(node, "a double is finite")
+        return Literal(number, DataType.DOUBLE)
 
     def typed(self, node: exp.Expr, allowed: frozenset[DataType]) -> Expression:
         value = self.expression(node)
@@ -204,7 +208,7 @@ class _Parser:
     def cast(self, node: exp.Cast) -> Expression:
         value = self.expression(node.this)
         target = _TARGETS.get(node.to.this)
-        if target is None:
+        if target is None or node.to.expressions or node.args.get("format"):
             raise self.refuse(node, "a cast goes to bigint, double, boolean or string")
         if isinstance(value, Literal) and value.value is None:
             return Literal(None, target)
@@ -226,7 +230,7 @@ class _Parser:
             moment = moment.this
         try:
             ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder of zones
             raise self.refuse(node, "a time zone is an IANA name") from error
         value = self.typed(moment, frozenset({DataType.TIMESTAMP}))
         return Call("extract", (value,), DataType.INTEGER, (part, zone))

@@ -68,7 +68,12 @@ def _modulo(a: int, b: int) -> int | None:
 
 
 def _round(function: Callable[[float], int]) -> Callable[[Any], Any]:
-    return lambda a: a if isinstance(a, int) or not math.isfinite(a) else float(function(a))
+    def apply(value: Any) -> Value:  # noqa: ANN401
+        if isinstance(value, int) or not math.isfinite(value):
+            return value
+        return math.copysign(function(value), value)  # a zero keeps its sign
+
+    return apply
 
 
 def _and(_: Call, arguments: list[Evaluator]) -> Evaluator:

@@ -1,0 +1,61 @@
+# `make demo` and `make test` set up all they need; each step is skipped where it is up to date.
+UV_VERSION := 0.13.9
+UV := $(shell command -v uv || echo .tools/bin/uv)
+PACKAGES := schemas features streams warehouse inference flows augury examples
+OPERATOR := streams/operator/target/augury-operator.jar
+OPERATOR_SOURCES := streams/operator/pom.xml $(shell find streams/operator/src/main -type f 2>/dev/null)
+
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
+SAY = @printf '\n\033[1m== %s\033[0m\n'
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test lint environment jars operator operator-test clean
+
+demo: environment jars operator
+	$(SAY) "the demo: real flights from events to judged predictions"
+	.venv/bin/augury demo examples.flights
+
+test: lint operator-test jars operator
+	$(SAY) "tests, on the real stack"
+	.venv/bin/pytest
+
+lint: environment
+	$(SAY) "format, lint, types, layers, dead code"
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/vulture $(PACKAGES) --min-confidence 80
+
+environment: .venv/synced
+jars: .jars/stamp
+operator: $(OPERATOR)
+
+$(UV):
+	$(SAY) "uv $(UV_VERSION) from PyPI into .tools"
+	python3 -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/synced: pyproject.toml uv.lock | $(UV)
+	$(SAY) "the Python environment in .venv"
+	$(UV) sync --frozen --all-extras
+	@touch $@
+
+.jars/stamp: augury/stack/pom.xml | .venv/synced
+	$(SAY) "the stack's jars in .jars"
+	.venv/bin/augury jars
+	@touch $@
+
+$(OPERATOR): $(OPERATOR_SOURCES)
+	$(SAY) "the Flink operator"
+	mvn -B -ntp -q -f streams/operator/pom.xml package -DskipTests
+	@touch $@
+
+operator-test:
+	$(SAY) "the Flink operator's own tests"
+	mvn -B -ntp -q -f streams/operator/pom.xml verify
+
+clean:
+	[ ! -x .venv/bin/augury ] || .venv/bin/augury down
+	rm -rf .venv .tools .jars .augury streams/operator/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,46 @@
+"""The command line: each module of augury/commands is the command of its name.
+
+A command's module is loaded when it is asked for: some pull in the clients of Flink or Prefect, which take
+seconds to import, and `augury status` should not wait for them.
+"""
+
+import importlib
+import pkgutil
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from augury import commands
+from augury.stack.part import PartError
+
+
+class Commands(TyperGroup):
+    """The group whose members are the modules of augury/commands, each with a Typer `app` of one command."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002
+        """Return the commands' names, in order."""
+        return sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
+        """Return the command of that name, or None."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        return get_command(importlib.import_module(f"{commands.__name__}.{cmd_name}").app)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Run the command; a part's failure is its message and status 1, not a traceback."""
+        try:
+            return super().invoke(ctx)
+        except PartError as error:
+            typer.echo(f"augury: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def augury() -> None:
+    """Event-driven predictive analytics: one definition of a feature for training and for serving."""

@@ -1,0 +1,146 @@
+"""Settings: every address, port, size and credential, read from `AUGURY_*` variables and nowhere else."""
+
+import os
+import random
+import socket
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "AUGURY_"
+ROOT = Path(__file__).resolve().parent.parent  # the checkout: where jars are built and kept
+LOOPBACK = "127.0.0.1"
+
+
+class Settings(BaseSettings):
+    """What a process of Augury needs to know about where it runs.
+
+    Ports and sizes are those of the embedded stack. Addresses follow from the ports unless they are set,
+    which is how the same code runs against a cluster.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    home: Path = Path(".augury")
+    jars: Path = ROOT / ".jars"
+    operator_jar: Path = ROOT / "streams" / "operator" / "target" / "augury-operator.jar"
+
+    kafka_port: int = 19092
+    kafka_controller_port: int = 19093
+    registry_port: int = 18081
+    registry_management_port: int = 18082
+    redis_port: int = 16379
+    flink_port: int = 18083
+    flink_rpc_port: int = 16123
+    flink_blob_port: int = 16124
+    warehouse_port: int = 18123
+    prefect_port: int = 14200
+    http_port: int = 18000
+    http_host: str = LOOPBACK
+
+    kafka_heap_mb: int = 320
+    registry_heap_mb: int = 192
+    jobmanager_heap_mb: int = 256
+    taskmanager_heap_mb: int = 640
+    taskmanager_managed_mb: int = 256  # a budget for RocksDB; the hashmap backend leaves it untouched
+    warehouse_memory_mb: int = 4096
+    warehouse_threads: int = 2
+
+    partitions: int = 2
+    parallelism: int = 1
+    task_slots: int = 16
+    checkpoint_interval_ms: int = 10_000
+    state_backend: Literal["hashmap", "rocksdb"] = "hashmap"
+
+    kafka_bootstrap: str = ""
+    registry_url: str = ""
+    redis_url: str = Field(default="", repr=False)
+    flink_url: str = ""
+    warehouse_url: str = ""
+    warehouse_database: str = "augury"
+    prefect_api_url: str = ""
+    registry_database_url: str = Field(default="", repr=False)
+    artifacts_url: str = ""
+
+    kafka_security_protocol: Literal["", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = ""
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    warehouse_user: str = "default"
+    warehouse_password: SecretStr = SecretStr("")
+    http_token: SecretStr | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:  # noqa: ANN401
+        """Fill the addresses that are not set from the ports and the home folder."""
+
+        def value(name: str) -> Any:  # noqa: ANN401
+            return given.get(name, cls.model_fields[name].default)
+
+        home = Path(value("home")).resolve()
+        computed = {
+            "home": home,
+            "kafka_bootstrap": f"{LOOPBACK}:{value('kafka_port')}",
+            "registry_url": f"http://{LOOPBACK}:{value('registry_port')}/apis/ccompat/v7",
+            "redis_url": f"redis://{LOOPBACK}:{value('redis_port')}/0",
+            "flink_url": f"http://{LOOPBACK}:{value('flink_port')}",
+            "warehouse_url": f"http://{LOOPBACK}:{value('warehouse_port')}",
+            "prefect_api_url": f"http://{LOOPBACK}:{value('prefect_port')}/api",
+            "registry_database_url": f"sqlite:///{home}/registry.sqlite",
+            "artifacts_url": f"file://{home}/artifacts",
+        }
+        return {**computed, **{key: held for key, held in given.items() if key != "home" and held != ""}}
+
+    @classmethod
+    def with_free_ports(cls, home: Path, **more: Any) -> Self:  # noqa: ANN401
+        """Return settings whose state is under `home` and whose ports nobody holds now; `more` overrides."""
+        names = [name for name in cls.model_fields if name.endswith("_port")]
+        return cls(home=home, **{**dict(zip(names, free_ports(len(names)), strict=True)), **more})
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables from which a child process reads these same settings, credentials included."""
+        plain = {
+            name: held.get_secret_value() if isinstance(held, SecretStr) else str(held)
+            for name in type(self).model_fields
+            if (held := getattr(self, name)) is not None
+        }
+        return {PREFIX + name.upper(): held for name, held in plain.items()}
+
+    def kafka_client(self) -> dict[str, str]:
+        """Return the librdkafka options by which clients prove who they are; empty for the embedded log."""
+        if not self.kafka_security_protocol:
+            return {}
+        options: dict[str, str] = {"security.protocol": self.kafka_security_protocol}
+        if self.kafka_security_protocol.startswith("SASL"):
+            options["sasl.mechanism"] = self.kafka_sasl_mechanism
+            options["sasl.username"] = self.kafka_username
+            options["sasl.password"] = self.kafka_password.get_secret_value()
+        return options
+
+
+def child_environment(**more: str) -> dict[str, str]:
+    """Return this process's environment with `more` laid over it, for a program that it starts."""
+    inherited = {key: held for key, held in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}  # noqa: TID251
+    return {**inherited, **more}
+
+
+def free_ports(count: int) -> list[int]:
+    """Return `count` loopback ports that nobody holds.
+
+    They lie below the range from which systems number outgoing connections, so that none of those can take
+    one between now and its use.
+    """
+    found: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 2_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(f"{count} free ports are needed and only {len(found)} of 2,000 tried are free")

@@ -1,0 +1,111 @@
+"""A valid request on its way through a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from features.types import Value
+from inference.models import LoadedModel, Models, Variants
+from inference.records import Request, RequestError, VectorRow, check_inputs
+from inference.routing import entity_text, takes_challenger
+from inference.runtime import Matrix
+
+CHAMPION, CHALLENGER, SHADOW, PINNED = "champion", "challenger", "shadow", "pinned"
+
+
+@dataclass(eq=False)
+class Job:
+    """A request, who answers it, and what is known so far: vector (k,), rows, then prediction or error.
+
+    `requested_at` is the request's time in ms since the epoch; `shadow` runs after the answer has left.
+    """
+
+    request: Request
+    requested_at: int
+    model: LoadedModel
+    variant: str
+    entities: dict[str, str]
+    inputs: dict[str, Value]
+    vector: Matrix | None = None
+    shadow: LoadedModel | None = None
+    rows: list[VectorRow] = field(default_factory=list)
+    error: RequestError | None = None
+    prediction: float | None = None
+
+
+def accept(request: Request, requested_at: int, models: Models) -> Job:
+    """Route a request and check it; raises `RequestError`."""
+    variants = models.variants(request.model_name)
+    entities = _entities(request, variants)
+    model, variant = _route(request, entities, variants, models)
+    job = job_for(request, requested_at, model, variant, entities)
+    job.shadow = variants.shadow if variant == CHAMPION else None
+    return job
+
+
+def job_for(
+    request: Request, requested_at: int, model: LoadedModel, variant: str, entities: dict[str, str]
+) -> Job:
+    """Check a request against the contract of the model that answers it; raises `RequestError`."""
+    if request.vector is None:
+        _check_entities(entities, model)
+        inputs = check_inputs(request.inputs, model.plan.inputs)
+        return Job(request, requested_at, model, variant, entities, inputs)
+    vector = np.array([np.nan if v is None else v for v in request.vector], dtype=np.float64)
+    if len(vector) != len(model.plan.names):
+        raise RequestError(
+            "vector-length",
+            f"a vector of {model.name} version {model.version} has {len(model.plan.names)} values; one of "
+            f"{len(vector)} cannot be scored",
+        )
+    return Job(request, requested_at, model, variant, entities, {}, vector)
+
+
+def _entities(request: Request, variants: Variants) -> dict[str, str]:
+    if request.entity_id is None:
+        return dict(request.entity_keys)
+    names = [] if variants.champion is None else list(variants.champion.plan.entities)
+    if len(names) != 1:
+        raise RequestError(
+            "wrong-entity",
+            "entity_id stands for the key of a model's only entity, so it cannot be told which; give "
+            f"entity_keys ({request.model_name} has {', '.join(names) or 'none'})",
+        )
+    return {names[0]: request.entity_id}
+
+
+def _route(
+    request: Request, entities: Mapping[str, str], variants: Variants, models: Models
+) -> tuple[LoadedModel, str]:
+    if request.model_version is not None:
+        return models.version(request.model_name, request.model_version), PINNED
+    unit = entity_text(entities) or request.request_id
+    challenger = variants.challenger
+    if challenger is not None and takes_challenger(request.model_name, unit, variants.challenger_share):
+        return challenger, CHALLENGER
+    if variants.champion is None:
+        raise RequestError(
+            "no-champion",
+            "a request without a model_version goes to the champion, so nothing can answer; "
+            f"{request.model_name} has none that is loaded",
+        )
+    return variants.champion, CHAMPION
+
+
+def _check_entities(entities: Mapping[str, str], model: LoadedModel) -> None:
+    needed = model.plan.entities
+    for name in needed:
+        if name not in entities:
+            raise RequestError(
+                "missing-entity",
+                f"a request names every entity of its model ({', '.join(needed)}); the rows of {name!r} "
+                f"cannot be found (the request names {', '.join(entities) or 'none'})",
+            )
+    for name in entities:
+        if name not in needed:
+            raise RequestError(
+                "wrong-entity",
+                f"a request names the entities of its model and no others ({', '.join(needed)}); {name!r} "
+                "would be ignored",
+            )

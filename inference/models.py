@@ -1,0 +1,150 @@
+"""The set of loaded models: what serves now, swapped whole when the registry changes."""
+
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from features.vector import ModelPlan
+from inference.artifacts import ArtifactStore
+from inference.records import RequestError
+from inference.registry import ModelVersion, Registry, UnknownModelError
+from inference.runtime import OnnxModel, UnfitModelError
+from inference.vector import VectorReader
+
+_PINNED = 16
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model version that can answer. Whoever holds it can finish with it, swapped out or not."""
+
+    name: str
+    version: int
+    sha256: str
+    plan: ModelPlan
+    reader: VectorReader
+    onnx: OnnxModel
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Who answers for one model name."""
+
+    champion: LoadedModel | None = None
+    challenger: LoadedModel | None = None
+    challenger_share: float = 0.0
+    shadow: LoadedModel | None = None
+    problems: tuple[str, ...] = ()
+
+
+class Models:
+    """Models by name, loaded from the registry's artifacts.
+
+    A version that cannot be loaded, or whose vector does not fit its contract, leaves the old one
+    serving; `Variants.problems` says so.
+    """
+
+    def __init__(self, registry: Registry, artifacts: ArtifactStore) -> None:
+        self._registry = registry
+        self._artifacts = artifacts
+        self._variants: dict[str, Variants] = {}
+        self._pinned: OrderedDict[tuple[str, int], LoadedModel] = OrderedDict()
+        self._mutex = threading.Lock()
+
+    def names(self) -> list[str]:
+        """Give the names of all models, sorted."""
+        return sorted(self._variants)
+
+    def variants(self, model_name: str) -> Variants:
+        """Give who answers now; raises `RequestError` (unknown-model)."""
+        found = self._variants.get(model_name)
+        if found is None:
+            raise RequestError(
+                "unknown-model",
+                f"a request names a registered model ({', '.join(self.names()) or 'there is none'}); nothing "
+                f"can answer for {model_name!r}",
+            )
+        return found
+
+    def version(self, model_name: str, version: int) -> LoadedModel:
+        """Give one version, loaded on its first use; raises `RequestError` (unknown or unloadable)."""
+        variants = self.variants(model_name)
+        for model in (variants.champion, variants.challenger, variants.shadow):
+            if model is not None and model.version == version:
+                return model
+        with self._mutex:
+            model = self._pinned.get((model_name, version))
+            if model is None:
+                try:
+                    model = self._load(self._registry.get(model_name, version))
+                except UnknownModelError as error:
+                    raise RequestError("unknown-version", str(error)) from None
+                except Exception as error:  # whatever is wrong with it, the request gets an answer
+                    raise RequestError(
+                        "unloadable-version", f"{model_name} version {version} cannot answer: {error}"
+                    ) from error
+            self._pinned[model_name, version] = model
+            self._pinned.move_to_end((model_name, version))
+            if len(self._pinned) > _PINNED:
+                self._pinned.popitem(last=False)
+            return model
+
+    def refresh(self) -> None:
+        """Bring all models to what the registry says."""
+        for name in self._registry.models():
+            self.refresh_one(name)
+
+    def refresh_one(self, model_name: str) -> None:
+        """Bring one model to what the registry says; what is loaded already is kept."""
+        with self._mutex:
+            old = self._variants.get(model_name, Variants())
+            config = self._registry.serving_config(model_name)
+            champion = self._registry.champion(model_name)
+            problems: list[str] = []
+            new = Variants(
+                self._next(old, model_name, None if champion is None else champion.version, problems)
+                or old.champion,
+                self._next(old, model_name, config.challenger_version, problems),
+                config.challenger_share,
+                self._next(old, model_name, config.shadow_model_version, problems),
+                tuple(problems),
+            )
+            if new.problems != old.problems:
+                for problem in new.problems:
+                    _LOG.error("%s", problem)
+            self._variants[model_name] = new
+
+    def _next(
+        self, old: Variants, model_name: str, version: int | None, problems: list[str]
+    ) -> LoadedModel | None:
+        if version is None:
+            return None
+        for model in (old.champion, old.challenger, old.shadow):
+            if model is not None and model.version == version:
+                return model
+        try:
+            return self._load(self._registry.get(model_name, version))
+        except Exception as error:  # whatever is wrong with a new model must not end the old one
+            problems.append(
+                f"{model_name} version {version} was not loaded, the rest goes on serving: {error}"
+            )
+            return None
+
+    def _load(self, version: ModelVersion) -> LoadedModel:
+        try:
+            plan = ModelPlan.from_dict(version.signature)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnfitModelError(
+                f"a signature is a model's plan; this one cannot be read: {error!r}"
+            ) from error
+        onnx = OnnxModel(self._artifacts.get(version.artifact_uri, version.sha256))
+        if onnx.width != len(plan.names):
+            raise UnfitModelError(
+                f"a model takes the vector of its contract ({len(plan.names)} values); it would be filled "
+                f"wrongly (the file takes {onnx.width})"
+            )
+        return LoadedModel(
+            version.model_name, version.version, version.sha256, plan, VectorReader(plan), onnx
+        )

@@ -1,0 +1,173 @@
+"""Requests and results: what both doors take in and give out."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn, TypedDict
+
+from features.types import DataType, Value
+
+
+class RequestError(ValueError):
+    """A request cannot be answered: `kind` names the rule, the text has the consequence and the value too."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request for a prediction.
+
+    `entity_keys` maps entity names to key texts; `entity_id` stands for it where the model has one
+    entity. A ready `vector`, in the model's order, replaces entities and inputs. `requested_at` (ms
+    since the epoch) is trusted only in a replay.
+    """
+
+    request_id: str
+    model_name: str
+    model_version: int | None = None
+    entity_keys: Mapping[str, str] = field(default_factory=dict)
+    entity_id: str | None = None
+    inputs: Mapping[str, Value] = field(default_factory=dict)
+    vector: Sequence[float | None] | None = None
+    requested_at: int | None = None
+
+
+class VectorRow(TypedDict):
+    """The identity of a row in a vector, and how it stood at the request.
+
+    `state` is fresh, stale or missing; `age_ms` how far the group's clock lay behind the request. A
+    missing row has `event_timestamp` 0 and `seq` -1.
+    """
+
+    group: str
+    version: int
+    entity: str
+    event_timestamp: int
+    seq: int
+    state: str
+    age_ms: int | None
+
+
+class Latency(TypedDict):
+    """Where a batch's time went, in ms."""
+
+    latency_features_ms: float
+    latency_on_demand_ms: float
+    latency_model_ms: float
+    latency_total_ms: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One answer, field by field the record `prediction_result`."""
+
+    deduplication_key: str
+    request_id: str
+    model_name: str
+    model_version_used: int | None
+    variant: str
+    door: str
+    prediction: float | None
+    error: str | None
+    entity_keys: dict[str, str]
+    inputs: dict[str, Value]
+    feature_values_used: dict[str, float | None]
+    rows: list[VectorRow]
+    requested_at: int
+    predicted_at: int
+    latency_features_ms: float = 0.0
+    latency_on_demand_ms: float = 0.0
+    latency_model_ms: float = 0.0
+    latency_total_ms: float = 0.0
+
+
+def request_of(record: object) -> Request:
+    """Read a decoded `prediction_request`, whoever wrote its schema; raises `RequestError`."""
+    fields = record if isinstance(record, dict) else {}
+    found = {name: fields[name] for name in (*_REQUIRED, *_OPTIONAL) if fields.get(name) is not None}
+    for name, value in found.items():
+        if not (_REQUIRED | _OPTIONAL)[name](value):
+            _malformed(name, value)
+    for name in _REQUIRED:
+        if name not in found:
+            _malformed(name, None)
+    return Request(**found)
+
+
+def _malformed(name: str, value: object) -> NoReturn:
+    raise RequestError(
+        "malformed",
+        "a request follows the schema of prediction_request, so it cannot be read; "
+        f"its {name} is {value!r:.200}",
+    )
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_scalar(value: object) -> bool:
+    return value is None or isinstance(value, bool | float | str) or _is_integer(value)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, float) or _is_integer(value)
+
+
+_REQUIRED: dict[str, Callable[[object], bool]] = {"request_id": _is_text, "model_name": _is_text}
+_OPTIONAL: dict[str, Callable[[object], bool]] = {
+    "model_version": _is_integer,
+    "entity_keys": lambda keys: isinstance(keys, dict) and all(map(_is_text, keys.values())),
+    "inputs": lambda inputs: isinstance(inputs, dict) and all(map(_is_scalar, inputs.values())),
+    "vector": lambda vector: isinstance(vector, list) and all(map(_is_number, vector)),
+    "requested_at": _is_integer,
+}
+
+
+def check_inputs(given: Mapping[str, Value], declared: Mapping[str, DataType]) -> dict[str, Value]:
+    """Give the declared inputs, each of its type or NULL; raises `RequestError`."""
+    inputs: dict[str, Value] = {}
+    for name, data_type in declared.items():
+        if name not in given:
+            raise RequestError(
+                "missing-input",
+                f"a request brings every input of its model ({', '.join(declared)}); the on-demand features "
+                f"cannot be computed without {name!r}",
+            )
+        inputs[name] = _typed(name, given[name], data_type)
+    return inputs
+
+
+def loggable(inputs: Mapping[str, Value]) -> dict[str, Value]:
+    """Keep of a refused request's inputs what Avro can hold."""
+    return {name: value for name, value in inputs.items() if _is_scalar(value)}
+
+
+def _typed(name: str, value: Value, data_type: DataType) -> Value:
+    if value is None:
+        return None
+    match data_type:
+        case DataType.BOOLEAN:
+            fits = isinstance(value, bool)
+        case DataType.TEXT:
+            fits = isinstance(value, str)
+        case DataType.DOUBLE:
+            fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            value = float(value) if fits else value
+        case DataType.INTEGER | DataType.TIMESTAMP:
+            fits = _is_integer(value)
+    if not fits:
+        unit = " (ms since the epoch)" if data_type is DataType.TIMESTAMP else ""
+        raise RequestError(
+            "wrong-input",
+            f"input {name!r} is of type {data_type.value}{unit}; the on-demand features cannot be computed "
+            f"from {value!r}",
+        )
+    return value

@@ -1,0 +1,23 @@
+"""The registry of models: experiments, versions, what serves, and every change as an event."""
+
+from inference.registry.events import publish_events
+from inference.registry.records import (
+    ConflictError,
+    ModelStatus,
+    ModelVersion,
+    RegistryEvent,
+    ServingConfig,
+    UnknownModelError,
+)
+from inference.registry.registry import Registry
+
+__all__ = [
+    "ConflictError",
+    "ModelStatus",
+    "ModelVersion",
+    "Registry",
+    "RegistryEvent",
+    "ServingConfig",
+    "UnknownModelError",
+    "publish_events",
+]

@@ -1,0 +1,72 @@
+"""What the registry gives back, and how it refuses."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class ModelStatus(StrEnum):
+    """Where a model version stands."""
+
+    STAGING = "staging"
+    CHALLENGER = "challenger"
+    CHAMPION = "champion"
+    RETIRED = "retired"
+    REJECTED = "rejected"
+
+
+class UnknownModelError(LookupError):
+    """The registry has no such model, or no such version of it."""
+
+    def __init__(self, model_name: str, version: int | None = None) -> None:
+        what = model_name if version is None else f"{model_name} version {version}"
+        super().__init__(f"a model is registered before it is used; nothing can be done with {what!r}")
+
+
+class ConflictError(RuntimeError):
+    """The registry's state does not allow the change, usually because somebody else changed it first."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of one model: its artifact, its contract (`ModelPlan.to_dict()`) and its status.
+
+    `created_at` is in milliseconds since the epoch; `sha256` is the artifact's, in hexadecimal.
+    """
+
+    model_name: str
+    version: int
+    status: ModelStatus
+    artifact_uri: str
+    sha256: str
+    framework: str
+    serving_flavour: str
+    signature: dict[str, Any]
+    experiment_id: str
+    created_at: int
+
+
+@dataclass(frozen=True)
+class ServingConfig:
+    """How requests are routed: `challenger_share` (0 to 1) of the entities go to the challenger."""
+
+    model_name: str
+    challenger_version: int | None = None
+    challenger_share: float = 0.0
+    shadow_model_version: int | None = None
+
+
+@dataclass(frozen=True)
+class RegistryEvent:
+    """One change of one model version; the fields are those of the record `registry_event`."""
+
+    event_id: str
+    model_name: str
+    version: int
+    kind: str
+    status: str
+    by: str
+    why: str
+    at: int
+    sha256: str | None
+    artifact_uri: str | None

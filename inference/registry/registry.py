@@ -1,0 +1,380 @@
+"""The registry of models: who may become what, in one transaction each."""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from inference.registry import tables
+from inference.registry.database import Database
+from inference.registry.records import (
+    ConflictError,
+    ModelStatus,
+    ModelVersion,
+    RegistryEvent,
+    ServingConfig,
+    UnknownModelError,
+)
+
+_EVENT_FIELDS = tuple(RegistryEvent.__dataclass_fields__)
+_VERSION_FIELDS = tuple(f for f in ModelVersion.__dataclass_fields__ if f != "status")
+
+
+class Registry:
+    """Models and their versions, on the database at `url`; `clock` gives milliseconds since the epoch.
+
+    Every change of a status is one transaction together with its event. Changes that already hold
+    (promoting the champion, rejecting the rejected) do nothing, so that a flow can be run again.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], int]) -> None:
+        self._database = Database(url)
+        self._clock = clock
+
+    def migrate(self) -> None:
+        """Create or upgrade the tables."""
+        self._database.migrate()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.engine.dispose()
+
+    # -- experiments ---------------------------------------------------------------------------
+
+    def record_experiment(
+        self,
+        *,
+        model_type: str,
+        hyperparameters: Mapping[str, Any],
+        training_dataset_version: str,
+        feature_group_versions: Mapping[str, int],
+        evaluation_metrics: Mapping[str, float],
+        artifact_path: str,
+        code_version: str,
+        environment: Mapping[str, Any],
+        seed: int,
+        parent_experiment_id: str | None = None,
+        experiment_id: str | None = None,
+    ) -> str:
+        """Record a training run for ever and give its id.
+
+        With an `experiment_id` of the caller's, a run that is already recorded under it stays as it is,
+        so that a flow which is run again records once.
+        """
+        identity = experiment_id or uuid.uuid4().hex
+        with self._database.writing("experiments") as session:
+            if session.get(tables.Experiment, identity) is None:
+                session.add(
+                    tables.Experiment(
+                        experiment_id=identity,
+                        parent_experiment_id=parent_experiment_id,
+                        model_type=model_type,
+                        hyperparameters=dict(hyperparameters),
+                        training_dataset_version=training_dataset_version,
+                        feature_group_versions=dict(feature_group_versions),
+                        evaluation_metrics=dict(evaluation_metrics),
+                        artifact_path=artifact_path,
+                        code_version=code_version,
+                        environment=dict(environment),
+                        seed=seed,
+                        created_at=self._clock(),
+                    )
+                )
+        return identity
+
+    def training_config(self, model_name: str) -> dict[str, Any] | None:
+        """Give the hyperparameters that the next training starts from, or None before any tuning."""
+        with self._database.reading() as session:
+            row = session.get(tables.TrainingConfig, model_name)
+            return None if row is None else row.hyperparameters
+
+    def set_training_config(
+        self, model_name: str, hyperparameters: Mapping[str, Any], provenance: Mapping[str, Any]
+    ) -> None:
+        """Keep `hyperparameters` for the next training, with where they come from."""
+        with self._database.writing(model_name) as session:
+            session.merge(
+                tables.TrainingConfig(
+                    model_name=model_name,
+                    hyperparameters=dict(hyperparameters),
+                    provenance=dict(provenance),
+                    updated_at=self._clock(),
+                )
+            )
+
+    # -- versions ------------------------------------------------------------------------------
+
+    def models(self) -> list[str]:
+        """Give the names of all registered models, sorted."""
+        with self._database.reading() as session:
+            names = select(tables.Model.model_name).distinct().order_by(tables.Model.model_name)
+            return list(session.scalars(names))
+
+    def versions(self, model_name: str) -> list[ModelVersion]:
+        """Give all versions of a model, oldest first; none where the name is not known."""
+        with self._database.reading() as session:
+            rows = select(tables.Model).filter_by(model_name=model_name).order_by(tables.Model.version)
+            return [_version(row) for row in session.scalars(rows)]
+
+    def get(self, model_name: str, version: int) -> ModelVersion:
+        """Give one version; raises `UnknownModelError`."""
+        with self._database.reading() as session:
+            return _version(_model(session, model_name, version))
+
+    def champion(self, model_name: str) -> ModelVersion | None:
+        """Give the version that serves, or None before the first promotion."""
+        with self._database.reading() as session:
+            row = _champion(session, model_name)
+            return None if row is None else _version(row)
+
+    def register(
+        self,
+        model_name: str,
+        *,
+        artifact_uri: str,
+        sha256: str,
+        framework: str,
+        serving_flavour: str,
+        signature: Mapping[str, Any],
+        experiment_id: str,
+        by: str,
+        why: str,
+    ) -> ModelVersion:
+        """Register the model of an experiment as the next version, in `staging`.
+
+        An experiment has one model: registered again, the version it already has is given back.
+        """
+        with self._database.writing(model_name) as session:
+            known = select(tables.Model).filter_by(model_name=model_name, experiment_id=experiment_id)
+            row = session.scalar(known)
+            if row is None:
+                latest = select(func.max(tables.Model.version)).filter_by(model_name=model_name)
+                row = tables.Model(
+                    model_name=model_name,
+                    version=(session.scalar(latest) or 0) + 1,
+                    status=ModelStatus.STAGING,
+                    artifact_uri=artifact_uri,
+                    sha256=sha256,
+                    framework=framework,
+                    serving_flavour=serving_flavour,
+                    signature=dict(signature),
+                    experiment_id=experiment_id,
+                    created_at=self._clock(),
+                )
+                session.add(row)
+                session.flush()
+                self._record(session, row, "registered", by, why)
+            return _version(row)
+
+    def start_trial(self, model_name: str, version: int, *, by: str, why: str) -> None:
+        """Make a version the challenger and shadow of today's champion.
+
+        Raises `ConflictError` where another trial is on, or the version was rejected, retired or serves.
+        A challenger whose champion has gone meanwhile starts anew against the present one.
+        """
+        with self._database.writing(model_name) as session:
+            row = _model(session, model_name, version)
+            champion = _champion(session, model_name)
+            against = None if champion is None else champion.version
+            serving = self._serving(session, model_name)
+            running = serving.shadow_model_version == version and row.judged_against == against
+            if row.status == ModelStatus.CHALLENGER and running:
+                return
+            if serving.shadow_model_version not in (None, version):
+                raise ConflictError(
+                    f"{model_name}: one trial runs at a time, or its units would be split; version {version} "
+                    f"cannot start while version {serving.shadow_model_version} is on trial"
+                )
+            _require(row, "only a staging or challenger version goes on trial", _CANDIDATES)
+            row.status = ModelStatus.CHALLENGER
+            row.judged_against = against
+            serving.shadow_model_version = version
+            serving.updated_at = self._clock()
+            self._record(session, row, "trial_started", by, why)
+
+    def promote(self, model_name: str, version: int, *, by: str, why: str) -> None:
+        """Make a version the champion and retire the old one, in one transaction; ends its trial.
+
+        The first champion may come straight from staging; after it, only a challenger is promoted, and
+        only over the champion that its trial compared it with. Raises `ConflictError` otherwise: then
+        somebody else has promoted first, and the judgement no longer holds.
+        """
+        with self._database.writing(model_name) as session:
+            row = _model(session, model_name, version)
+            old = _champion(session, model_name)
+            if row.status == ModelStatus.CHAMPION:
+                return
+            _require(row, "only a staging or challenger version is promoted", _CANDIDATES)
+            present = None if old is None else old.version
+            if row.judged_against != present:
+                judged = "no champion" if row.judged_against is None else f"version {row.judged_against}"
+                raise ConflictError(
+                    f"{model_name}: a version is promoted over the champion that it was judged against; "
+                    f"version {version} was judged against {judged}, but the champion is {present}, so it "
+                    "needs a (new) trial"
+                )
+            if old is not None:
+                self._retire(session, old, by, f"version {version} was promoted: {why}")
+            row.status = ModelStatus.CHAMPION
+            row.replaced = present
+            self._clear_trial(session, model_name)
+            self._record(session, row, "promoted", by, why)
+
+    def reject(self, model_name: str, version: int, *, by: str, why: str) -> None:
+        """Turn a staging or challenger version down for good, and end its trial."""
+        with self._database.writing(model_name) as session:
+            row = _model(session, model_name, version)
+            if row.status == ModelStatus.REJECTED:
+                return
+            _require(row, "only a staging or challenger version is rejected", _CANDIDATES)
+            row.status = ModelStatus.REJECTED
+            self._clear_trial(session, model_name, version)
+            self._record(session, row, "rejected", by, why)
+
+    def rollback(self, model_name: str, *, by: str, why: str) -> ModelVersion:
+        """Bring back the champion that the present one replaced, and end any trial.
+
+        Raises `ConflictError` where there is none to come back to.
+        """
+        with self._database.writing(model_name) as session:
+            current = _champion(session, model_name)
+            if current is None or current.replaced is None:
+                raise ConflictError(
+                    f"{model_name}: a rollback needs a champion that replaced another; nothing was changed "
+                    f"(champion {None if current is None else current.version})"
+                )
+            previous = _model(session, model_name, current.replaced)
+            self._retire(session, current, by, f"rolled back to version {previous.version}: {why}")
+            previous.status = ModelStatus.CHAMPION
+            self._clear_trial(session, model_name)
+            self._record(session, previous, "rolled_back", by, why)
+            return _version(previous)
+
+    # -- serving and policies ------------------------------------------------------------------
+
+    def serving_config(self, model_name: str) -> ServingConfig:
+        """Give how requests for a model are routed."""
+        with self._database.reading() as session:
+            row = session.get(tables.Serving, model_name)
+            if row is None:
+                return ServingConfig(model_name)
+            return ServingConfig(
+                model_name, row.challenger_version, row.challenger_share, row.shadow_model_version
+            )
+
+    def set_serving_config(self, config: ServingConfig) -> None:
+        """Route requests by `config`; raises `UnknownModelError` and `ValueError` (a share outside 0..1)."""
+        if not 0.0 <= config.challenger_share <= 1.0:
+            raise ValueError(
+                f"{config.model_name}: a challenger's share is between 0 and 1; requests could not be split "
+                f"by {config.challenger_share}"
+            )
+        with self._database.writing(config.model_name) as session:
+            for version in (config.challenger_version, config.shadow_model_version):
+                if version is not None:
+                    _model(session, config.model_name, version)
+            row = self._serving(session, config.model_name)
+            row.challenger_version = config.challenger_version
+            row.challenger_share = config.challenger_share
+            row.shadow_model_version = config.shadow_model_version
+            row.updated_at = self._clock()
+
+    def save_policies(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert or replace policies; each row names its table under `policy` and has its columns beside."""
+        with self._database.writing("policies") as session:
+            for row in rows:
+                values = {name: value for name, value in row.items() if name != "policy"}
+                session.merge(tables.POLICIES[row["policy"]](**values, updated_at=self._clock()))
+
+    def policies(self, policy: str) -> list[dict[str, Any]]:
+        """Give the rows of `evaluation_policy`, `drift_policy` or `monitoring_policy`."""
+        table = tables.POLICIES[policy].__table__
+        with self._database.reading() as session:
+            return [dict(row) for row in session.execute(select(table)).mappings()]
+
+    # -- events --------------------------------------------------------------------------------
+
+    def unpublished_events(self, limit: int = 100) -> list[RegistryEvent]:
+        """Give the oldest events that are not marked as published."""
+        published = select(tables.PublishedEvent.event_id)
+        rows = select(tables.ModelEvent).where(tables.ModelEvent.event_id.not_in(published))
+        with self._database.reading() as session:
+            found = session.scalars(rows.order_by(tables.ModelEvent.position).limit(limit))
+            return [RegistryEvent(**{name: getattr(row, name) for name in _EVENT_FIELDS}) for row in found]
+
+    def mark_published(self, ids: Sequence[str]) -> None:
+        """Note that the log holds these events."""
+        with self._database.writing("published") as session:
+            for event_id in ids:
+                session.merge(tables.PublishedEvent(event_id=event_id, published_at=self._clock()))
+
+    # -- parts of a transaction ----------------------------------------------------------------
+
+    def _record(self, session: Session, row: tables.Model, kind: str, by: str, why: str) -> None:
+        session.add(
+            tables.ModelEvent(
+                event_id=uuid.uuid4().hex,
+                model_name=row.model_name,
+                version=row.version,
+                kind=kind,
+                status=row.status,
+                by=by,
+                why=why,
+                at=self._clock(),
+                sha256=row.sha256,
+                artifact_uri=row.artifact_uri,
+            )
+        )
+        session.flush()
+
+    def _retire(self, session: Session, row: tables.Model, by: str, why: str) -> None:
+        row.status = ModelStatus.RETIRED
+        session.flush()  # before its successor, for the index allows one champion
+        self._record(session, row, "retired", by, why)
+
+    def _serving(self, session: Session, model_name: str) -> tables.Serving:
+        row = session.get(tables.Serving, model_name)
+        if row is None:
+            row = tables.Serving(model_name=model_name, challenger_share=0.0, updated_at=self._clock())
+            session.add(row)
+        return row
+
+    def _clear_trial(self, session: Session, model_name: str, version: int | None = None) -> None:
+        row = self._serving(session, model_name)
+        if version is None or row.shadow_model_version == version:
+            row.shadow_model_version = None
+        if version is None or row.challenger_version == version:
+            row.challenger_version = None
+            row.challenger_share = 0.0
+        row.updated_at = self._clock()
+
+
+_CANDIDATES = (ModelStatus.STAGING, ModelStatus.CHALLENGER)
+
+
+def _require(row: tables.Model, rule: str, allowed: Sequence[ModelStatus]) -> None:
+    if row.status not in allowed:
+        raise ConflictError(
+            f"{row.model_name}: {rule}; version {row.version} is {row.status}, so nothing was changed"
+        )
+
+
+def _model(session: Session, model_name: str, version: int) -> tables.Model:
+    row = session.get(tables.Model, (model_name, version))
+    if row is None:
+        raise UnknownModelError(model_name, version)
+    return row
+
+
+def _champion(session: Session, model_name: str) -> tables.Model | None:
+    return session.scalar(
+        select(tables.Model).filter_by(model_name=model_name, status=ModelStatus.CHAMPION.value)
+    )
+
+
+def _version(row: tables.Model) -> ModelVersion:
+    return ModelVersion(
+        status=ModelStatus(row.status), **{name: getattr(row, name) for name in _VERSION_FIELDS}
+    )

@@ -1,0 +1,178 @@
+"""The registry database's tables. Times are milliseconds since the epoch."""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """The tables' common metadata."""
+
+    type_annotation_map = {dict[str, Any]: JSON, int: BigInteger}  # noqa: RUF012 (SQLAlchemy's contract)
+
+
+class Experiment(Base):
+    """One training run. Immutable by trigger: a correction is a new row that names its parent."""
+
+    __tablename__ = "experiments"
+    experiment_id: Mapped[str] = mapped_column(primary_key=True)
+    parent_experiment_id: Mapped[str | None] = mapped_column(ForeignKey("experiments.experiment_id"))
+    model_type: Mapped[str]
+    hyperparameters: Mapped[dict[str, Any]]
+    training_dataset_version: Mapped[str]
+    feature_group_versions: Mapped[dict[str, Any]]
+    evaluation_metrics: Mapped[dict[str, Any]]
+    artifact_path: Mapped[str]
+    code_version: Mapped[str]
+    environment: Mapped[dict[str, Any]]
+    seed: Mapped[int]
+    created_at: Mapped[int]
+
+
+class ExperimentTrial(Base):
+    """One trial of a tuning study that belongs to an experiment."""
+
+    __tablename__ = "experiment_trials"
+    experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.experiment_id"), primary_key=True)
+    trial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hyperparameters: Mapped[dict[str, Any]]
+    value: Mapped[float | None]
+    state: Mapped[str]
+    created_at: Mapped[int]
+
+
+class TrainingConfig(Base):
+    """The hyperparameters that the next training of a model starts from, and where they come from."""
+
+    __tablename__ = "training_config"
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    hyperparameters: Mapped[dict[str, Any]]
+    provenance: Mapped[dict[str, Any]]
+    updated_at: Mapped[int]
+
+
+class Model(Base):
+    """One version of a model.
+
+    `judged_against` is the champion that its trial compares it with, `replaced` the champion that its
+    promotion retired.
+    """
+
+    __tablename__ = "model_registry"
+    __table_args__ = (
+        UniqueConstraint("model_name", "experiment_id", name="one_version_an_experiment"),
+        Index(
+            "one_champion_a_model",
+            "model_name",
+            unique=True,
+            sqlite_where=text("status = 'champion'"),
+            postgresql_where=text("status = 'champion'"),
+        ),
+    )
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    status: Mapped[str]
+    artifact_uri: Mapped[str]
+    sha256: Mapped[str]
+    framework: Mapped[str]
+    serving_flavour: Mapped[str]
+    signature: Mapped[dict[str, Any]]
+    experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.experiment_id"))
+    judged_against: Mapped[int | None]
+    replaced: Mapped[int | None]
+    created_at: Mapped[int]
+
+
+class ModelEvent(Base):
+    """One change of a model version: who, when and why. Append-only by trigger, and the outbox of events."""
+
+    __tablename__ = "model_registry_events"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["model_name", "version"], ["model_registry.model_name", "model_registry.version"]
+        ),
+        {"sqlite_autoincrement": True},
+    )
+    # SQLite counts up only for INTEGER, so the type is not BIGINT there.
+    position: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    event_id: Mapped[str] = mapped_column(unique=True)
+    model_name: Mapped[str]
+    version: Mapped[int]
+    kind: Mapped[str]
+    status: Mapped[str]
+    by: Mapped[str]
+    why: Mapped[str]
+    at: Mapped[int]
+    sha256: Mapped[str | None]
+    artifact_uri: Mapped[str | None]
+
+
+class PublishedEvent(Base):
+    """Which events Kafka has acknowledged: kept apart, for the events themselves never change."""
+
+    __tablename__ = "model_registry_events_published"
+    event_id: Mapped[str] = mapped_column(ForeignKey("model_registry_events.event_id"), primary_key=True)
+    published_at: Mapped[int]
+
+
+class Serving(Base):
+    """How requests for a model are routed."""
+
+    __tablename__ = "model_serving_config"
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    challenger_version: Mapped[int | None]
+    challenger_share: Mapped[float]
+    shadow_model_version: Mapped[int | None]
+    updated_at: Mapped[int]
+
+
+class EvaluationPolicyRow(Base):
+    """When a challenger replaces the champion."""
+
+    __tablename__ = "evaluation_policy"
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    alpha: Mapped[float]
+    threshold: Mapped[float]
+    min_units: Mapped[int]
+    max_units: Mapped[int]
+    look_every: Mapped[str]
+    updated_at: Mapped[int]
+
+
+class DriftPolicyRow(Base):
+    """What an alert of drift in a group sets off for a model."""
+
+    __tablename__ = "drift_policy"
+    group_name: Mapped[str] = mapped_column(primary_key=True)
+    group_version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    psi_threshold: Mapped[float]
+    retrain: Mapped[bool]
+    debounce: Mapped[str]
+    updated_at: Mapped[int]
+
+
+class MonitoringPolicyRow(Base):
+    """Which rolling metric of a model is watched."""
+
+    __tablename__ = "monitoring_policy"
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    metric: Mapped[str] = mapped_column(primary_key=True)
+    window: Mapped[str]
+    threshold: Mapped[float]
+    updated_at: Mapped[int]
+
+
+POLICIES: dict[str, type[Base]] = {
+    row.__tablename__: row for row in (EvaluationPolicyRow, DriftPolicyRow, MonitoringPolicyRow)
+}

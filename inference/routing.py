@@ -1,0 +1,28 @@
+"""Which variant answers a request: by a hash of its entity, so that an entity stays with its variant."""
+
+import hashlib
+from collections.abc import Mapping
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "|": "\\|", "=": "\\="})
+
+
+def entity_text(entity_keys: Mapping[str, str]) -> str:
+    """Spell the entity keys as one text that does not depend on their order."""
+    pairs = sorted(entity_keys.items())
+    return "|".join(f"{name.translate(_ESCAPES)}={key.translate(_ESCAPES)}" for name, key in pairs)
+
+
+def deduplication_key(entity_keys: Mapping[str, str], model_name: str, request_id: str) -> str:
+    """Give the identity of an answer: entity, model and request; an answer given twice has it twice."""
+    return "|".join(
+        (entity_text(entity_keys), model_name.translate(_ESCAPES), request_id.translate(_ESCAPES))
+    )
+
+
+def takes_challenger(model_name: str, unit: str, share: float) -> bool:
+    """Decide whether `unit` (an entity's text) belongs to the `share` (0 to 1) of the challenger.
+
+    The decision is the same everywhere and for ever; a larger share keeps those that a smaller one had.
+    """
+    digest = hashlib.blake2b(unit.encode(), digest_size=8, key=model_name.encode()[:64]).digest()
+    return int.from_bytes(digest, "little") < share * 2.0**64

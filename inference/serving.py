@@ -1,0 +1,128 @@
+"""The processes: the HTTP door and the Kafka worker, from addresses."""
+
+import signal
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from redis import Redis
+
+from inference.artifacts import ArtifactStore
+from inference.delivery import Delivery
+from inference.follower import follow_registry
+from inference.http import create_app
+from inference.log import AnswerLog, ResultEncoder
+from inference.models import Models
+from inference.predictor import Predictor
+from inference.registry import Registry
+from inference.shipper import Shipper
+from inference.spool import Spool
+from inference.worker import Worker
+from schemas.codec import Codec
+from schemas.log import consumer, producer
+from schemas.registry import SchemaRegistry
+
+_REDIS_SECONDS = 2.0
+WORKER_GROUP = "augury.worker"
+_READING: dict[str, Any] = {
+    "partition.assignment.strategy": "range",  # rebalances in half a second
+    "session.timeout.ms": 6_000,
+    "heartbeat.interval.ms": 500,
+    "fetch.wait.max.ms": 10,
+}
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts are: Kafka's bootstrap servers with client options, and URLs."""
+
+    kafka: str
+    schema_registry: str
+    redis: str = field(repr=False)
+    registry: str = field(repr=False)
+    artifacts: str
+    kafka_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def serve_http(
+    addresses: Addresses,
+    *,
+    host: str,
+    port: int,
+    spool: Path,
+    clock: Callable[[], int],
+    replay: bool = False,
+    token: str | None = None,
+) -> None:
+    """Serve the HTTP door until SIGTERM or SIGINT, then finish the running requests; for the main thread.
+
+    `spool` is a folder of this process's own; `clock` gives ms since the epoch; with `replay` requests
+    are judged by their own `requested_at`. Raises `SpoolError` where another process holds the folder,
+    `OSError` where the port is taken.
+    """
+    with _serving(addresses, clock) as (models, codec, redis), Spool(spool) as spooled:
+        shipper = Shipper(spooled, Delivery(partial(producer, addresses.kafka, **addresses.kafka_options)))
+        app = create_app(
+            models,
+            Predictor(models, redis, clock, replay),
+            AnswerLog(spooled, ResultEncoder(codec)),
+            redis.ping,
+            token,
+        )
+        shipper.start()
+        try:
+            with socket.create_server((host, port), backlog=1_024) as listening:
+                config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=30)
+                signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it is done
+                uvicorn.Server(config).run([listening])
+        finally:
+            shipper.stop()
+
+
+def run_worker(
+    addresses: Addresses,
+    stop: threading.Event,
+    *,
+    clock: Callable[[], int],
+    replay: bool = False,
+    group: str = WORKER_GROUP,
+) -> None:
+    """Answer the requests on Kafka until `stop`; workers of one `group` share them."""
+    with _serving(addresses, clock) as (models, codec, redis):
+        reader = consumer(addresses.kafka, group, **_READING, **addresses.kafka_options)
+        delivery = Delivery(partial(producer, addresses.kafka, **addresses.kafka_options))
+        predictor = Predictor(models, redis, clock, replay)
+        Worker(reader, delivery, codec, ResultEncoder(codec), predictor).run(stop)
+
+
+@contextmanager
+def _serving(addresses: Addresses, clock: Callable[[], int]) -> Iterator[tuple[Models, Codec, Redis]]:
+    """Give the loaded models, which follow the registry meanwhile, and clients."""
+    registry = Registry(addresses.registry, clock)
+    codec = Codec(SchemaRegistry(addresses.schema_registry))
+    models = Models(registry, ArtifactStore(addresses.artifacts))
+    models.refresh()
+    group = f"augury.models.{uuid.uuid4().hex}"  # a process of its own hears every event
+    events = consumer(addresses.kafka, group, **{"auto.offset.reset": "latest", **addresses.kafka_options})
+    stop = threading.Event()
+    follower = threading.Thread(
+        target=follow_registry, args=(models, events, codec, stop), name="registry-follower", daemon=True
+    )
+    follower.start()
+    redis = Redis.from_url(
+        addresses.redis, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS
+    )
+    try:
+        yield models, codec, redis
+    finally:
+        stop.set()
+        follower.join()
+        redis.close()
+        registry.close()

@@ -1,0 +1,27 @@
+"""The records that Augury itself writes and reads, by name and by topic."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).parent / "avsc"
+
+TOPICS: dict[str, str] = {
+    "prediction.requests": "prediction_request",
+    "prediction.results": "prediction_result",
+    "prediction.shadow": "prediction_result",
+    "ground_truth": "ground_truth",
+    "registry.events": "registry_event",
+    "alerts": "alert",
+    "dead_letters": "dead_letter",
+    "features.clocks": "feature_clock",
+}
+"""The schema's name of each record topic."""
+
+
+def load(name: str) -> dict[str, Any]:
+    """Give the Avro schema of the record `name`, as its `.avsc` file has it.
+
+    Raises `FileNotFoundError` for a name that no file has.
+    """
+    return dict(json.loads((_FOLDER / f"{name}.avsc").read_text(encoding="utf-8")))

@@ -1,0 +1,248 @@
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from inference.registry import ConflictError, ModelStatus, ModelVersion, Registry, ServingConfig
+from inference.registry.database import Database
+from inference.registry.records import UnknownModelError
+from inference.registry.tables import Base
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/registry.db"
+
+
+@pytest.fixture
+def registry(url: str) -> Iterator[Registry]:
+    ticks = count(1_000)
+    registry = Registry(url, lambda: next(ticks))
+    registry.migrate()
+    yield registry
+    registry.close()
+
+
+def experiment(registry: Registry, **change: Any) -> str:
+    fields: dict[str, Any] = {
+        "model_type": "lightgbm",
+        "hyperparameters": {"leaves": 31},
+        "training_dataset_version": "late.1",
+        "feature_group_versions": {"carrier": 1},
+        "evaluation_metrics": {"auc": 0.7},
+        "artifact_path": "file:///a",
+        "code_version": "c0ffee",
+        "environment": {"python": "3.11"},
+        "seed": 7,
+    }
+    return registry.record_experiment(**{**fields, **change})
+
+
+def register(registry: Registry, name: str = "late") -> ModelVersion:
+    return registry.register(
+        name,
+        artifact_uri="file:///a",
+        sha256="ab" * 32,
+        framework="lightgbm",
+        serving_flavour="onnx",
+        signature={"names": ["x"]},
+        experiment_id=experiment(registry),
+        by="ann",
+        why="a test",
+    )
+
+
+def kinds(registry: Registry) -> list[tuple[str, int]]:
+    return [(event.kind, event.version) for event in registry.unpublished_events()]
+
+
+WHO = {"by": "ann", "why": "a test"}
+
+
+def test_the_migration_makes_the_tables_of_the_code(registry: Registry, url: str) -> None:
+    registry.migrate()
+    database = Database(url)
+    with database.engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+        mode = connection.execute(text("PRAGMA journal_mode")).scalar()
+    database.engine.dispose()
+    assert found == []
+    assert mode == "wal"
+
+
+def test_versions_count_up_and_start_in_staging(registry: Registry) -> None:
+    assert [register(registry).version, register(registry).version, register(registry, "b").version] == [
+        1,
+        2,
+        1,
+    ]
+    assert registry.models() == ["b", "late"]
+    assert [v.status for v in registry.versions("late")] == [ModelStatus.STAGING] * 2
+    assert registry.get("late", 2).signature == {"names": ["x"]}
+    assert registry.champion("late") is None
+    with pytest.raises(UnknownModelError, match="late version 3"):
+        registry.get("late", 3)
+
+
+def test_an_experiment_is_recorded_and_registered_once(registry: Registry) -> None:
+    assert experiment(registry, experiment_id="alert-1") == "alert-1"
+    assert experiment(registry, experiment_id="alert-1", seed=8) == "alert-1"
+    fields: dict[str, Any] = {
+        "framework": "lightgbm",
+        "serving_flavour": "onnx",
+        "signature": {},
+        "experiment_id": "alert-1",
+        **WHO,
+    }
+    first = registry.register("late", artifact_uri="a", sha256="1", **fields)
+    assert registry.register("late", artifact_uri="b", sha256="2", **fields) == first
+    assert kinds(registry) == [("registered", 1)]
+
+
+@pytest.mark.parametrize("table", ["experiments", "model_registry_events"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET created_at = 0", "DELETE FROM {}"])
+def test_experiments_and_events_cannot_be_changed(
+    registry: Registry, url: str, table: str, change: str
+) -> None:
+    register(registry)
+    column = "created_at" if table == "experiments" else "at"
+    database = Database(url)
+    with pytest.raises(DBAPIError, match="append-only"), database.engine.begin() as connection:
+        connection.execute(text(change.format(table).replace("created_at", f'"{column}"')))
+    database.engine.dispose()
+
+
+def test_a_trial_and_a_promotion(registry: Registry) -> None:
+    register(registry)
+    registry.promote("late", 1, **WHO)
+    register(registry)
+    with pytest.raises(ConflictError, match="needs a \\(new\\) trial"):
+        registry.promote("late", 2, **WHO)
+    registry.start_trial("late", 2, **WHO)
+    registry.start_trial("late", 2, **WHO)
+    assert registry.serving_config("late").shadow_model_version == 2
+    registry.set_serving_config(ServingConfig("late", 2, 0.25, 2))
+    registry.promote("late", 2, **WHO)
+    registry.promote("late", 2, **WHO)
+    assert [v.status for v in registry.versions("late")] == [ModelStatus.RETIRED, ModelStatus.CHAMPION]
+    assert registry.serving_config("late") == ServingConfig("late")
+    assert kinds(registry) == [
+        ("registered", 1),
+        ("promoted", 1),
+        ("registered", 2),
+        ("trial_started", 2),
+        ("retired", 1),
+        ("promoted", 2),
+    ]
+
+
+def test_one_trial_at_a_time(registry: Registry) -> None:
+    for _ in range(3):
+        register(registry)
+    registry.promote("late", 1, **WHO)
+    registry.start_trial("late", 2, **WHO)
+    with pytest.raises(ConflictError, match="version 3 cannot start while version 2 is on trial"):
+        registry.start_trial("late", 3, **WHO)
+    registry.reject("late", 2, **WHO)
+    registry.reject("late", 2, **WHO)
+    registry.start_trial("late", 3, **WHO)
+    assert registry.serving_config("late").shadow_model_version == 3
+    with pytest.raises(ConflictError, match="version 2 is rejected"):
+        registry.promote("late", 2, **WHO)
+    with pytest.raises(ConflictError, match="version 1 is champion"):
+        registry.reject("late", 1, **WHO)
+
+
+def test_a_rollback_brings_the_previous_champion_back(registry: Registry) -> None:
+    register(registry)
+    registry.promote("late", 1, **WHO)
+    with pytest.raises(ConflictError, match="needs a champion that replaced another"):
+        registry.rollback("late", **WHO)
+    for version in (2, 3):
+        register(registry)
+        registry.start_trial("late", version, **WHO)
+        registry.promote("late", version, **WHO)
+    register(registry)
+    registry.start_trial("late", 4, **WHO)
+    assert registry.rollback("late", **WHO).version == 2
+    assert kinds(registry)[-2:] == [("retired", 3), ("rolled_back", 2)]
+    with pytest.raises(ConflictError, match="judged against version 3, but the champion is 2"):
+        registry.promote("late", 4, **WHO)
+    assert registry.rollback("late", **WHO).version == 1
+
+
+def at_once(*calls: Callable[[], object]) -> list[BaseException | None]:
+    gate, outcomes = threading.Barrier(len(calls)), [None] * len(calls)
+    results: list[BaseException | None] = list(outcomes)
+
+    def run(place: int, call: Callable[[], object]) -> None:
+        gate.wait()
+        try:
+            call()
+        except ConflictError as error:
+            results[place] = error
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_of_two_promotions_at_once_one_wins(registry: Registry, url: str) -> None:
+    other = Registry(url, lambda: 5)
+    for name in (f"m{n}" for n in range(10)):
+        register(registry, name)
+        register(registry, name)
+        outcomes = at_once(
+            lambda name=name: registry.promote(name, 1, **WHO),
+            lambda name=name: other.promote(name, 2, **WHO),
+        )
+        assert sorted(o is None for o in outcomes) == [False, True]
+        champion = registry.champion(name)
+        assert champion is not None
+        assert champion.version == outcomes.index(None) + 1
+    other.close()
+
+
+def test_writers_at_once_all_get_their_version(registry: Registry) -> None:
+    assert at_once(*[lambda: register(registry)] * 8) == [None] * 8
+    assert [v.version for v in registry.versions("late")] == list(range(1, 9))
+
+
+def test_serving_config_is_checked(registry: Registry) -> None:
+    register(registry)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        registry.set_serving_config(ServingConfig("late", 1, 1.5))
+    with pytest.raises(UnknownModelError):
+        registry.set_serving_config(ServingConfig("late", 9, 0.5))
+
+
+def test_training_config_and_policies_are_replaced(registry: Registry) -> None:
+    assert registry.training_config("late") is None
+    registry.set_training_config("late", {"leaves": 7}, {"experiment": "e"})
+    registry.set_training_config("late", {"leaves": 9}, {"experiment": "f"})
+    assert registry.training_config("late") == {"leaves": 9}
+    row = {"policy": "monitoring_policy", "model_name": "late", "metric": "auc", "window": "7d"}
+    registry.save_policies([{**row, "threshold": 0.1}])
+    registry.save_policies([{**row, "threshold": 0.2}])
+    (found,) = registry.policies("monitoring_policy")
+    assert found["threshold"] == 0.2
+
+
+def test_the_outbox_gives_each_event_until_it_is_marked(registry: Registry) -> None:
+    for _ in range(3):
+        register(registry)
+    first = registry.unpublished_events(limit=1)
+    assert [e.version for e in first] == [1]
+    registry.mark_published([e.event_id for e in first])
+    registry.mark_published([e.event_id for e in first])
+    assert kinds(registry) == [("registered", 2), ("registered", 3)]

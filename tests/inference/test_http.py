@@ -1,0 +1,189 @@
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from redis import Redis
+
+from inference.http import create_app
+from inference.log import AnswerLog, ResultEncoder
+from inference.predictor import Predictor
+from inference.spool import Spool
+from schemas.codec import Codec
+
+from .onnx_models import regressor
+from .world import NOW, LocalSchemas, World
+
+BODY: dict[str, Any] = {
+    "request_id": "r1",
+    "model_name": "late",
+    "entity_keys": {"carrier": "AA", "route": "JFK|LAX"},
+    "inputs": {"scheduled_at": 3_600_000 * 5, "distance": 1200},
+}
+
+
+class Door(TestClient):
+    def __init__(self, world: World, token: str | None = None, redis: Redis | None = None) -> None:
+        self.codec = Codec(LocalSchemas())
+        self.spool = Spool(world.folder / f"spool-{uuid.uuid4().hex}")
+        store = redis or world.redis
+        log = AnswerLog(self.spool, ResultEncoder(self.codec))
+        predictor = Predictor(world.models, store, world.clock)
+        super().__init__(create_app(world.models, predictor, log, store.ping, token))
+
+    def logged(self) -> list[tuple[str, dict[str, Any]]]:
+        position, found = self.spool.position(), []
+        while True:
+            records, after = self.spool.read(position, 100)
+            if after == position:
+                return found
+            found += [(record.topic, self.codec.decode(record.value)) for record in records]
+            position = after
+
+    def problem(self, body: object, **more: Any) -> tuple[int, str, str]:
+        answer = self.post("/v1/predict", json=body, **more)
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["status"] == answer.status_code
+        assert problem["title"]
+        return answer.status_code, problem["type"], problem["detail"]
+
+
+@pytest.fixture
+def door(world: World) -> Iterator[Door]:
+    world.put("carrier_delay", "AA", 7, arr_delay_mean_1h=2.5, count_1d=3, diverted_last=False)
+    world.put("route_delay", "JFK|LAX", 1, arr_delay_mean_7d=-4.25)
+    world.tick("carrier_delay")
+    world.serve(regressor(6))
+    door = Door(world)
+    yield door
+    door.spool.close()
+
+
+def test_a_single_request(door: Door) -> None:
+    answer = door.post("/v1/predict", json=BODY).json()
+    assert answer["prediction"] == pytest.approx(7.25)
+    assert (answer["model_version_used"], answer["variant"], answer["error"]) == (1, "champion", None)
+    assert answer["groups"][0] == {
+        "group": "carrier_delay",
+        "version": 1,
+        "entity": "AA",
+        "event_timestamp": NOW - 5_000,
+        "seq": 7,
+        "state": "fresh",
+        "age_ms": 1_000,
+    }
+    assert answer["groups"][1]["state"] == "stale"
+    assert set(answer["latency_ms"]) == {"features", "on_demand", "model", "total"}
+    ((topic, record),) = door.logged()
+    assert topic == "prediction.results"
+    assert record["prediction"] == answer["prediction"]
+    assert record["rows"] == answer["groups"]
+    assert record["feature_values_used"] == answer["feature_values_used"]
+    assert record["door"] == "http"
+
+
+def test_a_batch_answers_each_request(door: Door) -> None:
+    batch = [
+        BODY,
+        BODY | {"model_name": "early"},
+        {"request_id": "v", "model_name": "late", "vector": [1, 2, 3, 4, 5, None]},
+    ]
+    answer = door.post("/v1/predict", json={"requests": batch})
+    assert answer.status_code == 200
+    first, second, third = answer.json()["results"]
+    assert first["prediction"] == pytest.approx(7.25)
+    assert "nothing can answer for 'early'" in second["error"]
+    assert third["feature_values_used"]["far"] is None
+    assert [record["error"] is None for _, record in door.logged()] == [True, False, False]
+
+
+def test_errors_are_problems_and_logged(door: Door) -> None:
+    assert door.problem(BODY | {"model_name": "early"})[:2] == (404, "urn:augury:unknown-model")
+    assert door.problem(BODY | {"model_version": 9})[:2] == (404, "urn:augury:unknown-version")
+    assert door.problem(BODY | {"entity_keys": {}})[:2] == (422, "urn:augury:missing-entity")
+    assert door.problem(BODY | {"inputs": {"scheduled_at": "now"}})[:2] == (422, "urn:augury:wrong-input")
+    assert door.problem(BODY | {"inputs": {"scheduled_at": 2**80}})[:2] == (422, "urn:augury:wrong-input")
+    assert len(door.logged()) == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({}, "request_id: Field required"),
+        (BODY | {"extra": 1}, "extra: Extra inputs"),
+        (BODY | {"inputs": {"distance": [1]}}, "inputs"),
+        (BODY | {"request_id": "\ud800"}, "request_id"),
+        ({"requests": []}, "at least 1 item"),
+        ({"requests": [BODY] * 1_001}, "at most 1000 items"),
+        ([], "body"),
+    ],
+)
+def test_bodies_that_do_not_follow_the_schema(door: Door, body: object, text: str) -> None:
+    status, kind, detail = door.problem(
+        None, content=json.dumps(body), headers={"content-type": "application/json"}
+    )
+    assert (status, kind) == (422, "urn:augury:malformed")
+    assert text in detail
+    assert door.logged() == []
+
+
+def test_the_shadow_is_logged_after_the_answer(door: Door, world: World) -> None:
+    world.register(regressor(6, 2.0))
+    world.registry.start_trial("late", 2, by="t", why="t")
+    world.models.refresh()
+    door.post("/v1/predict", json=BODY)
+    (_, answer), (topic, shadow) = door.logged()
+    assert (topic, shadow["variant"], shadow["model_version_used"]) == ("prediction.shadow", "shadow", 2)
+    assert shadow["prediction"] == pytest.approx(2 * answer["prediction"])
+
+
+def test_models_are_shown(door: Door) -> None:
+    (model,) = door.get("/v1/models").json()["models"]
+    assert model == door.get("/v1/models/late").json()
+    assert (model["champion_version"], model["problems"]) == (1, [])
+    assert model["entities"] == {"carrier": ["carrier"], "route": ["origin", "dest"]}
+    assert model["inputs"] == {"scheduled_at": "timestamp", "distance": "double"}
+    assert model["vector"][-1] == "far"
+    assert door.get("/v1/models/early").json()["type"] == "urn:augury:unknown-model"
+    assert door.get("/nowhere").headers["content-type"] == "application/problem+json"
+
+
+def test_a_token_closes_all_but_health(door: Door, world: World) -> None:
+    closed = Door(world, token="s3cret")
+    assert [closed.get(path).status_code for path in ("/healthz", "/readyz", "/v1/models")] == [200, 200, 401]
+    assert closed.problem(BODY)[:2] == (401, "urn:augury:unauthorized")
+    assert closed.problem(BODY, headers={"authorization": "Bearer other"})[0] == 401
+    headers = {"authorization": "Bearer s3cret"}
+    assert closed.post("/v1/predict", json=BODY, headers=headers).status_code == 200
+    closed.spool.close()
+
+
+def test_without_the_store_the_door_is_live_and_not_ready(door: Door, world: World) -> None:
+    with Redis(port=1) as nowhere:
+        cut = Door(world, redis=nowhere)
+        assert cut.get("/healthz").status_code == 200
+        assert cut.get("/readyz").json()["type"] == "urn:augury:online-store-unavailable"
+        assert cut.problem(BODY)[:2] == (503, "urn:augury:online-store-unavailable")
+    cut.spool.close()
+
+
+def test_no_answer_leaves_without_its_record(door: Door) -> None:
+    with open("/dev/full", "wb") as full:
+        door.spool._file, own = full.fileno(), door.spool._file
+        assert door.problem(BODY)[:2] == (503, "urn:augury:spool-unavailable")
+        door.spool._file = own
+    assert door.logged() == []
+
+
+def test_the_openapi_document_has_examples(door: Door) -> None:
+    document = door.get("/openapi.json").json()
+    shapes = document["components"]["schemas"]
+    assert shapes["PredictionRequest"]["examples"][0]["model_name"] == "late_arrival"
+    assert shapes["PredictionBody"]["examples"][0]["prediction"] == 0.27
+    assert (
+        "application/problem+json" in document["paths"]["/v1/predict"]["post"]["responses"]["422"]["content"]
+    )
+    assert door.get("/docs").status_code == 200

@@ -1,0 +1,195 @@
+import math
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis, RedisError
+
+from inference.predictor import Predictor
+from inference.records import Request
+from inference.registry import ServingConfig
+
+from .onnx_models import classifier, regressor
+from .world import NOW, World, make_plan
+
+REQUEST = Request(
+    "r1",
+    "late",
+    entity_keys={"carrier": "AA", "route": "JFK|LAX"},
+    inputs={"scheduled_at": 3_600_000 * 5, "distance": 1200, "unused": "x"},
+)
+
+
+def fill(world: World) -> None:
+    world.put("carrier_delay", "AA", 7, arr_delay_mean_1h=2.5, count_1d=3, diverted_last=False)
+    world.put("route_delay", "JFK|LAX", 1, arr_delay_mean_7d=-4.25)
+    world.tick("carrier_delay")
+    world.tick("route_delay")
+
+
+def test_an_answer_has_all_that_went_into_it(world: World) -> None:
+    fill(world)
+    world.serve(regressor(6))
+    ((result, problem, _),) = world.predictor.predict([REQUEST], "http")
+    assert problem is None
+    assert result.prediction == pytest.approx(3 + 2.5 - 4.25 + 5 + 1)
+    assert result.feature_values_used == {
+        "carrier_delay.diverted_last": 0.0,
+        "carrier_delay.count_1d": 3.0,
+        "carrier_delay.arr_delay_mean_1h": 2.5,
+        "route_delay.arr_delay_mean_7d": -4.25,
+        "hour": 5.0,
+        "far": 1.0,
+    }
+    assert result.inputs == {"scheduled_at": 3_600_000 * 5, "distance": 1200.0}
+    assert [(row["seq"], row["state"], row["age_ms"]) for row in result.rows] == [
+        (7, "fresh", 1_000),
+        (1, "fresh", 1_000),
+    ]
+    assert (result.variant, result.model_version_used, result.door) == ("champion", 1, "http")
+    assert (result.requested_at, result.predicted_at, result.error) == (NOW, NOW, None)
+    assert result.deduplication_key == "carrier=AA|route=JFK\\|LAX|late|r1"
+    assert 0 < result.latency_model_ms < result.latency_total_ms
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "text"),
+    [
+        ({"model_name": "early"}, "unknown-model", "nothing can answer for 'early'"),
+        ({"model_version": 7}, "unknown-version", "late version 7"),
+        ({"entity_keys": {"carrier": "AA"}}, "missing-entity", "the rows of 'route' cannot be found"),
+        ({"entity_keys": {**REQUEST.entity_keys, "plane": "N1"}}, "wrong-entity", "'plane' would be ignored"),
+        ({"entity_id": "AA"}, "wrong-entity", "carrier, route"),
+        ({"inputs": {"distance": 1.0}}, "missing-input", "without 'scheduled_at'"),
+        ({"inputs": {"scheduled_at": 1, "distance": "far"}}, "wrong-input", "of type double; .* from 'far'"),
+        ({"inputs": {"scheduled_at": 1, "distance": math.nan}}, "wrong-input", "from nan"),
+        ({"inputs": {"scheduled_at": 1.5, "distance": 1.0}}, "wrong-input", "ms since the epoch"),
+        ({"inputs": {"scheduled_at": 2**70, "distance": 1.0}}, "wrong-input", "timestamp"),
+        ({"inputs": {"scheduled_at": 1, "distance": True}}, "wrong-input", "from True"),
+        ({"vector": [1.0, 2.0]}, "vector-length", "6 values; one of 2"),
+    ],
+)
+def test_a_wrong_request_is_a_result_and_spoils_no_other(
+    world: World, change: dict[str, Any], kind: str, text: str
+) -> None:
+    fill(world)
+    world.serve()
+    answers = world.predictor.predict([REQUEST, replace(REQUEST, **change), REQUEST], "kafka")
+    assert [answer.problem for answer in answers] == [None, kind, None]
+    result = answers[1].result
+    assert result.prediction is None
+    assert result.error is not None
+    assert re.search(text, result.error)
+
+
+def test_what_is_missing_is_nan_and_said_so(world: World) -> None:
+    world.serve()
+    ((result, problem, job),) = world.predictor.predict([REQUEST], "http")
+    assert problem == "no-number"  # a logistic regression cannot do without
+    assert result.error is not None
+    assert "gave nan" in result.error
+    assert job is not None
+    assert [row["state"] for row in result.rows] == ["missing", "missing"]
+    assert result.feature_values_used["carrier_delay.count_1d"] is None
+
+
+def test_a_ready_vector_needs_no_entity(world: World) -> None:
+    world.serve(regressor(6))
+    request = Request("r", "late", vector=[1.0, 2.0, 3.0, 4.0, 5.0, 6.5])
+    ((result, _, _),) = world.predictor.predict([request], "http")
+    assert result.prediction == pytest.approx(21.5)
+    assert result.rows == []
+    assert result.feature_values_used["far"] == 6.5
+
+
+def test_a_batch_is_one_multi_get(world: World) -> None:
+    fill(world)
+    world.serve()
+    before = world.redis.info("commandstats")
+    world.predictor.predict([REQUEST] * 50, "http")
+    after = world.redis.info("commandstats")
+    assert after["cmdstat_mget"]["calls"] - before.get("cmdstat_mget", {"calls": 0})["calls"] == 1
+    assert "cmdstat_get" not in after
+
+
+def test_time_is_the_clocks_unless_this_is_a_replay(world: World) -> None:
+    fill(world)
+    world.serve()
+    request = replace(REQUEST, requested_at=NOW + 59_500)
+    ((live, _, _),) = world.predictor.predict([request], "http")
+    ((replayed, _, _),) = Predictor(world.models, world.redis, world.clock, True).predict([request], "http")
+    assert (live.requested_at, live.rows[0]["age_ms"], live.rows[0]["state"]) == (NOW, 1_000, "fresh")
+    assert replayed.requested_at == NOW + 59_500
+    assert (replayed.rows[0]["age_ms"], replayed.rows[0]["state"]) == (60_500, "stale")
+
+
+def test_a_group_that_refuses_when_stale_gives_no_prediction(world: World) -> None:
+    fill(world)
+    version = world.register(plan=make_plan(world.folder, on_stale="refuse"))
+    world.promote(version.version)
+    world.models.refresh()
+    assert world.predictor.predict([REQUEST], "http")[0].problem is None
+    world.now += 60_000
+    answer = world.predictor.predict([REQUEST], "http")[0]
+    assert answer.problem == "stale-features"
+    assert answer.result.rows[0]["state"] == "stale"
+
+
+def test_rows_of_another_layout_are_errors_of_their_own(world: World) -> None:
+    fill(world)
+    world.serve()
+    world.redis.setrange("augury:carrier_delay:v1:AA", 0, b"\xff" * 8)
+    vector = Request("v", "late", vector=[0.0] * 6)
+    assert [a.problem for a in world.predictor.predict([REQUEST, vector], "http")] == ["wrong-layout", None]
+
+
+def test_entities_stay_with_their_variant_and_versions_can_be_pinned(world: World) -> None:
+    world.serve()
+    world.register(classifier(6, 0.5))
+    world.registry.set_serving_config(ServingConfig("late", 2, 0.3, None))
+    world.models.refresh()
+    requests = [
+        Request(f"{n}", "late", None, {"carrier": f"{n % 100}", "route": "a|b"}, None, REQUEST.inputs)
+        for n in range(300)
+    ]
+    variants = [a.result.variant for a in world.predictor.predict(requests, "http")]
+    assert variants[:100] == variants[100:200] == variants[200:]
+    assert 10 <= variants[:100].count("challenger") <= 50
+    pinned = replace(REQUEST, model_version=1)
+    assert world.predictor.predict([pinned], "http")[0].result.variant == "pinned"
+
+
+def test_the_shadow_sees_the_champions_vector(world: World) -> None:
+    fill(world)
+    world.serve(regressor(6))
+    world.register(regressor(6, 2.0))
+    world.registry.start_trial("late", 2, by="t", why="t")
+    world.models.refresh()
+    bad = Request("bad", "late")
+    answers = world.predictor.predict([REQUEST, bad], "http")
+    world.redis.flushall()
+    (shadow,) = world.predictor.shadow(answers)
+    champion = answers[0].result
+    assert (shadow.variant, shadow.model_version_used, shadow.request_id) == ("shadow", 2, "r1")
+    assert champion.prediction is not None
+    assert shadow.prediction == pytest.approx(2 * champion.prediction)
+    assert (shadow.rows, shadow.feature_values_used) == (champion.rows, champion.feature_values_used)
+    assert shadow.deduplication_key == champion.deduplication_key
+
+
+def test_a_shadow_with_another_contract_reads_its_own_vector(world: World) -> None:
+    fill(world)
+    world.serve(regressor(6))
+    world.register(regressor(7), make_plan(world.folder, extra=True))
+    world.registry.start_trial("late", 2, by="t", why="t")
+    world.models.refresh()
+    answers = world.predictor.predict([REQUEST], "http")
+    (shadow,) = world.predictor.shadow(answers)
+    assert shadow.feature_values_used == answers[0].result.feature_values_used | {"near": 0.0}
+
+
+def test_an_outage_of_the_store_is_not_an_answer(world: World) -> None:
+    world.serve()
+    with Redis(port=1) as nowhere, pytest.raises(RedisError):
+        Predictor(world.models, nowhere, world.clock).predict([REQUEST], "http")

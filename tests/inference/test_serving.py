@@ -1,0 +1,111 @@
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from augury.settings import free_ports
+from augury.stack import Stack
+from inference.registry import publish_events
+from inference.serving import Addresses
+from schemas.log import producer
+from schemas.records import load
+
+from .onnx_models import regressor
+from .processes import HTTP, Log, prepare, running
+from .world import World, make_world
+
+pytestmark = pytest.mark.stack
+
+
+class Served:
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.addresses: Addresses = prepare(stack.settings, folder)
+        self.redis = Redis.from_url(self.addresses.redis)
+        self.world: World = make_world(folder, self.redis)
+        self.world.serve(regressor(6))
+        self.log = Log(self.addresses)
+        self.port = free_ports(1)[0]
+        self.arguments = (HTTP, self.addresses, str(self.port), str(folder / "spool"))
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
+
+    def await_ready(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if self.client.get("/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+
+    def ask(self, client: httpx.Client, request_id: str) -> dict[str, object]:
+        body = {"request_id": request_id, "model_name": "late", "vector": [1.0] * 6}
+        answer: dict[str, object] = client.post("/v1/predict", json=body).json()
+        return answer
+
+
+@pytest.fixture
+def served(stack: Stack, tmp_path: Path) -> Iterator[Served]:
+    served = Served(stack, tmp_path)
+    yield served
+    served.client.close()
+    served.world.registry.close()
+    served.redis.close()
+
+
+def test_sigkill_loses_no_answer_that_has_left(served: Served) -> None:
+    answered: list[str] = []
+
+    def ask() -> None:
+        with httpx.Client(base_url=served.client.base_url, timeout=10) as client:
+            try:
+                while True:
+                    request_id = uuid.uuid4().hex
+                    served.ask(client, request_id)
+                    answered.append(request_id)
+            except httpx.TransportError:
+                return
+
+    for kill_at in (50, 400):
+        with running(*served.arguments) as door:
+            served.await_ready()
+            threads = [threading.Thread(target=ask) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            while len(answered) < kill_at:
+                assert door.poll() is None
+                threads[0].join(0.01)
+            door.send_signal(signal.SIGKILL)
+            for thread in threads:
+                thread.join()
+    with running(*served.arguments) as door:
+        found = served.log.collect("prediction.results", set(answered))
+        served.await_ready()
+        door.send_signal(signal.SIGTERM)
+        assert door.wait(30) == 0
+    assert {r["prediction"] for results in found.values() for r in results} == {6.0}
+
+
+def test_an_event_swaps_the_model_without_a_failed_request(served: Served) -> None:
+    world = served.world
+    publisher = producer(served.addresses.kafka)
+    encode = served.log.codec.encoder("registry.events", load("registry_event"))
+    with running(*served.arguments) as door:
+        served.await_ready()
+        assert served.ask(served.client, "a")["prediction"] == 6.0
+        world.register(regressor(6, 2.0))
+        world.promote(2)
+        assert publish_events(world.registry, publisher, encode) == 6
+        assert publish_events(world.registry, publisher, encode) == 0
+        deadline = time.monotonic() + 20
+        while (answer := served.ask(served.client, "b"))["model_version_used"] == 1:
+            assert answer["prediction"] == 6.0
+            assert time.monotonic() < deadline
+        assert answer["prediction"] == 12.0
+        door.send_signal(signal.SIGTERM)
+        assert door.wait(30) == 0

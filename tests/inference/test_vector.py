@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from features.layout import LayoutMismatchError
+from inference.records import VectorRow
+from inference.runtime import Matrix
+from inference.vector import VectorReader
+
+from .world import NOW, World
+
+ENTITIES = {"carrier": "AA", "route": "JFK|LAX"}
+
+
+def read(world: World, *entities: dict[str, str], at: int = NOW) -> tuple[Matrix, list[list[VectorRow]]]:
+    reader = VectorReader(world.plan)
+    keys = list(dict.fromkeys(key for names in entities for key in reader.keys(names)))
+    values = dict(zip(keys, world.redis.mget(keys), strict=True))
+    return reader.read(list(entities), [at] * len(entities), values)
+
+
+def test_vectors_come_from_the_store_in_the_models_order(world: World) -> None:
+    world.put("carrier_delay", "AA", 7, arr_delay_mean_1h=2.5, count_1d=3, diverted_last=True, dest_last="é")
+    world.put("carrier_delay", "UA", 9, arr_delay_mean_1h=None, count_1d=0, dest_last="LAX")
+    world.put("route_delay", "JFK|LAX", 1, arr_delay_mean_7d=-4.25)
+    world.tick("carrier_delay")
+    matrix, rows = read(world, ENTITIES, {"carrier": "UA", "route": "no|where"})
+    assert world.plan.names[:4] == (
+        "carrier_delay.diverted_last",
+        "carrier_delay.count_1d",
+        "carrier_delay.arr_delay_mean_1h",
+        "route_delay.arr_delay_mean_7d",
+    )
+    np.testing.assert_array_equal(matrix, [[1.0, 3.0, 2.5, -4.25], [np.nan, 0.0, np.nan, np.nan]])
+    assert [
+        [(r["group"], r["version"], r["entity"], r["event_timestamp"], r["seq"]) for r in v] for v in rows
+    ] == [
+        [("carrier_delay", 1, "AA", NOW - 5_000, 7), ("route_delay", 2, "JFK|LAX", NOW - 5_000, 1)],
+        [("carrier_delay", 1, "UA", NOW - 5_000, 9), ("route_delay", 2, "no|where", 0, -1)],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lag", "state"), [(-1_000, "fresh"), (0, "fresh"), (60_000, "fresh"), (60_001, "stale"), (None, "stale")]
+)
+def test_the_groups_clock_judges_and_not_the_rows_age(world: World, lag: int | None, state: str) -> None:
+    world.put("carrier_delay", "AA", at=NOW - 10**9)
+    if lag is not None:
+        world.tick("carrier_delay", NOW - lag)
+    _, (rows,) = read(world, ENTITIES)
+    assert (rows[0]["state"], rows[0]["age_ms"]) == (state, None if lag is None else max(0, lag))
+    assert rows[1]["state"] == "missing"
+
+
+def test_a_row_of_another_layout_is_not_read(world: World) -> None:
+    world.put("carrier_delay", "AA")
+    key = VectorReader(world.plan).keys(ENTITIES)[0]
+    world.redis.setrange(key, 0, b"\xff" * 8)
+    with pytest.raises(LayoutMismatchError):
+        read(world, ENTITIES)
+
+
+def test_on_demand_features_are_numbers(world: World) -> None:
+    reader = VectorReader(world.plan)
+    found = reader.on_demand({"scheduled_at": 3_600_000 * 5, "distance": 1000.5})
+    np.testing.assert_array_equal(found, [5.0, 1.0])
+    np.testing.assert_array_equal(reader.on_demand({"scheduled_at": None, "distance": 1.0}), [np.nan, 0.0])

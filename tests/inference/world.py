@@ -1,0 +1,171 @@
+"""A small world: two groups, a model, a registry and an online store with rows."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from features.aggregates import count, last, mean
+from features.definitions import Entity, FeatureGroup, Freshness, Label, Model, Source
+from features.layout import Layout, clock_key, pack_clock, row_key
+from features.plan import compile_group
+from features.types import DataType
+from features.vector import ModelPlan, compile_model
+from inference.artifacts import ArtifactStore
+from inference.models import Models
+from inference.predictor import Predictor
+from inference.registry import ModelVersion, Registry
+from schemas.registry import SchemaRegistry, UnknownSchemaError
+
+from .onnx_models import classifier
+
+NOW = 1_700_000_000_000
+TIME = {"type": "long", "logicalType": "timestamp-millis"}
+FIELDS = {
+    "flight_id": "string",
+    "carrier": "string",
+    "origin": "string",
+    "dest": "string",
+    "arr_delay": ["null", "double"],
+    "diverted": ["null", "boolean"],
+    "scheduled_at": TIME,
+    "distance": "double",
+    "landed_at": TIME,
+}
+
+
+@dataclass
+class World:
+    folder: Path
+    redis: Redis
+    plan: ModelPlan
+    groups: dict[str, FeatureGroup]
+    registry: Registry
+    artifacts: ArtifactStore
+    models: Models
+    now: int = NOW
+
+    def clock(self) -> int:
+        return self.now
+
+    @property
+    def predictor(self) -> Predictor:
+        return Predictor(self.models, self.redis, self.clock)
+
+    def put(self, group: str, entity: str, seq: int = 1, at: int = NOW - 5_000, **values: Any) -> None:
+        plan = compile_group(self.groups[group])
+        row = {f.name: values.get(f.name) for f in plan.features} | {"event_timestamp": at, "seq": seq}
+        self.redis.set(row_key(plan.name, plan.version, entity), Layout.of(plan).pack(row))
+
+    def tick(self, group: str, at: int = NOW - 1_000) -> None:
+        self.redis.set(clock_key(group, self.groups[group].version), pack_clock(at))
+
+    def register(
+        self, payload: bytes | None = None, plan: ModelPlan | None = None, **change: Any
+    ) -> ModelVersion:
+        plan = plan or self.plan
+        uri, sha256 = self.artifacts.put(plan.name, payload or classifier(len(plan.names), 0.01))
+        experiment = self.registry.record_experiment(
+            model_type="logistic",
+            hyperparameters={},
+            training_dataset_version="d1",
+            feature_group_versions={},
+            evaluation_metrics={},
+            artifact_path=uri,
+            code_version="1",
+            environment={},
+            seed=1,
+        )
+        stated: dict[str, Any] = {
+            "artifact_uri": uri,
+            "sha256": sha256,
+            "framework": "sklearn",
+            "serving_flavour": "onnx",
+            "signature": plan.to_dict(),
+        }
+        return self.registry.register(
+            plan.name, **(stated | change), experiment_id=experiment, by="test", why="test"
+        )
+
+    def promote(self, version: int) -> None:
+        if self.registry.champion("late") is not None:
+            self.registry.start_trial("late", version, by="test", why="test")
+        self.registry.promote("late", version, by="test", why="test")
+
+    def serve(self, payload: bytes | None = None) -> ModelVersion:
+        version = self.register(payload)
+        self.promote(version.version)
+        self.models.refresh()
+        return version
+
+
+class LocalSchemas(SchemaRegistry):
+    """Ids without a server, where what goes to the log is all that matters."""
+
+    def __init__(self) -> None:
+        self.schemas: list[dict[str, Any]] = []
+
+    def register(self, subject: str, schema: Mapping[str, Any]) -> int:
+        self.schemas.append(dict(schema))
+        return len(self.schemas)
+
+    def schema(self, schema_id: int) -> dict[str, Any]:
+        if not 1 <= schema_id <= len(self.schemas):
+            raise UnknownSchemaError(f"no schema {schema_id}")
+        return self.schemas[schema_id - 1]
+
+
+def make_groups(
+    folder: Path, on_stale: str = "serve"
+) -> tuple[Source, dict[str, FeatureGroup], list[Entity]]:
+    path = folder / "landed.avsc"
+    fields = [{"name": name, "type": kind} for name, kind in FIELDS.items()]
+    path.write_text(json.dumps({"type": "record", "name": "landed", "fields": fields}))
+    source = Source("landed", path, "landed_at", "flight_id", "flight_id")
+    carrier, route = Entity("carrier"), Entity("route", ("origin", "dest"))
+    groups = [
+        FeatureGroup(
+            "carrier_delay",
+            1,
+            carrier,
+            source,
+            [mean("arr_delay", over="1h"), count(over="1d"), last("diverted"), last("dest")],
+            freshness=Freshness("1m", on_stale=on_stale),
+        ),
+        FeatureGroup("route_delay", 2, route, source, [mean("arr_delay", over="7d")]),
+    ]
+    return source, {group.name: group for group in groups}, [carrier, route]
+
+
+def make_plan(folder: Path, on_stale: str = "serve", extra: bool = False) -> ModelPlan:
+    source, groups, entities = make_groups(folder, on_stale)
+    carrier, route = groups["carrier_delay"], groups["route_delay"]
+    on_demand = {"hour": "extract(hour from scheduled_at at time zone 'UTC')", "far": "distance > 1000"}
+    inputs = {"scheduled_at": DataType.TIMESTAMP, "distance": DataType.DOUBLE}
+    return compile_model(
+        Model(
+            "late",
+            entities,
+            [
+                carrier["diverted_last"],
+                carrier["count_1d"],
+                carrier["arr_delay_mean_1h"],
+                route["arr_delay_mean_7d"],
+            ],
+            Label(source, "flight_id", "arr_delay > 15", "scheduled_at", "2h", "1d"),
+            inputs,
+            on_demand | ({"near": "distance < 100"} if extra else {}),
+        )
+    )
+
+
+def make_world(folder: Path, redis: Redis) -> World:
+    registry = Registry(f"sqlite:///{folder}/registry.db", lambda: NOW)
+    registry.migrate()
+    artifacts = ArtifactStore(str(folder / "artifacts"))
+    _, groups, _ = make_groups(folder)
+    plan = make_plan(folder)
+    return World(folder, redis, plan, groups, registry, artifacts, Models(registry, artifacts))

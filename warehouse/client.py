@@ -1,0 +1,57 @@
+"""The connection to the warehouse, and its migrations."""
+
+from pathlib import Path
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def connect(url: str, *, database: str = "augury", user: str = "default", password: str = "") -> Client:
+    """Connect to ClickHouse's HTTP interface at `url`, and create the database if it is missing.
+
+    Threads may share the client. Raises `clickhouse_connect`'s `OperationalError` if nobody answers, its
+    `DatabaseError` for a refused user.
+    """
+    server = _client(url, None, user, password)
+    try:
+        known = server.query(
+            "SELECT count() FROM system.databases WHERE name = {name:String}", parameters={"name": database}
+        )
+        if not known.result_rows[0][0]:
+            server.command("CREATE DATABASE IF NOT EXISTS {name:Identifier}", parameters={"name": database})
+    finally:
+        server.close()
+    return _client(url, database, user, password)
+
+
+def _client(url: str, database: str | None, user: str, password: str) -> Client:
+    # Without a session, queries of one client run side by side.
+    return clickhouse_connect.get_client(
+        dsn=url,
+        database=database,
+        username=user,
+        password=password,
+        autogenerate_session_id=False,
+    )
+
+
+def migrate(client: Client) -> list[str]:
+    """Run the migrations that the client's database has not had, in order, and give their names.
+
+    Each statement may be run twice, so one that a crash cut short is run again whole.
+    """
+    client.command(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (name String, "
+        "applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')) "
+        "ENGINE = ReplacingMergeTree ORDER BY name"
+    )
+    applied = {row[0] for row in client.query("SELECT name FROM schema_migrations").result_rows}
+    missing = [file for file in sorted(_MIGRATIONS.glob("*.sql")) if file.stem not in applied]
+    for file in missing:
+        for statement in file.read_text(encoding="utf-8").split(";\n"):
+            if statement.strip():
+                client.command(statement)
+        client.insert("schema_migrations", [[file.stem]], column_names=["name"])
+    return [file.stem for file in missing]

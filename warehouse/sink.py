@@ -1,0 +1,274 @@
+"""Records from the log to the warehouse."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+from clickhouse_connect.driver.insert import InsertContext
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from schemas.codec import Codec, RefusedRecordError
+from warehouse.refusals import Refusals, UndeliveredError
+from warehouse.targets import Target
+
+_log = logging.getLogger(__name__)
+_POLL_S = 0.2
+_POLL_ROWS = 2_000
+_RETRY_S = 0.5
+_TIMEOUT_S = 30.0
+_BEFORE_ALL = -(2**63)
+# Server errors that pass: memory, too many parts or queries, a replica that is read-only or lost its keeper.
+_PASSING = frozenset({202, 241, 242, 252, 319, 999})
+
+_Place = tuple[str, int]
+
+
+class StaleTableError(RuntimeError):
+    """A source's table holds more of a partition than the log does: the topic is not the one it came from."""
+
+
+@dataclass
+class _Partition:
+    """A partition that is read here: its clock T, and offsets: the next, the last stored, the committed."""
+
+    clock: int
+    next: int
+    stored: int
+    committed: int
+
+
+class Sink:
+    """Writes the records of every topic in `targets` to its table, in batches.
+
+    A batch ends after `max_rows` records or `max_seconds`. Offsets are committed after the insert, together
+    with the partition's clock, so that a restart goes on with the same T. What breaks a rule goes to
+    `dead_letters` through `producer`; a NULL value only moves the clock.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        client: Client,
+        codec: Codec,
+        targets: Mapping[str, Target],
+        producer: Producer,
+        *,
+        max_rows: int = 50_000,
+        max_seconds: float = 1.0,
+    ) -> None:
+        self._consumer = consumer
+        self._client = client
+        self._targets = targets
+        self._refusals = Refusals(producer, codec)
+        self._decoders = {topic: codec.decoder(target.schema) for topic, target in targets.items()}
+        self._max_rows = max_rows
+        self._max_seconds = max_seconds
+        self._rows: dict[str, list[tuple[Any, ...]]] = {topic: [] for topic in targets}
+        self._inserts: dict[str, InsertContext] = {}
+        self._partitions: dict[_Place, _Partition] = {}
+        self._assignment = 0  # how many there have been
+        self._taken = 0  # records since the last flush
+        self._flush_at = 0.0
+        self._stop = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Write until `stop` is set, then flush, commit and close the consumer.
+
+        An outage of the warehouse, the schema registry or the log is waited out. Raises `StaleTableError`,
+        `KafkaException` for an error from which the consumer cannot recover, and `DatabaseError` for what
+        the warehouse will never accept, such as a missing table.
+        """
+        self._stop = stop
+        self._consumer.subscribe([*self._targets], on_assign=self._assign, on_revoke=self._revoke)
+        try:
+            while not stop.is_set():
+                for message in self._poll():
+                    if not self._patiently(lambda: self._take(message)):  # noqa: B023 (called at once)
+                        break
+                if self._taken >= self._max_rows or (self._taken and time.monotonic() >= self._flush_at):
+                    self._patiently(self._flush)
+        finally:
+            # Revokes the partitions, which flushes and commits.
+            self._consumer.close()
+
+    def _poll(self) -> list[Message]:
+        # `consume` alone would wait for the full number.
+        assignment = self._assignment
+        first = self._consumer.poll(_POLL_S)
+        if first is None:
+            return []
+        messages = []
+        polled = [first, *self._consumer.consume(_POLL_ROWS - 1, 0)]
+        if self._assignment != assignment:
+            # Some may be from before, and would come again or leave a gap.
+            self._consumer.assign([TopicPartition(*place, p.next) for place, p in self._partitions.items()])
+            return []
+        for message in polled:
+            error = message.error()
+            if error is None:
+                messages.append(message)
+            elif error.fatal():
+                raise KafkaException(error)
+            elif error.code() != KafkaError._PARTITION_EOF:
+                _log.warning("the log reports: %s", error)
+        return messages
+
+    def _patiently(self, act: Callable[[], None]) -> bool:
+        """Try until `act` succeeds (True) or the sink is stopped (False)."""
+        while not self._tried(act):
+            if self._stop.wait(_RETRY_S):
+                return False
+        return True
+
+    def _tried(self, act: Callable[[], None]) -> bool:
+        try:
+            act()
+        except (OperationalError, httpx.HTTPError, UndeliveredError) as error:
+            _log.warning("waiting for the warehouse, the schema registry or the log: %s", error)
+            return False
+        except DatabaseError as error:
+            if error.code not in _PASSING:
+                raise
+            _log.warning("waiting for the warehouse: %s", error)
+            return False
+        return True
+
+    def _take(self, message: Message) -> None:
+        """Put a record into its batch; nothing has changed if that raises."""
+        topic, number, offset, payload = (
+            message.topic(),
+            message.partition(),
+            message.offset(),
+            message.value(),
+        )
+        assert topic is not None
+        assert number is not None
+        assert offset is not None
+        partition = self._partitions.get((topic, number))
+        if partition is None:
+            return  # revoked meanwhile: its next reader gets it
+        target = self._targets[topic]
+        kafka_time = message.timestamp()[1]
+        clock = max(partition.clock, kafka_time)
+        if payload is not None and offset > partition.stored:
+            try:
+                record = self._decoders[topic](payload)
+                reason = target.refusal(record)
+                if reason is None:
+                    row = target.row(record) + (clock, topic, number, offset)[: target.log_columns]
+                    self._rows[topic].append(row)
+            except RefusedRecordError as error:
+                reason = error.reason
+            if reason is not None:
+                self._refusals.add(topic, number, offset, reason, payload, kafka_time)
+        partition.clock = clock
+        partition.next = offset + 1
+        if not self._taken:
+            self._flush_at = time.monotonic() + self._max_seconds
+        self._taken += 1
+
+    def _flush(self) -> None:
+        """Insert all batches, ship what was refused, publish the clocks, then commit.
+
+        What is done is not done again when a part of it raises and the flush is tried again.
+        """
+        for topic, rows in self._rows.items():
+            if rows:
+                target = self._targets[topic]
+                self._insert(target.table, target.columns, rows)
+                self._rows[topic] = []
+        self._refusals.ship()
+        moved = {place: p for place, p in self._partitions.items() if p.next > p.committed}
+        clocks = [
+            (topic, number, p.clock, p.next - 1)
+            for (topic, number), p in moved.items()
+            if self._targets[topic].keeps_log
+        ]
+        if clocks:
+            self._insert("log_clock", ("topic", "partition", "log_time", "offset"), clocks)
+        self._taken = 0
+        self._commit(moved)
+
+    def _insert(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        context = self._inserts.pop(table, None)
+        if context is None:
+            context = self._client.create_insert_context(
+                table, columns, column_oriented=True, settings={"async_insert": 0}
+            )
+        self._client.insert(context=context, data=list(zip(*rows, strict=True)))
+        self._inserts[table] = context  # not kept after an error, for it then holds the data
+
+    def _commit(self, moved: Mapping[_Place, _Partition]) -> None:
+        offsets = [TopicPartition(*place, p.next, metadata=str(p.clock)) for place, p in moved.items()]
+        if not offsets:
+            return
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            # The partitions are another's by now, or the log is away. What is read again has the same T and
+            # the same identity.
+            _log.warning("the log did not take the offsets: %s", error)
+            return
+        for partition in moved.values():
+            partition.committed = partition.next
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assignment += 1
+        places = []
+        for found in consumer.committed(partitions, timeout=_TIMEOUT_S):
+            place = (found.topic, found.partition)
+            if found.offset >= 0 and found.metadata:
+                self._partitions[place] = _Partition(int(found.metadata), found.offset, -1, found.offset)
+                places.append(TopicPartition(*place, found.offset))
+            else:
+                # T is the running maximum from the partition's first record on.
+                self._partitions[place] = _Partition(_BEFORE_ALL, 0, -1, 0)
+                places.append(TopicPartition(*place, OFFSET_BEGINNING))
+        for topic in {place.topic for place in places}:
+            if self._targets[topic].keeps_log:
+                self._patiently(lambda: self._find_stored(topic))  # noqa: B023 (called at once)
+        consumer.assign(places)
+
+    def _find_stored(self, topic: str) -> None:
+        """Learn how much of each partition of a source the table holds."""
+        held = self._client.query(
+            "SELECT log_partition, max(log_offset) FROM {table:Identifier} WHERE log_topic = {topic:String} "
+            "GROUP BY log_partition",
+            parameters={"table": self._targets[topic].table, "topic": topic},
+        )
+        for number, stored in held.result_rows:
+            partition = self._partitions.get((topic, number))
+            if partition is None:
+                continue
+            end = self._consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_TIMEOUT_S)[1]
+            if stored >= end:
+                raise StaleTableError(
+                    f"a source's table comes from the topic as it is, and {self._targets[topic].table} holds "
+                    f"offset {stored} of {topic}, partition {number}, which ends at {end}: new events would "
+                    "be taken for old ones. The topic was made anew; drop the table or restore the topic"
+                )
+            partition.stored = stored
+
+    def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        if not self._tried(self._flush):
+            # Another reader, or this one, takes the batches up again from the last commit.
+            self._rows = {topic: [] for topic in self._targets}
+            self._refusals.discard()
+            self._taken = 0
+        self._assignment += 1
+        for partition in partitions:
+            self._partitions.pop((partition.topic, partition.partition), None)
