@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from augury import commands
 from augury.stack.part import PartError
+from features.errors import DefinitionError
 
 
 class Commands(TyperGroup):
@@ -30,10 +31,10 @@ class Commands(TyperGroup):
         return get_command(importlib.import_module(f"{commands.__name__}.{cmd_name}").app)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
-        """Run the command; a part's failure is its message and status 1, not a traceback."""
+        """Run the command; a part that fails or a mistake in a definition is a message and status 1."""
         try:
             return super().invoke(ctx)
-        except PartError as error:
+        except (PartError, DefinitionError) as error:
             typer.echo(f"augury: {error}", err=True)
             raise typer.Exit(1) from error
 

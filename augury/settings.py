@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     prefect_api_url: str = ""
     registry_database_url: str = Field(default="", repr=False)
     artifacts_url: str = ""
+    checkpoints_url: str = ""
 
     kafka_security_protocol: Literal["", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = ""
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     warehouse_user: str = "default"
     warehouse_password: SecretStr = SecretStr("")
     http_token: SecretStr | None = None
+    replay: bool = False  # requests are judged by their own requested_at, and nothing ticks by the wall clock
 
     @model_validator(mode="before")
     @classmethod
@@ -91,6 +93,7 @@ class Settings(BaseSettings):
             "prefect_api_url": f"http://{LOOPBACK}:{value('prefect_port')}/api",
             "registry_database_url": f"sqlite:///{home}/registry.sqlite",
             "artifacts_url": f"file://{home}/artifacts",
+            "checkpoints_url": f"file://{home}/flink/checkpoints",
         }
         return {**computed, **{key: held for key, held in given.items() if key != "home" and held != ""}}
 
@@ -118,6 +121,23 @@ class Settings(BaseSettings):
             options["sasl.mechanism"] = self.kafka_sasl_mechanism
             options["sasl.username"] = self.kafka_username
             options["sasl.password"] = self.kafka_password.get_secret_value()
+        return options
+
+    def kafka_java_client(self) -> dict[str, str]:
+        """Return the same for Java clients, such as Flink's."""
+        if not self.kafka_security_protocol:
+            return {}
+        options: dict[str, str] = {"security.protocol": self.kafka_security_protocol}
+        if self.kafka_security_protocol.startswith("SASL"):
+            scram = self.kafka_sasl_mechanism.startswith("SCRAM")
+            module = "scram.ScramLoginModule" if scram else "plain.PlainLoginModule"
+            password = self.kafka_password.get_secret_value()
+            options["sasl.mechanism"] = self.kafka_sasl_mechanism
+            options["sasl.jaas.config"] = (
+                # the connector's own copy of the client
+                f"org.apache.flink.kafka.shaded.org.apache.kafka.common.security.{module} required "
+                f'username="{self.kafka_username}" password="{password}";'
+            )
         return options
 
 

@@ -54,10 +54,12 @@ def build(
     )
     table = f"dataset_{name}_v{version}"
     sql = dataset_sql(plan, since, until, origin=origin, serving_delay_ms=serving_delay_ms)
-    client.command(f"DROP TABLE IF EXISTS {table}")
-    client.command(f"CREATE TABLE {table} ENGINE MergeTree ORDER BY (prediction_time, request_id) AS {sql}")
+    client.command(f"DROP TABLE IF EXISTS {column(table)}")
+    client.command(
+        f"CREATE TABLE {column(table)} ENGINE MergeTree ORDER BY (prediction_time, request_id) AS {sql}"
+    )
     rows, content_hash = client.query(
-        f"SELECT count(), hex(sum(cityHash64(toString(tuple(*))))) FROM {table}"
+        f"SELECT count(), hex(sum(cityHash64(toString(tuple(*))))) FROM {column(table)}"
     ).result_rows[0]
     dataset = Dataset(
         name, version, table, int(rows), content_hash, plan.names, {g.group: g.version for g in plan.groups}
@@ -79,12 +81,27 @@ def build(
     return dataset
 
 
+def find(client: Client, name: str, plan: ModelPlan) -> Dataset | None:
+    """Give the newest set stored under a name for a model, if there is one."""
+    found = client.query(
+        "SELECT version, table_name, rows, content_hash FROM datasets FINAL "
+        "WHERE name = {name:String} AND model_name = {model:String} ORDER BY version DESC LIMIT 1",
+        parameters={"name": name, "model": plan.name},
+    ).result_rows
+    if not found:
+        return None
+    version, table, rows, content_hash = found[0]
+    group_versions = {g.group: g.version for g in plan.groups}
+    return Dataset(name, int(version), table, int(rows), content_hash, plan.names, group_versions)
+
+
 def read(client: Client, dataset: Dataset) -> pa.Table:
     """Read a set in order of prediction: request_id, prediction_time, label_time, label, then the vector."""
     columns = ["request_id", "prediction_time", "label_time", "label"]
     selected = [*columns, *(f"{column(_spelled(n))} AS {column(n)}" for n in dataset.names)]
     return client.query_arrow(
-        f"SELECT {', '.join(selected)} FROM {dataset.table} ORDER BY prediction_time, request_id"
+        f"SELECT {', '.join(selected)} FROM {column(dataset.table)} ORDER BY prediction_time, request_id",
+        use_strings=True,
     )
 
 

@@ -2,16 +2,19 @@
 
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from augury.settings import Settings
 from augury.stack import PartError, Stack
 from augury.stack.jars import fetch, fetched
 from augury.stack.part import State
+from augury.stack.supervisor import Report
 
 app = typer.Typer()
 
@@ -42,14 +45,24 @@ def up(
 
 def bring_up(stack: Stack, console: Console) -> None:
     """Start the stack with a line of progress for each part."""
+    with progress_of(console) as report:
+        stack.up(report)
+
+
+@contextmanager
+def progress_of(console: Console) -> Iterator[Report]:
+    """Show a line for each part that is reported, while the block runs."""
     spinner, text = SpinnerColumn(finished_text="[green]✓[/]"), TextColumn("{task.description}")
     with Progress(spinner, text, TimeElapsedColumn(), console=console) as progress:
-        lines = {name: progress.add_task(f"{name:18} waiting", total=1) for name in stack.supervisor.parts}
+        lines: dict[str, TaskID] = {}
 
         def report(name: str, state: State) -> None:
-            progress.update(lines[name], description=f"{name:18} {state}", completed=int(state == "up"))
+            line = lines.setdefault(name, progress.add_task(name, total=1, visible=False))
+            progress.update(
+                line, description=f"{name:18} {state}", completed=int(state == "up"), visible=True
+            )
 
-        stack.up(report)
+        yield report
 
 
 def _watch(stack: Stack, console: Console) -> NoReturn:

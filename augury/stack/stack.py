@@ -12,6 +12,7 @@ from augury.stack.part import PartStatus
 from augury.stack.prefect import prefect
 from augury.stack.redis import redis
 from augury.stack.registry import registry
+from augury.stack.services import services
 from augury.stack.supervisor import Report, Supervisor, silent
 from augury.stack.warehouse import warehouse
 
@@ -20,6 +21,7 @@ class Stack:
     """Every server that Augury needs, with its state under `settings.home`.
 
     As a context manager it is up inside and down after. `parts` names those to run; all where it is None.
+    Augury's own services run for the project that `serve` was given last; they go down with the servers.
     Each method raises augury.stack.PartError with the part's name and the end of its log.
     """
 
@@ -32,13 +34,20 @@ class Stack:
         unknown = set(parts or ()) - {part.name for part in known}
         if unknown:
             raise ValueError(f"the stack has no part {sorted(unknown)}: {[part.name for part in known]}")
-        self.supervisor = Supervisor(
-            [part for part in known if parts is None or part.name in parts], settings.home, clock
-        )
+        self._servers = [part for part in known if parts is None or part.name in parts]
+        self._clock = clock
+        self._project = settings.home / "project"
+        self.supervisor = self._supervise(self._project.read_text() if self._project.is_file() else None)
 
     def up(self, report: Report = silent) -> None:
         """Fetch the jars if need be, start what does not run, and return when every part is ready."""
         fetch(self.settings)
+        self.supervisor.start([part.name for part in self._servers], report)
+
+    def serve(self, project: str, report: Report = silent) -> None:
+        """Start Augury's services for a project (a module's name), and await them."""
+        self._project.write_text(project)
+        self.supervisor = self._supervise(project)
         self.supervisor.start(self.supervisor.parts, report)
 
     def down(self, report: Report = silent) -> None:
@@ -60,6 +69,10 @@ class Stack:
     def status(self) -> list[PartStatus]:
         """Return what each part is doing now."""
         return self.supervisor.status()
+
+    def _supervise(self, project: str | None) -> Supervisor:
+        own = [] if project is None else services(self.settings, project)
+        return Supervisor([*self._servers, *own], self.settings.home, self._clock)
 
     def __enter__(self) -> Self:
         self.up()

@@ -1,0 +1,42 @@
+"""`augury parity`: the stream's rows against the backfill's."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from augury.options import group_plan, range_of
+from augury.settings import Settings
+from augury.wiring import warehouse
+from features.project import load_project
+from warehouse.parity import parity as compare
+
+app = typer.Typer()
+
+
+@app.command()
+def parity(
+    project: Annotated[str, typer.Argument(help="The project's module, such as examples.flights.")],
+    group: Annotated[str, typer.Argument(help="A feature group: its name, or <name>.v<version>.")],
+    since: Annotated[str | None, typer.Option(help="ISO 8601; from the beginning without it.")] = None,
+    until: Annotated[str | None, typer.Option(help="ISO 8601; the log's clock without it.")] = None,
+    most: Annotated[int, typer.Option(help="How many differences to show.")] = 10,
+) -> None:
+    """Compare every row of a time range, value by value; exit status 1 where they differ."""
+    console, client = Console(), warehouse(Settings())
+    plan = group_plan(load_project(project), group)
+    found = compare(client, plan, *range_of(client, plan, since, until), most)
+    console.print(
+        f"{found.group}: {found.compared:,} rows compared, {found.same:,} the same, "
+        f"{found.differing:,} differ, "
+        f"{found.only_stream:,} in the stream only, {found.only_backfill:,} in the backfill only"
+    )
+    if found.first:
+        table = Table("entity", "seq", "event_timestamp", "column", "stream", "backfill")
+        for row in found.first:
+            for name, (stream, backfill) in row.columns.items():
+                table.add_row(row.entity, str(row.seq), row.event_timestamp, name, str(stream), str(backfill))
+        console.print(table)
+    if found.mismatches:
+        raise typer.Exit(1)

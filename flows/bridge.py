@@ -1,0 +1,160 @@
+"""The bridge from Kafka to Prefect: an event in, at most one flow run out, and only then a commit.
+
+It keeps nothing that a restart could lose: the key of a run is a function of the event, so what is read
+again asks for the run that is already there.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from threading import Event
+from typing import Any, Protocol
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from flows.contracts import CreateRun
+from flows.runs import RefusedRunError
+from flows.triggers import Trigger, Triggers, UnknownPolicyError, evaluation
+from schemas.codec import Codec, RefusedRecordError
+
+log = logging.getLogger(__name__)
+
+ALERTS, REGISTRY_EVENTS, GROUND_TRUTH = "alerts", "registry.events", "ground_truth"
+TOPICS = (ALERTS, REGISTRY_EVENTS, GROUND_TRUTH)
+ORIGIN = "bridge"
+_FIELDS = {
+    ALERTS: {"alert_id", "policy", "kind", "at"},
+    REGISTRY_EVENTS: {"model_name", "version", "kind", "by"},
+    GROUND_TRUTH: {"model_name"},
+}
+_COMMIT_S = 1.0
+_RETRY_S = 1.0
+
+
+class Refuse(Protocol):
+    """Takes a dead letter."""
+
+    def __call__(self, letter: Mapping[str, Any]) -> None:
+        """Return once the log has acknowledged it."""
+
+
+class Bridge:
+    """Reads `TOPICS` and asks `create_run` for the flow runs that `triggers` derive from them.
+
+    `on_trial` gives the version of a model whose trial is on, or None. `refuse` takes the dead letter of
+    a record that cannot be read, or whose run Prefect refuses.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        codec: Codec,
+        triggers: Triggers,
+        on_trial: Callable[[str], int | None],
+        create_run: CreateRun,
+        refuse: Refuse,
+    ) -> None:
+        self._consumer = consumer
+        self._codec = codec
+        self._triggers = triggers
+        self._on_trial = on_trial
+        self._create_run = create_run
+        self._refuse = refuse
+        self._clock: dict[int, int] = {}  # of ground_truth, by partition
+        self._looked: dict[str, int] = {}  # by model; saves asking for the same look at every label
+        self._done: dict[tuple[str, int], int] = {}  # next offsets, not yet committed
+
+    def run(self, stop: Event) -> None:
+        """Work until `stop` is set; then commit and close the consumer. An outage is waited out."""
+        self._consumer.subscribe(list(TOPICS))
+        committed = time.monotonic()
+        try:
+            while not stop.is_set():
+                message = self._consumer.poll(0.2)
+                if message is not None:
+                    self._step(message, stop)
+                if time.monotonic() - committed > _COMMIT_S:
+                    self._commit()
+                    committed = time.monotonic()
+        finally:
+            self._commit()
+            self._consumer.close()
+
+    def _step(self, message: Message, stop: Event) -> None:
+        if message.error() is not None:
+            log.warning("the log could not be read: %s", message.error())
+            stop.wait(_RETRY_S)
+            return
+        topic, partition, offset = _place(message)
+        try:
+            self._handle(message)
+        except Exception as error:
+            # Nothing may be skipped, whatever went wrong: it is read again, and the group is kept.
+            log.warning("%s-%s@%s waits for a retry: %s", topic, partition, offset, error)
+            self._consumer.seek(TopicPartition(topic, partition, offset))
+            stop.wait(_RETRY_S)
+            return
+        self._done[topic, partition] = offset + 1
+
+    def _handle(self, message: Message) -> None:
+        payload = message.value()
+        if payload is None:
+            return
+        topic, partition, offset = _place(message)
+        try:
+            record = self._codec.decode(payload)
+            missing = _FIELDS[topic] - record.keys()
+            if missing:
+                raise RefusedRecordError(
+                    f"a record of {topic} has {', '.join(sorted(missing))}; nothing follows"
+                )
+            if topic == GROUND_TRUTH:
+                self._on_label(record["model_name"], partition, message.timestamp()[1])
+            elif topic == ALERTS:
+                self._start(self._triggers.on_alert(record))
+            else:
+                self._start(self._triggers.on_registry_event(record))
+        except (RefusedRecordError, RefusedRunError, UnknownPolicyError) as error:
+            log.warning("%s-%s@%s is refused: %s", topic, partition, offset, error)
+            self._refuse(
+                {
+                    "origin": ORIGIN,
+                    "topic": topic,
+                    "partition": partition,
+                    "offset": offset,
+                    "reason": str(error),
+                    "payload": payload,
+                    "at": message.timestamp()[1],
+                }
+            )
+
+    def _start(self, trigger: Trigger | None) -> None:
+        if trigger is not None:
+            run = self._create_run(trigger.flow, trigger.parameters, trigger.key)
+            log.info("%s %s is run %s", trigger.flow, trigger.key, run)
+
+    def _on_label(self, model_name: str, partition: int, at: int) -> None:
+        # After a restart the running maximum begins anew; at worst it asks for a look already made.
+        clock = max(self._clock.get(partition, 0), at)
+        self._clock[partition] = clock
+        until = self._triggers.look(model_name, clock)
+        if until is None or until <= self._looked.get(model_name, -1):
+            return
+        version = self._on_trial(model_name)
+        if version is not None:
+            self._start(evaluation(model_name, version, until))
+        self._looked[model_name] = until
+
+    def _commit(self) -> None:
+        if not self._done:
+            return
+        offsets = [TopicPartition(topic, at, offset) for (topic, at), offset in self._done.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+            self._done.clear()
+        except KafkaException as error:
+            log.warning("offsets were not committed, their events will be read again: %s", error)
+
+
+def _place(message: Message) -> tuple[str, int, int]:
+    return str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)

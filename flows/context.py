@@ -1,0 +1,70 @@
+"""The collaborators of the flows of this process, set once when it starts.
+
+A flow run brings only its parameters, as JSON; what it works with cannot travel in them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from features.definitions import Model
+from features.policies import EvaluationPolicy
+from features.project import Project
+from flows.contracts import Artifacts, BuildDataset, Query
+from inference.registry import Registry
+
+
+@dataclass(frozen=True)
+class Context:
+    """What flows work with.
+
+    `publish` sends the registry's outbox to the log and gives the number of events sent; `code_version`
+    names the code that trains.
+    """
+
+    project: Project
+    registry: Registry
+    artifacts: Artifacts
+    dataset: BuildDataset
+    query: Query
+    publish: Callable[[], int]
+    code_version: str
+    seed: int = 1
+    threads: int = 1
+
+    def model(self, model_name: str) -> Model:
+        """Give the definition of a model; raises `LookupError` where the project has none."""
+        for model in self.project.models:
+            if model.name == model_name:
+                return model
+        raise LookupError(
+            f"a flow works on a model of its project; {self.project.name} has none of the name "
+            f"{model_name!r}, so nothing can be trained"
+        )
+
+    def evaluation_policy(self, model_name: str) -> EvaluationPolicy:
+        """Give the policy that judges challengers of a model; raises `LookupError` where it has none."""
+        for policy in self.project.policies:
+            if isinstance(policy, EvaluationPolicy) and policy.model.name == model_name:
+                return policy
+        raise LookupError(
+            f"a challenger is judged by its model's evaluation policy; project {self.project.name} has none "
+            f"for {model_name!r}, so its trial cannot end"
+        )
+
+
+_configured: list[Context] = []
+
+
+def configure(context: Context) -> None:
+    """Set the collaborators of this process's flows."""
+    _configured[:] = [context]
+
+
+def current() -> Context:
+    """Give the collaborators; raises `RuntimeError` before `configure`."""
+    if not _configured:
+        raise RuntimeError(
+            "flows run in a process that has called flows.context.configure; "
+            "without it they have no registry and no warehouse (found neither)"
+        )
+    return _configured[0]

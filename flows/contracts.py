@@ -1,0 +1,57 @@
+"""What the flows need from outside: each collaborator as the narrowest thing they call."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+
+class Dataset(Protocol):
+    """A stored training set: named, versioned, immutable."""
+
+    @property
+    def version(self) -> int:
+        """The version under `name`; the two identify it for ever."""
+
+    @property
+    def name(self) -> str:
+        """The name it was built under."""
+
+    @property
+    def rows(self) -> int:
+        """How many labelled vectors it holds."""
+
+    @property
+    def content_hash(self) -> str:
+        """The content's hash."""
+
+    def read(self) -> pa.Table:
+        """Give its rows: `prediction_time`, `label_time`, `label` and a column for each vector name."""
+
+
+class BuildDataset(Protocol):
+    """Builds the as-of training set of a model from all labels known to the log by `end` (ms)."""
+
+    def __call__(self, model_name: str, name: str, end: int) -> Dataset:
+        """Give the dataset `name`; one that exists under it is given back as it is."""
+
+
+class Query(Protocol):
+    """Runs a SELECT with ClickHouse's typed parameters (`{name:Type}`) in the warehouse."""
+
+    def __call__(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+        """Give the result as an Arrow table."""
+
+
+class Artifacts(Protocol):
+    """The store of model files."""
+
+    def put(self, model_name: str, payload: bytes) -> tuple[str, str]:
+        """Store a file and give its address and SHA-256; the same bytes may be stored again."""
+
+
+class CreateRun(Protocol):
+    """Asks the orchestrator for a flow run."""
+
+    def __call__(self, flow: str, parameters: Mapping[str, Any], key: str) -> str:
+        """Give the id of the run that `key` stands for: a new one, or the one it already has."""

@@ -1,0 +1,113 @@
+"""The flows of a trial: it starts, is looked at, and ends with a promotion or a rejection."""
+
+from dataclasses import asdict
+
+from prefect import flow, task
+from prefect.logging import get_run_logger
+
+from flows.context import current
+from flows.retrain import publish_changes
+from flows.steps import RETRIED, show
+from flows.trial import Decision, Verdict, judge
+from flows.triggers import EVALUATE, START_TRIAL
+from flows.units import read_units
+from inference.registry import ConflictError, ModelStatus
+
+_BY = "evaluation"
+
+
+@task(**RETRIED)
+def open_trial(model_name: str, version: int, why: str) -> str:
+    """Make a version the challenger in shadow, or say why it cannot be now."""
+    registry = current().registry
+    if registry.champion(model_name) is None:
+        return "there is no champion to compare with; a first version is promoted by hand"
+    try:
+        registry.start_trial(model_name, version, by=_BY, why=why)
+    except ConflictError as conflict:
+        return str(conflict)
+    return "on trial"
+
+
+@task(**RETRIED)
+def look(model_name: str, champion: int, version: int, until: int) -> Verdict:
+    """Judge the trial by the units whose label windows had closed at `until` (ms)."""
+    context = current()
+    units = read_units(
+        context.query,
+        model_name,
+        champion=champion,
+        challenger=version,
+        until=until,
+        horizon=context.project.model_plans[model_name].label.horizon_ms,
+    )
+    return judge(units, context.evaluation_policy(model_name))
+
+
+@task(**RETRIED)
+def conclude(model_name: str, version: int, verdict: Verdict) -> str:
+    """Act on a verdict and say what came of it."""
+    registry = current().registry
+    try:
+        if verdict.decision is Decision.PROMOTE:
+            registry.promote(model_name, version, by=_BY, why=verdict.reason)
+        elif verdict.decision is Decision.REJECT:
+            registry.reject(model_name, version, by=_BY, why=verdict.reason)
+    except ConflictError as conflict:
+        return str(conflict)
+    return {
+        Decision.PROMOTE: "promoted",
+        Decision.REJECT: "rejected",
+        Decision.CONTINUE: "goes on",
+    }[verdict.decision]
+
+
+@flow(name=START_TRIAL)
+def start_trial(model_name: str, version: int) -> str:
+    """Put a registered version on trial against the champion, in shadow; give what came of it.
+
+    Where another trial is on, it waits in `staging` until that one ends.
+    """
+    outcome = open_trial(model_name, version, "registered by retraining")
+    publish_changes()
+    show(f"trial-{model_name}", f"Trial of {model_name} version {version}", {"version": version, "": outcome})
+    return outcome
+
+
+@flow(name=EVALUATE)
+def evaluate(model_name: str, version: int, until: int) -> str:
+    """Look at the trial of a version at `until` (ms on the log's clock); give what came of it.
+
+    A run for a trial that is over decides nothing, but finishes what a run that died left undone: it
+    publishes the decision, and starts the trial that waits.
+    """
+    registry = current().registry
+    champion = registry.champion(model_name)
+    on_trial = registry.serving_config(model_name).shadow_model_version == version
+    if on_trial and champion is not None:
+        verdict = look(model_name, champion.version, version, until)
+        outcome = conclude(model_name, version, verdict)
+        get_run_logger().info("%s version %s: %s: %s", model_name, version, outcome, verdict.reason)
+        facts = {"champion": champion.version, "outcome": outcome, **asdict(verdict)}
+        show(f"trial-{model_name}", f"Trial of {model_name} version {version}", facts)
+    else:
+        outcome = "its trial is not on"
+    _start_waiting(model_name)
+    publish_changes()
+    return outcome
+
+
+def _start_waiting(model_name: str) -> None:
+    """Start the trial of the newest version that came after the champion and is not yet judged."""
+    registry = current().registry
+    champion = registry.champion(model_name)
+    if champion is None or registry.serving_config(model_name).shadow_model_version is not None:
+        return
+    candidates = (ModelStatus.STAGING, ModelStatus.CHALLENGER)
+    waiting = [
+        v.version
+        for v in registry.versions(model_name)
+        if v.status in candidates and v.version > champion.version
+    ]
+    if waiting:
+        open_trial(model_name, max(waiting), "the trial before it has ended")

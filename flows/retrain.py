@@ -1,0 +1,110 @@
+"""The flow that answers drift: a new training set, a new model, registered in `staging`."""
+
+import platform
+from importlib.metadata import version as installed
+
+from prefect import flow, task
+
+from flows.context import current
+from flows.contracts import Dataset
+from flows.export import export
+from flows.steps import RETRIED, show
+from flows.training import Trained, train
+from flows.triggers import RETRAIN, RETRAINING
+from inference.registry import ModelVersion
+
+_LIBRARIES = ("lightgbm", "onnxmltools", "onnxruntime", "numpy")
+
+
+@task(**RETRIED)
+def build_dataset(model_name: str, name: str, end: int) -> Dataset:
+    """Build the as-of training set from all that the log held at `end` (ms)."""
+    return current().dataset(model_name, name, end)
+
+
+@task(**RETRIED)
+def fit(model_name: str, dataset: Dataset) -> Trained:
+    """Train with the tuned parameters, or those of the definition before any tuning."""
+    context = current()
+    definition = context.model(model_name)
+    parameters = context.registry.training_config(model_name) or definition.parameters
+    return train(
+        dataset.read(),
+        context.project.model_plans[model_name].names,
+        parameters=parameters,
+        seed=context.seed,
+        threads=context.threads,
+    )
+
+
+@task(**RETRIED)
+def export_model(trained: Trained) -> bytes:
+    """Export to ONNX and compare with the trainer."""
+    return export(trained)
+
+
+@task(**RETRIED)
+def register_model(
+    model_name: str, experiment_id: str, why: str, dataset: Dataset, trained: Trained, payload: bytes
+) -> ModelVersion:
+    """Store the artifact, record the experiment and register its model; once for an experiment id."""
+    context = current()
+    plan = context.project.model_plans[model_name]
+    uri, sha256 = context.artifacts.put(model_name, payload)
+    context.registry.record_experiment(
+        experiment_id=experiment_id,
+        model_type="lightgbm",
+        hyperparameters=trained.parameters,
+        training_dataset_version=f"{dataset.name}@{dataset.version}",
+        feature_group_versions={g.group: g.version for g in plan.groups},
+        evaluation_metrics=trained.metrics,
+        artifact_path=uri,
+        code_version=context.code_version,
+        environment={"python": platform.python_version(), **{name: installed(name) for name in _LIBRARIES}},
+        seed=context.seed,
+    )
+    return context.registry.register(
+        model_name,
+        artifact_uri=uri,
+        sha256=sha256,
+        framework="lightgbm",
+        serving_flavour="onnx",
+        signature=plan.to_dict(),
+        experiment_id=experiment_id,
+        by=RETRAINING,
+        why=why,
+    )
+
+
+@task(**RETRIED)
+def publish_changes() -> int:
+    """Send the registry's outbox to the log."""
+    return current().publish()
+
+
+@flow(name=RETRAIN)
+def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
+    """Retrain `model_name` on what the log held at `at` (ms) and give the version registered.
+
+    The alert is the identity: a second run for it, after a crash too, ends with the same version.
+    """
+    name = f"{model_name}-{alert_id}"
+    known = [v for v in current().registry.versions(model_name) if v.experiment_id == name]
+    if known:
+        publish_changes()  # the run that registered it may have died before
+        return known[0].version
+    dataset = build_dataset(model_name, name, at)
+    trained = fit(model_name, dataset)
+    payload = export_model(trained)
+    why = f"drift alert {alert_id} under policy {policy}"
+    registered = register_model(model_name, name, why, dataset, trained, payload)
+    publish_changes()
+    facts = {
+        "model": f"{model_name} version {registered.version}",
+        "because of": why,
+        "training set": f"{dataset.name}@{dataset.version}, {dataset.rows} rows, {dataset.content_hash}",
+        "artifact": f"{registered.artifact_uri} ({registered.sha256})",
+        **trained.metrics,
+    }
+    show(f"retrain-{model_name}", f"{model_name} retrained", facts)
+    return registered.version

@@ -1,0 +1,69 @@
+"""Asking a Prefect server for flow runs, over its HTTP interface."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+DEPLOYMENT = "augury"
+"""The name of each flow's deployment."""
+_REFUSALS = {400, 409, 413, 422}
+
+
+class RefusedRunError(ValueError):
+    """Prefect will never take this run: its parameters do not fit the flow."""
+
+
+class PrefectRuns:
+    """Creates flow runs on the server at `api_url` (with its `/api`); `auth` is its "user:password"."""
+
+    def __init__(self, api_url: str, auth: str | None = None) -> None:
+        user, _, password = (auth or "").partition(":")
+        self._http = httpx.Client(base_url=api_url, auth=(user, password) if auth else None, timeout=30)
+        self._deployments: dict[str, str] = {}
+
+    def __call__(self, flow: str, parameters: Mapping[str, Any], key: str) -> str:
+        """Give the id of the run of `flow` that `key` stands for; it is created once for a key.
+
+        Raises `RefusedRunError` where Prefect refuses the run itself, and `httpx.HTTPError` for all that
+        may pass: no server, no deployment yet, no access, too many requests.
+        """
+        deployment = self._deployments.get(flow)
+        if deployment is None:
+            deployment = self._read(self._http.get(f"/deployments/name/{flow}/{DEPLOYMENT}"))["id"]
+        response = self._http.post(
+            f"/deployments/{deployment}/create_flow_run",
+            json={
+                "parameters": dict(parameters),
+                "idempotency_key": key,
+                "name": key,
+                "state": {"type": "SCHEDULED"},
+            },
+        )
+        if response.status_code in _REFUSALS:
+            raise RefusedRunError(
+                f"a run's parameters fit its flow; Prefect refused {flow} with {dict(parameters)} "
+                f"({response.status_code}: {response.text[:500]})"
+            )
+        # A deployment that was deleted and made again has another id, so one that fails is not kept.
+        self._deployments.pop(flow, None)
+        run = self._read(response)
+        self._deployments[flow] = deployment
+        return str(run["id"])
+
+    def _read(self, response: httpx.Response) -> dict[str, Any]:
+        response.raise_for_status()
+        return dict(response.json())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

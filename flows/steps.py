@@ -1,0 +1,39 @@
+"""How the steps of every flow behave as Prefect tasks, and how a flow shows what it did."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from flows.export import ExportMismatchError
+from flows.training import TrainingDataError
+from inference.registry import ConflictError
+
+_FINAL = (ExportMismatchError, TrainingDataError, ConflictError, LookupError)
+
+
+def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    return not isinstance(state.result(raise_on_failure=False), _FINAL)
+
+
+RETRIED: dict[str, Any] = {
+    "retries": 5,
+    "retry_delay_seconds": [1, 5, 20, 60, 180],
+    "retry_condition_fn": _may_pass,
+    "cache_policy": NO_CACHE,  # hashing a training table to look it up would cost more than it saves
+}
+"""Options of a step: an outage is waited out, a refusal is final."""
+
+
+def show(key: str, title: str, facts: Mapping[str, object]) -> None:
+    """Put a table of `facts` on the page of the flow run; its versions stand under `key`."""
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    create_markdown_artifact(
+        key=re.sub("[^a-z0-9]+", "-", key.lower()).strip("-"),
+        markdown=f"## {title}\n\n| | |\n| --- | --- |\n{rows}\n",
+        description=title,
+    )

@@ -1,0 +1,96 @@
+"""Which event sets off which flow run, under which key: pure, and the same after every restart."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from features.policies import DriftPolicy, EvaluationPolicy
+from features.windows import floor, milliseconds
+
+RETRAINING = "retraining"
+"""Who registers the models that go on trial by themselves."""
+RETRAIN, START_TRIAL, EVALUATE = "retrain", "start-trial", "evaluate"
+"""The flows' names."""
+
+
+class UnknownPolicyError(LookupError):
+    """An alert names a policy that the project does not have."""
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A flow run to ask for. Two triggers with one flow and `key` are one run."""
+
+    flow: str
+    key: str
+    parameters: dict[str, Any]
+
+
+def policy_name(policy: DriftPolicy) -> str:
+    """Spell a drift policy as alerts name it: `<group>.v<version>/<model>`."""
+    return f"{policy.group.label}/{policy.model.name}"
+
+
+class Triggers:
+    """The rules of a project: its drift policies and its evaluation policies."""
+
+    def __init__(self, drift: Iterable[DriftPolicy], evaluation: Iterable[EvaluationPolicy]) -> None:
+        self._drift = {policy_name(p): p for p in drift}
+        self._debounce = {
+            name: milliseconds(p.debounce, f"drift policy {name}") for name, p in self._drift.items()
+        }
+        self._look_every = {
+            p.model.name: milliseconds(p.look_every, f"evaluation policy of {p.model.name}")
+            for p in evaluation
+        }
+
+    def on_alert(self, alert: Mapping[str, Any]) -> Trigger | None:
+        """Give the retraining that an `alert` record sets off.
+
+        Alerts of one policy whose `at` lies in one `debounce` bucket are one trigger: the key is the
+        bucket, so an alert that is written twice is one too. Raises `UnknownPolicyError`.
+        """
+        if alert["kind"] != "drift":
+            return None
+        policy = self._drift.get(alert["policy"])
+        if policy is None:
+            raise UnknownPolicyError(
+                f"a drift alert names a policy of the project ({', '.join(self._drift) or 'it has none'}); "
+                f"nothing says what follows from {alert['policy']!r}"
+            )
+        if not policy.retrain:
+            return None
+        bucket = floor(alert["at"], self._debounce[alert["policy"]])
+        return Trigger(
+            RETRAIN,
+            f"{alert['policy']}/{bucket}",
+            {
+                "model_name": policy.model.name,
+                "alert_id": alert["alert_id"],
+                "policy": alert["policy"],
+                "at": alert["at"],
+            },
+        )
+
+    def on_registry_event(self, event: Mapping[str, Any]) -> Trigger | None:
+        """Give the trial that a `registry_event` record sets off: of what retraining has registered."""
+        if event["kind"] != "registered" or event["by"] != RETRAINING:
+            return None
+        model_name, version = event["model_name"], event["version"]
+        return Trigger(
+            START_TRIAL, f"{model_name}/v{version}", {"model_name": model_name, "version": version}
+        )
+
+    def look(self, model_name: str, clock: int) -> int | None:
+        """Give the newest moment (ms) up to `clock` at which trials of the model are looked at, if any."""
+        every = self._look_every.get(model_name)
+        return None if every is None else floor(clock, every)
+
+
+def evaluation(model_name: str, version: int, until: int) -> Trigger:
+    """Give the look at the trial of a version with what the log held at `until` (ms)."""
+    return Trigger(
+        EVALUATE,
+        f"{model_name}/v{version}/{until}",
+        {"model_name": model_name, "version": version, "until": until},
+    )

@@ -1,0 +1,70 @@
+import socket
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from augury.settings import LOOPBACK, Settings, free_ports
+
+
+def test_addresses_follow_from_the_ports_unless_they_are_set(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, redis_port=7001, warehouse_url="https://clickhouse.internal:8443")
+    assert settings.redis_url == "redis://127.0.0.1:7001/0"
+    assert settings.warehouse_url == "https://clickhouse.internal:8443"
+    assert settings.registry_url.endswith("/apis/ccompat/v7")
+    assert settings.registry_database_url == f"sqlite:///{tmp_path}/registry.sqlite"
+
+
+def test_variables_of_the_environment_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUGURY_HOME", str(tmp_path))
+    monkeypatch.setenv("AUGURY_FLINK_PORT", "7002")
+    assert Settings().flink_url == "http://127.0.0.1:7002"
+    assert Settings().artifacts_url == f"file://{tmp_path}/artifacts"
+
+
+def test_the_home_folder_is_absolute_so_that_a_changed_directory_changes_nothing() -> None:
+    assert Settings(home=Path("here")).home == Path.cwd() / "here"
+
+
+def test_a_child_process_reads_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.with_free_ports(tmp_path, kafka_password="s3cret", state_backend="rocksdb")
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    settings = Settings(
+        home=tmp_path,
+        kafka_password="s3cret",
+        http_token="s3cret",
+        redis_url="redis://:s3cret@r/0",
+        registry_database_url="postgresql://u:s3cret@d/r",
+    )
+    assert "s3cret" not in repr(settings)
+
+
+def test_a_setting_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="kafka_prot"):
+        Settings(home=tmp_path, kafka_prot=1)
+
+
+def test_the_embedded_log_needs_no_proof_and_a_cluster_gets_it(tmp_path: Path) -> None:
+    assert Settings(home=tmp_path).kafka_client() == {}
+    secured = Settings(
+        home=tmp_path, kafka_security_protocol="SASL_SSL", kafka_username="u", kafka_password="p"
+    )
+    assert secured.kafka_client() == {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "u",
+        "sasl.password": "p",
+    }
+
+
+def test_free_ports_are_free_and_differ() -> None:
+    found = free_ports(12)
+    assert len(set(found)) == 12
+    for port in found:
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, port))

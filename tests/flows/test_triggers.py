@@ -1,0 +1,74 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from features.policies import DriftPolicy, EvaluationPolicy
+from flows.triggers import Trigger, Triggers, UnknownPolicyError, evaluation, policy_name
+
+DAY = 86_400_000
+MODEL = SimpleNamespace(name="late_arrival")
+RETRAINS = DriftPolicy(SimpleNamespace(label="weather.v1"), MODEL, retrain=True, debounce="1d")  # type: ignore[arg-type]
+WATCHES = DriftPolicy(SimpleNamespace(label="route.v2"), MODEL)  # type: ignore[arg-type]
+TRIGGERS = Triggers([RETRAINS, WATCHES], [EvaluationPolicy(MODEL, look_every="1d")])  # type: ignore[arg-type]
+
+
+def alert(
+    alert_id: str = "a",
+    at: int = 10 * DAY,
+    policy: str = "weather.v1/late_arrival",
+    kind: str = "drift",
+) -> dict[str, Any]:
+    return {"alert_id": alert_id, "policy": policy, "kind": kind, "at": at}
+
+
+def test_a_drift_alert_retrains_the_policys_model() -> None:
+    assert policy_name(RETRAINS) == "weather.v1/late_arrival"
+    assert TRIGGERS.on_alert(alert()) == Trigger(
+        "retrain",
+        f"weather.v1/late_arrival/{10 * DAY}",
+        {
+            "model_name": "late_arrival",
+            "alert_id": "a",
+            "policy": "weather.v1/late_arrival",
+            "at": 10 * DAY,
+        },
+    )
+
+
+def test_alerts_of_one_bucket_are_one_run() -> None:
+    keys = [
+        trigger.key
+        for i, at in [("a", 10 * DAY), ("a", 10 * DAY), ("b", 11 * DAY - 1)]
+        if (trigger := TRIGGERS.on_alert(alert(i, at))) is not None
+    ]
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    later = TRIGGERS.on_alert(alert("c", 11 * DAY))
+    assert later is not None
+    assert later.key not in keys
+
+
+def test_what_sets_off_nothing() -> None:
+    assert TRIGGERS.on_alert(alert(kind="freshness", policy="whatever")) is None
+    assert TRIGGERS.on_alert(alert(policy="route.v2/late_arrival")) is None
+
+
+def test_an_unknown_policy_is_refused() -> None:
+    with pytest.raises(UnknownPolicyError, match=r"weather.v1/late_arrival.*'gone'"):
+        TRIGGERS.on_alert(alert(policy="gone"))
+
+
+def test_only_what_retraining_registered_goes_on_trial() -> None:
+    event = {"kind": "registered", "by": "retraining", "model_name": "m", "version": 4}
+    assert TRIGGERS.on_registry_event(event) == Trigger(
+        "start-trial", "m/v4", {"model_name": "m", "version": 4}
+    )
+    assert TRIGGERS.on_registry_event({**event, "by": "ann"}) is None
+    assert TRIGGERS.on_registry_event({**event, "kind": "promoted"}) is None
+
+
+def test_looks_fall_on_the_policys_buckets() -> None:
+    assert TRIGGERS.look("late_arrival", 12 * DAY + 5) == 12 * DAY
+    assert TRIGGERS.look("another", 12 * DAY) is None
+    assert evaluation("m", 2, 12 * DAY).key == f"m/v2/{12 * DAY}"

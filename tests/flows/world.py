@@ -1,0 +1,138 @@
+"""A small project and the flows' collaborators around it: real registry, artifacts and training data."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow as pa
+
+from features import (
+    DataType,
+    DriftPolicy,
+    Entity,
+    EvaluationPolicy,
+    FeatureGroup,
+    Label,
+    Model,
+    Source,
+    count,
+)
+from features.project import Project, collect
+from flows.context import Context
+from inference.artifacts import ArtifactStore
+from inference.registry import Registry
+from tests.flows.test_training import FEATURES, SMALL, table
+
+HOUR, DAY = 3_600_000, 86_400_000
+NOW = 1_700_000_000_000
+
+
+def project(folder: Path, model_name: str = "punctual") -> Project:
+    double = ["null", "double"]
+    millis = {"type": "long", "logicalType": "timestamp-millis"}
+    names = {"trip": "string", "line": "string", "due": millis, "done": millis, "late": "boolean"}
+    fields = [{"name": n, "type": t} for n, t in {**names, "a": double, "b": double, "c": double}.items()]
+    schema = folder / "trip.avsc"
+    schema.write_text(json.dumps({"type": "record", "name": "trip", "fields": fields}), encoding="utf-8")
+    source = Source("trips", schema, event_time="done", event_id="trip", partition_key="line")
+    line = Entity("line")
+    group = FeatureGroup("line_trips", 1, line, source, [count(over="1h")])
+    model = Model(
+        model_name,
+        [line],
+        [],
+        Label(source, "trip", "late", due="due", lead="2h", horizon="1d"),
+        inputs=dict.fromkeys("abc", DataType.DOUBLE),
+        on_demand=dict(zip(FEATURES, ("a + 0.0", "b + 0.0", "c + 0.0"), strict=True)),
+        parameters=SMALL,
+    )
+    module = ModuleType("trips")
+    policies = {
+        "judge": EvaluationPolicy(model, min_units=20, max_units=500, look_every="1d"),
+        "drift": DriftPolicy(group, model, retrain=True),
+    }
+    vars(module).update(group=group, model=model, **policies)
+    return collect(module)
+
+
+@dataclass(frozen=True)
+class TableDataset:
+    name: str
+    rows: int
+    version: int = 1
+    content_hash: str = "0"
+
+    def read(self) -> pa.Table:
+        return table(self.rows)
+
+
+class World:
+    """One test's collaborators; `units` is what the warehouse would answer, `asked` the datasets built."""
+
+    def __init__(self, folder: Path, model_name: str = "punctual") -> None:
+        self.project = project(folder, model_name)
+        self.registry = Registry(f"sqlite:///{folder}/registry.sqlite", lambda: NOW)
+        self.registry.migrate()
+        self.asked: list[tuple[str, str, int]] = []
+        self.units: list[tuple[str, float | None, float | None, float | None]] = []
+        self.published: list[str] = []
+        self.context = Context(
+            project=self.project,
+            registry=self.registry,
+            artifacts=ArtifactStore(f"file://{folder}/artifacts"),
+            dataset=self._dataset,
+            query=self._query,
+            publish=self._publish,
+            code_version="test",
+        )
+
+    def _dataset(self, model_name: str, name: str, end: int) -> TableDataset:
+        self.asked.append((model_name, name, end))
+        return TableDataset(name, 2_000)
+
+    def _query(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+        columns = zip(*self.units, strict=True) if self.units else ([], [], [], [])
+        names = ("request_id", "champion", "challenger", "label")
+        return pa.table(dict(zip(names, map(list, columns), strict=True)))
+
+    def _publish(self) -> int:
+        events = self.registry.unpublished_events()
+        self.registry.mark_published([e.event_id for e in events])
+        self.published += [f"{e.kind} {e.version}" for e in events]
+        return len(events)
+
+    def register(self, experiment: str) -> int:
+        """Register a version by hand, with an experiment of its own."""
+        model = self.project.models[0].name
+        self.registry.record_experiment(
+            experiment_id=experiment,
+            model_type="lightgbm",
+            hyperparameters={},
+            training_dataset_version="d@1",
+            feature_group_versions={},
+            evaluation_metrics={},
+            artifact_path="",
+            code_version="test",
+            environment={},
+            seed=1,
+        )
+        return self.registry.register(
+            model,
+            artifact_uri="file:///none",
+            sha256="0",
+            framework="lightgbm",
+            serving_flavour="onnx",
+            signature=self.project.model_plans[model].to_dict(),
+            experiment_id=experiment,
+            by="ann",
+            why="by hand",
+        ).version
+
+    def crown(self, experiment: str = "first") -> int:
+        """Register and promote a first champion."""
+        version = self.register(experiment)
+        self.registry.promote(self.project.models[0].name, version, by="ann", why="the first")
+        return version
