@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from augury.clients import warehouse
 from augury.clock import wall_ms
+from augury.models import registry
 from augury.settings import Settings
 from augury.stack.jars import flink_jars
-from augury.wiring import registry, warehouse
 from features.contracts import Change, changes, refuse_changed
 from features.plan import GroupPlan, SourcePlan
 from features.policies import DriftPolicy, Policy

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from augury.clients import warehouse
 from augury.options import group_plan, range_of
 from augury.settings import Settings
-from augury.wiring import warehouse
 from features.project import load_project
 from warehouse.backfill import backfill as fill
 

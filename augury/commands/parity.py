@@ -6,9 +6,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from augury.clients import warehouse
 from augury.options import group_plan, range_of
 from augury.settings import Settings
-from augury.wiring import warehouse
 from features.project import load_project
 from warehouse.parity import parity as compare
 

@@ -1,0 +1,39 @@
+"""Events into flow runs."""
+
+from collections.abc import Callable, Mapping
+from threading import Event
+from typing import Any
+
+from augury.clients import codec
+from augury.models import registry
+from augury.settings import Settings
+from features.policies import DriftPolicy, EvaluationPolicy
+from features.project import Project
+from flows.bridge import Bridge
+from flows.runs import PrefectRuns
+from flows.triggers import Triggers
+from schemas.log import consumer, producer
+from schemas.records import load
+
+
+def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], None]) -> None:
+    """Turn events into flow runs."""
+    held = registry(settings)
+    encode = codec(settings).encoder("dead_letters", load("dead_letter"))
+    sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
+
+    def refuse(letter: Mapping[str, Any]) -> None:
+        sender.produce("dead_letters", value=encode(letter))
+        sender.flush()
+
+    def on_trial(model_name: str) -> int | None:
+        return held.serving_config(model_name).shadow_model_version
+
+    triggers = Triggers(
+        [p for p in project.policies if isinstance(p, DriftPolicy)],
+        [p for p in project.policies if isinstance(p, EvaluationPolicy)],
+    )
+    reader = consumer(settings.kafka_bootstrap, "augury.bridge", **settings.kafka_client())
+    with PrefectRuns(settings.prefect_api_url) as runs:
+        ready()
+        Bridge(reader, codec(settings), triggers, on_trial, runs, refuse).run(stop)

@@ -1,0 +1,43 @@
+"""The flow runs of Prefect."""
+
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from threading import Event
+
+from augury.clients import warehouse
+from augury.models import artifacts, publish, registry
+from augury.settings import ROOT, Settings
+from augury.training import Datasets, Query
+from features.project import Project
+from flows.context import Context, configure
+from flows.evaluate import evaluate, start_trial
+from flows.retrain import retrain
+from flows.worker import FlowWorker
+
+
+def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], None]) -> None:
+    """Execute flow runs."""
+    held = registry(settings)
+    client = warehouse(settings)
+    configure(
+        Context(
+            project=project,
+            registry=held,
+            artifacts=artifacts(settings),
+            dataset=Datasets(client, project),
+            query=Query(client),
+            publish=partial(publish, settings, held),
+            code_version=code_version(),
+        )
+    )
+    FlowWorker(settings.prefect_api_url, [retrain, start_trial, evaluate], "flows").run(stop, ready)
+
+
+def code_version() -> str:
+    """Name the commit of the code, or `unknown` outside a checkout."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

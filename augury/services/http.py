@@ -1,0 +1,25 @@
+"""The HTTP door."""
+
+from collections.abc import Callable
+from threading import Event
+
+from augury.clock import wall_ms
+from augury.serving import addresses, spool
+from augury.settings import Settings
+from features.project import Project
+from inference.serving import serve_http
+
+
+def run(_project: Project, settings: Settings, _stop: Event, ready: Callable[[], None]) -> None:
+    """Serve the HTTP door; it is ready when /readyz says so."""
+    ready()  # nearly: /healthz tells when it answers
+    token = settings.http_token
+    serve_http(
+        addresses(settings),
+        host=settings.http_host,
+        port=settings.http_port,
+        spool=spool(settings),
+        clock=wall_ms,
+        replay=settings.replay,
+        token=None if token is None else token.get_secret_value(),
+    )

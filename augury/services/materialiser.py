@@ -1,0 +1,23 @@
+"""Feature rows into the online store."""
+
+from collections.abc import Callable
+from threading import Event
+
+from redis import Redis
+
+from augury.clients import codec
+from augury.clock import wall_ms
+from augury.settings import Settings
+from features.layout import Layout
+from features.project import Project
+from schemas.log import consumer
+from streams.materialiser import Materialiser
+
+
+def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], None]) -> None:
+    """Put feature rows into the online store."""
+    layouts = {p.topic: (p.name, p.version, Layout.of(p)) for p in project.group_plans.values()}
+    reader = consumer(settings.kafka_bootstrap, "augury.materialiser", **settings.kafka_client())
+    store = Redis.from_url(settings.redis_url)
+    ready()
+    Materialiser(reader, store, codec(settings), layouts, wall_ms).run(stop)

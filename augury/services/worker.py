@@ -1,0 +1,16 @@
+"""The Kafka worker."""
+
+from collections.abc import Callable
+from threading import Event
+
+from augury.clock import wall_ms
+from augury.serving import addresses
+from augury.settings import Settings
+from features.project import Project
+from inference.serving import run_worker
+
+
+def run(_project: Project, settings: Settings, stop: Event, ready: Callable[[], None]) -> None:
+    """Answer the prediction requests on Kafka."""
+    ready()
+    run_worker(addresses(settings), stop, clock=wall_ms, replay=settings.replay)

@@ -1,0 +1,70 @@
+"""What the flows read from the warehouse: training sets, and the results of queries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from features.project import Project
+from warehouse import datasets
+
+
+@dataclass(frozen=True)
+class StoredDataset:
+    """A training set in the warehouse, as the flows read it."""
+
+    client: Client
+    stored: datasets.Dataset
+
+    @property
+    def name(self) -> str:
+        """The name it was built under."""
+        return self.stored.name
+
+    @property
+    def version(self) -> int:
+        """The version under the name."""
+        return self.stored.version
+
+    @property
+    def rows(self) -> int:
+        """How many labelled vectors it holds."""
+        return self.stored.rows
+
+    @property
+    def content_hash(self) -> str:
+        """The content's hash."""
+        return self.stored.content_hash
+
+    def read(self) -> pa.Table:
+        """Read the labelled vectors in order of prediction."""
+        return datasets.read(self.client, self.stored)
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """Builds training sets from the rows that the stream emitted; one name is built once."""
+
+    client: Client
+    project: Project
+
+    def __call__(self, model_name: str, name: str, end: int) -> StoredDataset:
+        """Build the set of all labels that the log held at `end` (ms), or give the one that stands."""
+        plan = self.project.model_plans[model_name]
+        stored = datasets.find(self.client, name, plan)
+        if stored is None:
+            stored = datasets.build(self.client, name, plan, 0, end, origin=datasets.STREAM)
+        return StoredDataset(self.client, stored)
+
+
+@dataclass(frozen=True)
+class Query:
+    """Runs SELECTs of the flows in the warehouse."""
+
+    client: Client
+
+    def __call__(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+        """Give the result as an Arrow table."""
+        return self.client.query_arrow(sql, parameters=dict(parameters), use_strings=True)
