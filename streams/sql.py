@@ -122,6 +122,7 @@ def clock_plan(plan: GroupPlan) -> str:
     return json.dumps(
         {
             "name": plan.label,
+            "partitions": plan.source.partitions,
             "event_id": names.index(plan.source.event_id),
             "event_time": names.index(plan.source.event_time),
             "dedup": plan.dedup,

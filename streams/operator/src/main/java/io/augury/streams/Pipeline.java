@@ -1,0 +1,124 @@
+package io.augury.streams;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.dag.Transformation;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
+import org.apache.flink.table.types.DataType;
+import org.apache.flink.table.types.DataTypeQueryable;
+import org.apache.flink.table.types.logical.BigIntType;
+import org.apache.flink.table.types.logical.RowType;
+import org.apache.flink.util.OutputTag;
+
+/** The steps of a feature group's job that SQL does not express; each takes and gives rows of table data. */
+public final class Pipeline {
+    /** Carries no rows: only the watermarks behind the windows. */
+    private static final OutputTag<RowData> MARKS = new OutputTag<>("marks", InternalTypeInfo.of(ClockPublisher.ROW));
+
+    private static final String CLOCK = "-clock";
+    private static final String DEDUP = "-dedup";
+
+    private Pipeline() {}
+
+    /**
+     * Gives a source's rows the log's time, without refused rows and duplicates.
+     *
+     * @param in the source's columns, then topic STRING, partition INT, offset BIGINT and the Kafka time
+     * @param planJson name, partitions, event_id and event_time (indexes), dedup (none, partition or
+     *     keyed), dedup_ms
+     * @return the columns of {@code in}, then t BIGINT (ms)
+     */
+    public static DataStream<RowData> clock(DataStream<RowData> in, String planJson) {
+        ClockPlan plan = ClockPlan.read(planJson);
+        RowType row = rowType(in);
+        List<RowType.RowField> fields = new ArrayList<>(row.getFields());
+        fields.add(new RowType.RowField("t", new BigIntType(false)));
+        RowType timed = new RowType(false, fields);
+        InternalTypeInfo<RowData> type = InternalTypeInfo.of(timed);
+        int readers = Math.min(in.getExecutionEnvironment().getParallelism(), plan.partitions());
+        pin(in.getTransformation(), readers);
+        SingleOutputStreamOperator<RowData> clocked = in.transform(plan.name() + " clock", type, new LogClock(plan, row))
+                .setParallelism(readers)
+                .uid(plan.name() + CLOCK);
+        if (plan.dedup() != ClockPlan.Dedup.KEYED) {
+            return clocked;
+        }
+        RowData.FieldGetter id = RowData.createFieldGetter(timed.getTypeAt(plan.eventId()), plan.eventId());
+        return clocked.keyBy(data -> id.getFieldOrNull(data).toString(), Types.STRING)
+                .process(new Deduplicate(timed, plan.dedupMs()), type)
+                .name(plan.name() + " dedup")
+                .uid(plan.name() + DEDUP);
+    }
+
+    /**
+     * Computes a group's rows.
+     *
+     * @param in entity STRING, ts, t (BIGINT of ms or timestamps), topic STRING, partition INT, offset
+     *     BIGINT, then the plan's arguments
+     * @param planJson the group's plan
+     */
+    public static Outputs windows(DataStream<RowData> in, String planJson) {
+        WindowsPlan plan = WindowsPlan.read(planJson);
+        RowType row = rowType(in);
+        plan.check(row);
+        String label = plan.label();
+        int parallelism = parallelismOfClock(in.getTransformation());
+        pin(in.getTransformation(), parallelism);
+        SingleOutputStreamOperator<RowData> accepted = in.process(new Refusals(plan, row), InternalTypeInfo.of(row))
+                .name(label + " refusals")
+                .setParallelism(parallelism)
+                .uid(label + "-refusals");
+        SingleOutputStreamOperator<RowData> rows = accepted.keyBy(data -> data.getString(0).toString(), Types.STRING)
+                .process(new Windows(plan, row), InternalTypeInfo.of(plan.rowType()))
+                .name(label + " windows")
+                .uid(label + "-windows");
+        SingleOutputStreamOperator<RowData> clocks = rows.getSideOutput(MARKS)
+                .transform(label + " clocks", InternalTypeInfo.of(ClockPublisher.ROW), new ClockPublisher(plan))
+                .setParallelism(1)
+                .setMaxParallelism(1)
+                .uid(label + "-clocks");
+        return new Outputs(rows, accepted.getSideOutput(Refusals.REFUSED), clocks);
+    }
+
+    /** Tells whether the transformation is one that {@link #clock} gave. */
+    private static boolean clocked(Transformation<?> step) {
+        return step.getUid() != null && (step.getUid().endsWith(CLOCK) || step.getUid().endsWith(DEDUP));
+    }
+
+    /**
+     * Gives all steps from the source or the clock down to {@code step} one parallelism: between steps of
+     * different ones Flink deals rows out in turn, which would tear a partition's rows apart.
+     */
+    private static void pin(Transformation<?> step, int parallelism) {
+        if (!clocked(step)) {
+            step.setParallelism(parallelism);
+            step.getInputs().forEach(input -> pin(input, parallelism));
+        }
+    }
+
+    private static int parallelismOfClock(Transformation<?> step) {
+        if (clocked(step)) {
+            return step.getParallelism();
+        }
+        return step.getInputs().stream()
+                .mapToInt(Pipeline::parallelismOfClock)
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException(
+                        "windows stand behind a clock; rows would have no T (found " + step.getName() + ")"));
+    }
+
+    private static RowType rowType(DataStream<RowData> stream) {
+        if (stream.getType() instanceof DataTypeQueryable typed) {
+            DataType type = typed.getDataType();
+            if (type.getLogicalType() instanceof RowType row) {
+                return row;
+            }
+        }
+        throw new IllegalArgumentException("a stream of table rows knows its columns; the plan cannot be bound to it (found "
+                + stream.getType() + ")");
+    }
+}

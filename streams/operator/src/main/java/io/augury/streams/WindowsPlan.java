@@ -1,0 +1,151 @@
+package io.augury.streams;
+
+import java.io.Serializable;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.table.types.logical.BigIntType;
+import org.apache.flink.table.types.logical.IntType;
+import org.apache.flink.table.types.logical.LogicalType;
+import org.apache.flink.table.types.logical.RowType;
+import org.apache.flink.table.types.logical.VarCharType;
+
+/** What a feature group's windows compute: read from the JSON text that the group's definition compiles to. */
+record WindowsPlan(
+        String group,
+        int version,
+        boolean logOrder,
+        double bound,
+        int scale,
+        long clockStep,
+        List<Argument> arguments,
+        List<Window> windows,
+        List<Aggregate> aggregates)
+        implements Serializable {
+
+    /** The input's columns ahead of the arguments: entity, ts, t, topic, partition, offset. */
+    static final int ARGUMENTS = 6;
+
+    private static final double LONG_END = 0x1p63;
+
+    record Argument(String name, ValueType type) implements Serializable {}
+
+    record Window(long size, long hop) implements Serializable {
+        /** The start of the tile that an event at {@code ts} lies in. */
+        long tile(long ts) {
+            return ts - Math.floorMod(ts, hop);
+        }
+
+        /** The clock time at which the tile is outside for the first time. */
+        long leavesAt(long tile) {
+            return tile + hop + size;
+        }
+    }
+
+    enum Op {
+        COUNT,
+        SUM,
+        MEAN,
+        SHARE,
+        MIN,
+        MAX,
+        LAST
+    }
+
+    /** {@code argument} is -1 for a count of events, {@code window} is -1 for the entity's lifetime. */
+    record Aggregate(String name, Op op, int argument, int window, ValueType type) implements Serializable {}
+
+    WindowsPlan {
+        arguments = new ArrayList<>(arguments);
+        windows = new ArrayList<>(windows);
+        aggregates = new ArrayList<>(aggregates);
+        require(scale >= 0 && bound > 0 && bound * Math.pow(10, scale) < LONG_END,
+                "bound times 10^scale fits in 64 bits", "a value would overflow", bound + ", scale " + scale);
+        require(new HashSet<>(windows).size() == windows.size(), "windows are distinct", "a tile would leave twice", windows);
+        for (Window w : windows) {
+            require(w.hop > 0 && w.size > 0 && w.size % w.hop == 0,
+                    "a window's size is a positive multiple of its hop", "its tail would not fall on a boundary", w);
+        }
+        for (Aggregate a : aggregates) {
+            require(a.window < windows.size() && a.argument < arguments.size(),
+                    "an aggregate names a window and an argument of the plan", "it cannot be computed", a);
+            require(a.op == Op.COUNT || a.argument >= 0, "only count goes without an argument", "it has no values", a);
+            if (a.argument >= 0) {
+                ValueType taken = arguments.get(a.argument).type();
+                require(switch (a.op) {
+                            case COUNT -> true;
+                            case LAST -> taken != ValueType.TIMESTAMP;
+                            case SHARE -> taken == ValueType.BOOLEAN;
+                            default -> taken == ValueType.BIGINT || taken == ValueType.DOUBLE;
+                        },
+                        "an operation takes the types of its catalogue", "its values have no such aggregate", a);
+                require(a.type == switch (a.op) {
+                            case COUNT -> ValueType.BIGINT;
+                            case MEAN, SHARE -> ValueType.DOUBLE;
+                            default -> taken;
+                        },
+                        "an aggregate has its operation's type", "its column could not be written", a);
+            }
+        }
+    }
+
+    private static void require(boolean holds, String rule, String consequence, Object found) {
+        if (!holds) {
+            throw new IllegalArgumentException(rule + "; " + consequence + " (found " + found + ")");
+        }
+    }
+
+    static WindowsPlan read(String json) {
+        JsonNode plan = Json.object(json);
+        String order = Json.text(plan, "order");
+        require(Arrays.asList("arrival", "log").contains(order), "order is arrival or log", "rows would differ", order);
+        return new WindowsPlan(
+                Json.text(plan, "group"),
+                Json.field(plan, "version").asInt(),
+                order.equals("log"),
+                Json.field(plan, "bound").asDouble(),
+                Json.field(plan, "scale").asInt(),
+                plan.path("clock_step_ms").asLong(1000),
+                Json.list(plan, "arguments", a -> new Argument(Json.text(a, "name"), ValueType.of(Json.text(a, "type")))),
+                Json.list(plan, "windows", w -> new Window(Json.field(w, "size").asLong(), Json.field(w, "hop").asLong())),
+                Json.list(plan, "aggregates", a -> new Aggregate(
+                        Json.text(a, "name"),
+                        Op.valueOf(Json.text(a, "op").toUpperCase(Locale.ROOT)),
+                        Json.indexOrNone(a, "argument"),
+                        Json.indexOrNone(a, "window"),
+                        ValueType.of(Json.text(a, "type")))));
+    }
+
+    /** Refuses an input whose columns are not those of the plan. */
+    void check(RowType row) {
+        require(row.getFieldCount() == ARGUMENTS + arguments.size(),
+                "the input is entity, ts, t, topic, partition, offset and the arguments", "columns would be taken for others", row);
+        for (int i = 0; i < arguments.size(); i++) {
+            LogicalType type = row.getTypeAt(ARGUMENTS + i);
+            require(type.getTypeRoot() == arguments.get(i).type().logical.getTypeRoot(),
+                    "an argument's column has its type", "it would be misread", arguments.get(i) + ", column of " + type);
+        }
+    }
+
+    String label() {
+        return group + ".v" + version;
+    }
+
+    /** Of the rows: entity, event_timestamp, last_event_time, seq, topic, partition, offset, then the aggregates. */
+    RowType rowType() {
+        LogicalType always = new BigIntType(false);
+        List<RowType.RowField> fields = new ArrayList<>(List.of(
+                new RowType.RowField("entity", new VarCharType(false, VarCharType.MAX_LENGTH)),
+                new RowType.RowField("event_timestamp", always),
+                new RowType.RowField("last_event_time", always),
+                new RowType.RowField("seq", always),
+                new RowType.RowField("topic", VarCharType.STRING_TYPE),
+                new RowType.RowField("partition", new IntType()),
+                new RowType.RowField("offset", new BigIntType())));
+        aggregates.forEach(a -> fields.add(new RowType.RowField(a.name(), a.type().logical)));
+        return new RowType(false, fields);
+    }
+}

@@ -1,0 +1,268 @@
+package io.augury.streams;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.math.BigDecimal;
+import java.math.BigInteger;
+import java.math.RoundingMode;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.state.StateBackend;
+import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend;
+import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
+import org.apache.flink.table.data.RowData;
+import org.junit.jupiter.api.Test;
+
+/** Random streams, against rows that are recomputed from all events by the definition of a window. */
+class WindowsReferenceTest {
+    private static final int STREAMS = Integer.getInteger("streams", 300);
+    private static final String[] OPS = {"count", "sum", "mean", "share", "min", "max", "last"};
+    private static final String[] TYPES = {"bigint", "double", "boolean", "string"};
+
+    private record Arrived(String entity, long ts, long t, int partition, long offset, Object[] values) {}
+
+    private record Spec(String op, int argument, int window, String type) {}
+
+    private final List<String> types = new ArrayList<>();
+    private final List<long[]> windows = new ArrayList<>();
+    private final List<Spec> specs = new ArrayList<>();
+
+    private String randomPlan(Random random, String order) {
+        types.clear();
+        windows.clear();
+        specs.clear();
+        for (int i = 0; i < 1 + random.nextInt(4); i++) {
+            types.add(TYPES[random.nextInt(TYPES.length)]);
+        }
+        for (int i = 0; i < 1 + random.nextInt(3); i++) {
+            long hop = new long[] {1, 10, 10, 25}[random.nextInt(4)];
+            long[] window = {hop * (1 + random.nextInt(12)), hop};
+            if (windows.stream().noneMatch(w -> w[0] == window[0] && w[1] == window[1])) {
+                windows.add(window);
+            }
+        }
+        for (int i = 0; i < 1 + random.nextInt(8); i++) {
+            String op = OPS[random.nextInt(OPS.length)];
+            int argument = random.nextInt(types.size());
+            String type = types.get(argument);
+            boolean number = type.equals("bigint") || type.equals("double");
+            boolean fits = op.equals("count") || op.equals("last") || (op.equals("share") ? type.equals("boolean") : number);
+            if (!fits) {
+                op = "count";
+            }
+            String result = op.equals("count") ? "bigint" : op.equals("mean") || op.equals("share") ? "double" : type;
+            specs.add(new Spec(op, op.equals("count") && random.nextBoolean() ? -1 : argument, random.nextInt(windows.size() + 1) - 1, result));
+        }
+        StringBuilder json = new StringBuilder("{\"group\":\"g\",\"version\":1,\"bound\":1e12,\"scale\":6,\"order\":\"" + order + "\"");
+        json.append(",\"arguments\":[");
+        for (int i = 0; i < types.size(); i++) {
+            json.append(i == 0 ? "" : ",").append("{\"name\":\"a").append(i).append("\",\"type\":\"").append(types.get(i)).append("\"}");
+        }
+        json.append("],\"windows\":[");
+        for (int i = 0; i < windows.size(); i++) {
+            json.append(i == 0 ? "" : ",").append("{\"size\":").append(windows.get(i)[0]).append(",\"hop\":").append(windows.get(i)[1]).append("}");
+        }
+        json.append("],\"aggregates\":[");
+        for (int i = 0; i < specs.size(); i++) {
+            Spec s = specs.get(i);
+            json.append(i == 0 ? "" : ",").append("{\"name\":\"f").append(i).append("\",\"op\":\"").append(s.op)
+                    .append("\",\"argument\":").append(s.argument < 0 ? "null" : s.argument)
+                    .append(",\"window\":").append(s.window < 0 ? "null" : s.window)
+                    .append(",\"type\":\"").append(s.type).append("\"}");
+        }
+        return json.append("]}").toString();
+    }
+
+    private List<Arrived> randomLog(Random random, int partitions) {
+        List<Arrived> log = new ArrayList<>();
+        long[] clocks = new long[partitions];
+        Arrays.fill(clocks, random.nextInt(400) - 200);
+        long[] offsets = new long[partitions];
+        for (int n = random.nextInt(60); n >= 0; n--) {
+            int p = random.nextInt(partitions);
+            clocks[p] += random.nextInt(4) == 0 ? random.nextInt(200) : random.nextInt(12);
+            long ts = switch (random.nextInt(5)) {
+                case 0 -> clocks[p] - random.nextInt(300);
+                case 1 -> clocks[p] + random.nextInt(50);
+                case 2 -> clocks[p] - random.nextInt(20);
+                default -> clocks[p];
+            };
+            Object[] values = new Object[types.size()];
+            for (int i = 0; i < values.length; i++) {
+                values[i] = random.nextInt(5) == 0 ? null : switch (types.get(i)) {
+                    case "bigint" -> (long) random.nextInt(9) - 4;
+                    case "double" -> random.nextInt(4) == 0 ? -0.0 : (random.nextDouble() - 0.5) * Math.pow(10, random.nextInt(12));
+                    case "boolean" -> random.nextBoolean();
+                    default -> random.nextInt(6) == 0 ? "" : "v" + random.nextInt(100);
+                };
+            }
+            log.add(new Arrived("e" + random.nextInt(2), ts, clocks[p], p, offsets[p]++, values));
+        }
+        return log;
+    }
+
+    private static long floor(long ts, long hop) {
+        return Math.floorDiv(ts, hop) * hop;
+    }
+
+    /** All rows of one entity up to the clock {@code end}; {@code events} are in log order. */
+    private List<String> expected(String entity, List<Arrived> events, long end) {
+        List<String> rows = new ArrayList<>();
+        TreeSet<Long> boundaries = new TreeSet<>();
+        for (int n = 0; n <= events.size(); n++) {
+            long now = n < events.size() ? events.get(n).t : end;
+            while (!boundaries.isEmpty() && boundaries.first() <= now) {
+                rows.add(rowAt(entity, events.subList(0, n), boundaries.pollFirst(), rows.size() + 1, null));
+            }
+            if (n < events.size()) {
+                Arrived event = events.get(n);
+                long ts = Math.min(event.ts, event.t);
+                for (long[] w : windows) {
+                    if (floor(ts, w[1]) >= floor(now - w[0], w[1])) {
+                        boundaries.add(floor(ts, w[1]) + w[1] + w[0]);
+                    }
+                }
+                rows.add(rowAt(entity, events.subList(0, n + 1), now, rows.size() + 1, event));
+            }
+        }
+        return rows;
+    }
+
+    private String rowAt(String entity, List<Arrived> arrived, long now, int seq, Arrived cause) {
+        long newest = arrived.stream().mapToLong(e -> Math.min(e.ts, e.t)).max().orElseThrow();
+        StringBuilder row = new StringBuilder(entity + " " + now + " " + newest + " " + seq + " "
+                + (cause == null ? "- - -" : "landed " + cause.partition + " " + cause.offset));
+        for (Spec spec : specs) {
+            List<Arrived> inside = arrived.stream()
+                    .filter(e -> spec.window < 0 || floor(now - windows.get(spec.window)[0], windows.get(spec.window)[1]) <= Math.min(e.ts, e.t))
+                    .toList();
+            row.append(" ").append(Objects.requireNonNullElse(feature(spec, inside), "-"));
+        }
+        return row.toString();
+    }
+
+    private Object feature(Spec spec, List<Arrived> inside) {
+        if (spec.argument < 0) {
+            return (long) inside.size();
+        }
+        List<Arrived> valued = inside.stream().filter(e -> e.values[spec.argument] != null).toList();
+        List<Object> values = valued.stream().map(e -> e.values[spec.argument]).toList();
+        boolean floating = types.get(spec.argument).equals("double");
+        switch (spec.op) {
+            case "count":
+                return (long) values.size();
+            case "last":
+                // Stable: the log's order decides ties.
+                return valued.stream()
+                        .sorted(Comparator.comparingLong(e -> Math.min(e.ts, e.t)))
+                        .reduce((a, b) -> b)
+                        .map(e -> e.values[spec.argument] instanceof Double d ? (Object) (d + 0.0) : e.values[spec.argument])
+                        .orElse(null);
+            case "min":
+            case "max":
+                Comparator<Object> by = Comparator.comparingDouble(v -> ((Number) v).doubleValue() + 0.0);
+                return values.stream()
+                        .map(v -> v instanceof Double d ? (Object) (d + 0.0) : v)
+                        .reduce((a, b) -> (by.compare(a, b) <= 0) == spec.op.equals("min") ? a : b)
+                        .orElse(null);
+            default:
+                BigInteger sum = BigInteger.ZERO;
+                for (Object v : values) {
+                    sum = sum.add(v instanceof Boolean b ? BigInteger.valueOf(b ? 1 : 0)
+                            : v instanceof Long l ? BigInteger.valueOf(l)
+                            : new BigDecimal((Double) v * 1e6).setScale(0, RoundingMode.HALF_EVEN).toBigInteger());
+                }
+                if (spec.op.equals("sum")) {
+                    return floating ? (Object) (sum.doubleValue() / 1e6) : (Object) sum.longValue();
+                }
+                if (values.isEmpty()) {
+                    return null;
+                }
+                return (floating ? sum.doubleValue() / 1e6 : sum.doubleValue()) / values.size();
+        }
+    }
+
+    private Map<String, List<String>> byEntity(List<String> rows) {
+        Map<String, List<String>> grouped = new TreeMap<>();
+        rows.forEach(row -> grouped.computeIfAbsent(row.substring(0, row.indexOf(' ')), e -> new ArrayList<>()).add(row));
+        return grouped;
+    }
+
+    /** Runs a log with the watermark and restores at random places, the last watermark being {@code end}. */
+    private List<String> run(Random random, WindowsPlan plan, List<Arrived> arrivals, long end, boolean rocks) throws Exception {
+        StateBackend backend = rocks ? new EmbeddedRocksDBStateBackend() : null;
+        List<String> rows = new ArrayList<>();
+        KeyedOneInputStreamOperatorTestHarness<String, RowData, RowData> harness = Operators.windows(plan, backend);
+        harness.open();
+        try {
+            for (int i = 0; i < arrivals.size(); i++) {
+                Arrived e = arrivals.get(i);
+                Object[] fields = new Object[6 + e.values.length];
+                System.arraycopy(new Object[] {e.entity, e.ts, e.t, Operators.TOPIC, e.partition, e.offset}, 0, fields, 0, 6);
+                System.arraycopy(e.values, 0, fields, 6, e.values.length);
+                harness.processElement(Operators.row(fields), e.t);
+                long safe = arrivals.subList(i + 1, arrivals.size()).stream().mapToLong(Arrived::t).min().orElse(end + 1) - 1;
+                if (random.nextInt(3) == 0) {
+                    harness.processWatermark(Math.min(safe, end));
+                }
+                if (random.nextInt(12) == 0) {
+                    OperatorSubtaskState state = harness.snapshot(i, i);
+                    rows.addAll(Operators.taken(harness));
+                    harness.close();
+                    harness = Operators.windows(plan, backend);
+                    harness.initializeState(state);
+                    harness.open();
+                }
+            }
+            harness.processWatermark(end);
+            rows.addAll(Operators.taken(harness));
+        } finally {
+            harness.close();
+        }
+        return rows;
+    }
+
+    private void compare(int seed, boolean rocks) throws Exception {
+        Random random = new Random(seed);
+        boolean inLogOrder = random.nextBoolean();
+        String json = randomPlan(random, inLogOrder ? "log" : "arrival");
+        List<Arrived> arrivals = randomLog(random, inLogOrder ? 3 : 1);
+        long end = arrivals.stream().mapToLong(Arrived::t).max().orElseThrow() + random.nextInt(400);
+        List<Arrived> log = new ArrayList<>(arrivals);
+        log.sort(Comparator.comparingLong(Arrived::t).thenComparing(Arrived::partition).thenComparing(Arrived::offset));
+        Map<String, List<String>> expected = new TreeMap<>();
+        for (String entity : new TreeSet<>(log.stream().map(Arrived::entity).toList())) {
+            expected.put(entity, expected(entity, log.stream().filter(e -> e.entity.equals(entity)).toList(), end));
+        }
+        assertEquals(expected, byEntity(run(random, WindowsPlan.read(json), arrivals, end, rocks)), "seed " + seed + " " + json);
+        if (inLogOrder) {
+            // Whatever pace the partitions have.
+            List<Arrived> shuffled = new ArrayList<>(arrivals);
+            Collections.shuffle(shuffled, random);
+            assertEquals(expected, byEntity(run(random, WindowsPlan.read(json), shuffled, end, rocks)), "seed " + seed + " " + json);
+        }
+    }
+
+    @Test
+    void rowsAreThoseOfTheDefinition() throws Exception {
+        for (int seed = 0; seed < STREAMS; seed++) {
+            compare(seed, false);
+        }
+    }
+
+    @Test
+    void rocksGivesTheSameRows() throws Exception {
+        for (int seed = 10_000; seed < 10_020; seed++) {
+            compare(seed, true);
+        }
+    }
+}
