@@ -1,11 +1,9 @@
 """Clients of the log's codec and of the warehouse, from settings."""
 
-from clickhouse_connect.driver.client import Client
-
 from augury.settings import Settings
 from schemas.codec import Codec
 from schemas.registry import SchemaRegistry
-from warehouse.client import connect
+from warehouse.client import Client, connect
 
 
 def codec(settings: Settings) -> Codec:

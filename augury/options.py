@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 
 import typer
-from clickhouse_connect.driver.client import Client
 
 from features.plan import GroupPlan
 from features.project import Project
 from warehouse.backfill import log_clock
+from warehouse.client import Client
 
 
 def group_plan(project: Project, group: str) -> GroupPlan:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from clickhouse_connect.driver.client import Client
 
 from features.project import Project
 from warehouse import datasets
+from warehouse.client import Client
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Source:
     """A Kafka topic of Avro events.
 
     `event_time` names the timestamp column `ts`; `event_id` the column that dedup goes by, within
-    `dedup`; `partition_key` the column that producers partition by. `max_clock_skew` bounds how far a
+    `dedup` (None: never); `partition_key` the column that producers partition by. `max_clock_skew` bounds how far a
     producer's Kafka timestamp may lie ahead of the broker's clock.
     """
 
@@ -38,7 +38,7 @@ class Source:
     event_time: str
     event_id: str
     partition_key: str
-    dedup: str = "1d"
+    dedup: str | None = "1d"
     max_clock_skew: str = "5m"
     partitions: int = 1
     meaning: str = ""

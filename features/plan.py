@@ -250,7 +250,7 @@ def compile_source(source: Source) -> SourcePlan:
         event_time=source.event_time,
         event_id=source.event_id,
         partition_key=source.partition_key,
-        dedup_ms=milliseconds(source.dedup, f"{place}, dedup"),
+        dedup_ms=0 if source.dedup is None else milliseconds(source.dedup, f"{place}, dedup"),
         max_clock_skew_ms=milliseconds(source.max_clock_skew, f"{place}, max_clock_skew"),
         partitions=source.partitions,
         avro=source.avro,

@@ -72,7 +72,7 @@ def _distinct(definitions: Sequence[T], name: Callable[[T], str], kind: str) -> 
     """Keep each definition once, in order; two different ones of one name are refused."""
     kept: dict[str, T] = {}
     for definition in definitions:
-        if kept.setdefault(name(definition), definition) is not definition:
+        if kept.setdefault(name(definition), definition) != definition:
             rule = f"each {kind} of a project has a name of its own"
             raise DefinitionError(f"{kind} {name(definition)}", rule, "one would hide the other")
     return list(kept.values())

@@ -239,6 +239,8 @@ def _label(label: Label, model: Model, place: str) -> LabelPlan:
         raise DefinitionError(
             at, "a label is a number or a boolean", "nothing could learn it", value.type.value
         )
+    if where is not None and where.type is not DataType.BOOLEAN:
+        raise DefinitionError(f"{at}, where", "a condition is boolean", "no label could be kept", label.where)
     return LabelPlan(
         source=label.source.name,
         request_id=label.request_id,

@@ -96,7 +96,7 @@ def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
     dataset = build_dataset(model_name, name, at)
     trained = fit(model_name, dataset)
     payload = export_model(trained)
-    why = f"drift alert {alert_id} under policy {policy}"
+    why = f"asked for by {policy} (alert {alert_id})"
     registered = register_model(model_name, name, why, dataset, trained, payload)
     publish_changes()
     facts = {

@@ -3,7 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Producer,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -75,3 +81,20 @@ def consumer(bootstrap: str, group: str, **more: str | float) -> Consumer:
             **more,
         }
     )
+
+
+def backlog(bootstrap: str, group: str, **more: str | float) -> int:
+    """Count the records that the log holds behind a consumer group's committed offsets.
+
+    Partitions that the group has never committed are left out. Raises `KafkaException` if the log cannot
+    be reached.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap, **more})
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+    committed = asked[group].result(timeout=_TIMEOUT_S).topic_partitions
+    reader = consumer(bootstrap, group, **more)
+    try:
+        ends = [reader.get_watermark_offsets(p, timeout=_TIMEOUT_S) for p in committed]
+        return sum(max(0, end[1] - p.offset) for p, end in zip(committed, ends, strict=True) if end)
+    finally:
+        reader.close()

@@ -43,8 +43,10 @@ def _extract(call: Call, arguments: list[str]) -> str:
     part, zone = call.option
     utc = f"CAST(TO_TIMESTAMP_LTZ({arguments[0]}, 3) AS STRING)"  # the session's zone is UTC
     local = f"CAST(CONVERT_TZ(SUBSTRING({utc}, 1, 19), 'UTC', {quote(zone)}) AS TIMESTAMP(0))"
-    first = " - CAST(1 AS BIGINT)" if part == "dow" else ""  # Sunday is 1 in Flink, 0 here
-    return f"(EXTRACT({part.upper()} FROM {local}){first})"
+    # Flink rounds what lies before 1970 towards it; the calendar repeats itself every 400 years.
+    later = f"TIMESTAMPADD(YEAR, 400, {local})"
+    less = {"year": 400, "dow": 1}.get(part, 0)  # Sunday is 1 in Flink, 0 here
+    return f"(EXTRACT({part.upper()} FROM {later}) - CAST({less} AS BIGINT))"
 
 
 def column(name: str) -> str:

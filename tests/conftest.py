@@ -1,11 +1,13 @@
-"""The embedded stack, up once for all tests that need it."""
+"""The embedded stack, up once for all tests that need it, and the Java client that submits to Flink."""
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from py4j.java_gateway import JavaGateway
 
 from augury.settings import Settings
 from augury.stack import Stack
@@ -13,10 +15,30 @@ from augury.stack import Stack
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """The whole stack on free ports in a folder of its own; each test names its topics, keys and tables."""
+    """The whole stack on free ports in a folder of its own; each test names its topics, keys and tables.
+
+    It is set for replays: no clock ticks come but those that a test writes.
+    """
     home = Path(tempfile.mkdtemp(prefix="augury-"))
+    settings = Settings.with_free_ports(home, checkpoint_interval_ms=1_000, replay=True)
     try:
-        with Stack(Settings.with_free_ports(home, checkpoint_interval_ms=1_000)) as running:
+        with Stack(settings) as running:
             yield running
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def flink_client() -> Iterator[JavaGateway]:
+    """PyFlink's Java process, which everything that compiles or submits a job goes through; ended after."""
+    with warnings.catch_warnings():
+        # PyFlink starts the process and drops its handle and its pipes.
+        warnings.simplefilter("ignore", ResourceWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from pyflink.java_gateway import get_gateway  # noqa: PLC0415
+
+        gateway = get_gateway()
+    try:
+        yield gateway
+    finally:
+        gateway.shutdown()

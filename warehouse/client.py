@@ -5,6 +5,8 @@ from pathlib import Path
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
+__all__ = ["Client", "connect", "migrate"]
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -16,7 +16,8 @@ CASTS = {
 
 def _literal(literal: Literal) -> str:
     if literal.value is None:
-        return "NULL"
+        plain = literal.type in (DataType.BOOLEAN, DataType.TIMESTAMP)
+        return "NULL" if plain else f"CAST(NULL AS {literal.type.value.upper()})"
     if isinstance(literal.value, str):
         return quote(literal.value)
     if isinstance(literal.value, bool):

@@ -106,7 +106,9 @@ class _Parser:
 
     def function(self, node: exp.Expr) -> Expression:
         match node:
-            case exp.Abs() | exp.Floor() | exp.Ceil() if not (node.args.get("decimals") or node.args.get("to")):
+            case exp.Abs() | exp.Floor() | exp.Ceil() if not (
+                node.args.get("decimals") or node.args.get("to")
+            ):
                 value = self.typed(node.this, _NUMBER)
                 return Call(_ROUNDING[type(node)], (value,), value.type)
             case exp.Lower() | exp.Upper():

@@ -71,7 +71,7 @@ def _round(function: Callable[[float], int]) -> Callable[[Any], Any]:
     def apply(value: Any) -> Value:  # noqa: ANN401
         if isinstance(value, int) or not math.isfinite(value):
             return value
-        return math.copysign(function(value), value)  # a zero keeps its sign
+        return float(math.copysign(function(value), value))  # a zero keeps its sign
 
     return apply
 

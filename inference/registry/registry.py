@@ -84,6 +84,14 @@ class Registry:
                 )
         return identity
 
+    def experiment_metrics(self, experiment_id: str) -> dict[str, Any]:
+        """Give the evaluation metrics of an experiment; raises `LookupError` for an unknown one."""
+        with self._database.reading() as session:
+            row = session.get(tables.Experiment, experiment_id)
+            if row is None:
+                raise LookupError(f"an experiment is known by its id, and nothing is known of {experiment_id!r}")
+            return dict(row.evaluation_metrics)
+
     def training_config(self, model_name: str) -> dict[str, Any] | None:
         """Give the hyperparameters that the next training starts from, or None before any tuning."""
         with self._database.reading() as session:

@@ -80,7 +80,7 @@ def differences(got: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> list
     return found
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases)
 @example(
     case=Case(
@@ -107,6 +107,18 @@ def differences(got: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> list
         ),
         entity="stand",
         partitions=3,
+    )
+)
+@example(  # tiles that leave as the event arrives or 1 ms later; duplicates at the edge of dedup
+    case=Case(
+        (("1h", "30m"),),
+        ("delay_max", "seats_sum", "late_last"),
+        (
+            Step(gap=90 * MINUTE, late=90 * MINUTE, delay=20.0, seats=4, id=1),
+            Step(gap=90 * MINUTE - 1, late=90 * MINUTE - 1, delay=0.0000015, seats=4, id=1),
+            Step(gap=HOUR - 1, delay=0.0000005, id=1),
+            Step(gap=HOUR, seats=1, id=1),
+        ),
     )
 )
 def test_rows_are_those_of_the_reference(query: Query, case: Case) -> None:

@@ -1,0 +1,1 @@
+"""The demo: a project's own past, replayed from events to judged predictions."""

@@ -1,0 +1,188 @@
+"""The demo's report: one self-contained HTML file with its figures and pictures."""
+
+import html
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import vl_convert as vlc
+
+from augury.demo.summary import Summary, spell
+from augury.training import Query
+from features.policies import EvaluationPolicy
+from features.vector import ModelPlan
+from flows.eprocess import log_e_value
+from flows.units import read_units
+from warehouse.client import Client
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Augury: {title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root {{ color-scheme: light dark; --ink: #1c2330; --paper: #fcfcfa; --line: #d9dce3; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e7e9ee; --paper: #171a21; --line: #363c48; }} }}
+body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
+figure {{ margin: 2rem 0; background: #fff; color: #1c2330; padding: 1rem; border-radius: 8px;
+  border: 1px solid var(--line); overflow-x: auto; }}
+figcaption {{ margin-top: .5rem; font-size: .9rem; }}
+table {{ border-collapse: collapse; }} 
+td {{ border-top: 1px solid var(--line); padding: .2rem .8rem .2rem 0; }}
+td + td {{ text-align: right; font-variant-numeric: tabular-nums; }}
+.bad {{ color: #c0392b; }}
+</style></head><body>
+<h1>{title}</h1>
+{verdict}
+{pictures}
+<h2>What was measured</h2><table>{rows}</table>
+</body></html>
+"""
+
+
+def write(
+    path: Path,
+    client: Client,
+    plan: ModelPlan,
+    policy: EvaluationPolicy | None,
+    summary: Summary,
+    event_ms: list[float],
+    http_ms: list[float],
+    until: int,
+) -> None:
+    """Write the report of a run. `event_ms` and `http_ms` are the latencies behind the summary's."""
+    pictures = [
+        (
+            _calibration(client, plan),
+            "Predicted against observed: each dot is a tenth of the live predictions.",
+        ),
+        (_daily(client, plan), "Live predictions a day, by the version that answered."),
+        (
+            _latencies(event_ms, http_ms),
+            "Latencies: an event until its row is in Redis, and an HTTP request.",
+        ),
+    ]
+    if policy is not None and summary.challenger_version is not None:
+        trial = _trial(client, plan, policy, summary, until)
+        if trial is not None:
+            caption = (
+                "The trial: evidence (log e-value) for the challenger and for the champion after each "
+                "discordant pair; a line at the top means a decision."
+            )
+            pictures.insert(0, (trial, caption))
+    complaints = summary.complaints()
+    verdict = "<p>Every figure is as it must be.</p>"
+    if complaints:
+        verdict = "<ul class=bad>" + "".join(f"<li>{html.escape(c)}</li>" for c in complaints) + "</ul>"
+    figures = "".join(
+        f"<figure>{_svg(chart)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        for chart, caption in pictures
+    )
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(spell(value))}</td></tr>"
+        for name, value in asdict(summary).items()
+    )
+    page = _PAGE.format(title=f"{plan.name}, replayed", verdict=verdict, pictures=figures, rows=rows)
+    path.write_text(page, encoding="utf-8")
+
+
+def _svg(chart: Any) -> str:  # noqa: ANN401
+    return str(vlc.vegalite_to_svg(chart.to_dict()))
+
+
+def _calibration(client: Client, plan: ModelPlan) -> Any:  # noqa: ANN401
+    frame = client.query_df(
+        "SELECT intDiv(rank * 10, total) AS tenth, avg(prediction) AS predicted, avg(label) AS observed, "
+        "count() AS n FROM (SELECT prediction, label, row_number() OVER (ORDER BY prediction) - 1 AS rank, "
+        "count() OVER () AS total FROM (SELECT request_id, assumeNotNull(prediction) AS prediction "
+        "FROM model_prediction_log FINAL WHERE model_name = {model:String} AND isNull(error)) AS p "
+        "INNER JOIN (SELECT request_id, label FROM ground_truth FINAL "
+        "WHERE model_name = {model:String}) AS t USING (request_id)) GROUP BY tenth ORDER BY tenth",
+        parameters={"model": plan.name},
+    )
+    top = float(max(frame["predicted"].max(), frame["observed"].max(), 0.1))
+    line = alt.Chart(pd.DataFrame({"predicted": [0, top], "observed": [0, top]})).mark_line(
+        strokeDash=[4, 4], color="#999"
+    )
+    dots = alt.Chart(frame).mark_circle(size=90, color="#2b6cb0")
+    x, y = alt.X("predicted:Q", title="mean prediction"), alt.Y("observed:Q", title="share that came true")
+    return (line.encode(x=x, y=y) + dots.encode(x=x, y=y)).properties(width=420, height=320)
+
+
+def _daily(client: Client, plan: ModelPlan) -> Any:  # noqa: ANN401
+    frame = client.query_df(
+        "SELECT toString(toDate(requested_at)) AS day, "
+        "concat(variant, ' v', toString(model_version_used)) AS answered, count() AS predictions "
+        "FROM (SELECT * FROM model_prediction_log FINAL UNION ALL SELECT * FROM shadow_predictions FINAL) "
+        "WHERE model_name = {model:String} AND isNull(error) GROUP BY day, answered ORDER BY day",
+        parameters={"model": plan.name},
+    )
+    return (
+        alt.Chart(frame)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("day:T", title=None),
+            y=alt.Y("predictions:Q", title="predictions a day"),
+            color=alt.Color("answered:N", title=None),
+        )
+        .properties(width=640, height=240)
+    )
+
+
+def _latencies(event_ms: list[float], http_ms: list[float]) -> Any:  # noqa: ANN401
+    parts = []
+    for name, values in (("event to Redis", event_ms), ("HTTP request", http_ms)):
+        ordered = np.sort(np.asarray(values))
+        shares = np.linspace(0, 1, 101)
+        if len(ordered):
+            at = np.quantile(ordered, shares)
+            parts.append(pd.DataFrame({"what": name, "ms": np.maximum(at, 0.01), "share": shares}))
+    frame = pd.concat(parts) if parts else pd.DataFrame({"what": [], "ms": [], "share": []})
+    lines = alt.Chart(frame).mark_line(interpolate="step-after")
+    return alt.layer(
+        lines.encode(
+            x=alt.X("ms:Q", scale=alt.Scale(type="log"), title="milliseconds"),
+            y=alt.Y("share:Q", title="share at most", axis=alt.Axis(format="%")),
+            color=alt.Color("what:N", title=None),
+        )
+    ).properties(width=640, height=240)
+
+
+def _trial(client: Client, plan: ModelPlan, policy: EvaluationPolicy, summary: Summary, until: int) -> Any:  # noqa: ANN401
+    assert summary.champion_version_before is not None
+    assert summary.challenger_version is not None
+    units = read_units(
+        Query(client),
+        plan.name,
+        champion=summary.champion_version_before,
+        challenger=summary.challenger_version,
+        until=until,
+        horizon=plan.label.horizon_ms,
+    )
+    wins, losses, rows = 0, 0, []
+    for unit in units:
+        if unit.champion is None or unit.challenger is None or unit.label is None:
+            continue
+        champion = (unit.champion >= policy.threshold) == bool(unit.label)
+        challenger = (unit.challenger >= policy.threshold) == bool(unit.label)
+        if champion != challenger:
+            wins, losses = wins + challenger, losses + champion
+            rows.append((wins + losses, float(log_e_value(wins, losses)), "for the challenger"))
+            rows.append((wins + losses, float(log_e_value(losses, wins)), "for the champion"))
+    if not rows:
+        return None
+    frame = pd.DataFrame(rows, columns=["pairs", "evidence", "side"])
+    rule = alt.Chart(pd.DataFrame({"evidence": [float(np.log(1 / policy.alpha))]})).mark_rule(
+        strokeDash=[4, 4], color="#c0392b"
+    )
+    lines = alt.Chart(frame).mark_line()
+    return (
+        lines.encode(
+            x=alt.X("pairs:Q", title="discordant pairs"),
+            y=alt.Y("evidence:Q", title="log e-value"),
+            color=alt.Color("side:N", title=None),
+        )
+        + rule.encode(y="evidence:Q")
+    ).properties(width=640, height=260)

@@ -1,0 +1,117 @@
+"""Small definitions that tests share: one source, groups over it, and a model."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from features import (
+    DataType,
+    Entity,
+    FeatureGroup,
+    Freshness,
+    Label,
+    Model,
+    Source,
+    count,
+    last,
+    maximum,
+    mean,
+    minimum,
+    share,
+    total,
+)
+from features.aggregates import Aggregate
+
+SCHEMA = Path(__file__).parent / "golden" / "landed.avsc"
+
+carrier = Entity("carrier", meaning="An airline")
+stand = Entity("stand", keys=("carrier", "gate", "diverted"), meaning="An airline at a gate")
+
+
+def landed(partitions: int = 1, dedup: str = "1h", schema: Path = SCHEMA) -> Source:
+    """Landings: an id, an event time, keys, numbers and a boolean."""
+    return Source("landed", schema, "landed_at", "id", "id", dedup=dedup, partitions=partitions)
+
+
+# Every operation on every type of column that it takes.
+CATALOGUE: dict[str, tuple[Callable[..., Aggregate], tuple[str, ...]]] = {
+    "delay_sum": (total, ("delay",)),
+    "delay_mean": (mean, ("delay",)),
+    "delay_min": (minimum, ("delay",)),
+    "delay_max": (maximum, ("delay",)),
+    "delay_last": (last, ("delay",)),
+    "delay_count": (count, ("delay",)),
+    "seats_sum": (total, ("seats",)),
+    "seats_mean": (mean, ("seats",)),
+    "seats_min": (minimum, ("seats",)),
+    "seats_max": (maximum, ("seats",)),
+    "seats_last": (last, ("seats",)),
+    "late_share": (share, ("late",)),
+    "late_last": (last, ("late",)),
+    "late_count": (count, ("late",)),
+    "carrier_last": (last, ("carrier",)),
+    "count": (count, ()),
+}
+
+
+def aggregates(
+    names: Iterable[str], over: str | None, hop: str | None = None, suffix: str = ""
+) -> list[Aggregate]:
+    """Take some of the catalogue over one window, or over the entity's lifetime."""
+    chosen = ((name, *CATALOGUE[name]) for name in names)
+    return [f(*of, over=over, hop=hop, name=f"{name}_{suffix or over}") for name, f, of in chosen]
+
+
+# One partition and no decoration: the smallest contract.
+plain = FeatureGroup(
+    "plain",
+    version=1,
+    entity=carrier,
+    source=landed(),
+    aggregates=[count(over="1h"), mean("delay", over="1h")],
+)
+# Several partitions, a key of three columns, NULLs, every operation, derived features of derived features.
+whole = FeatureGroup(
+    "whole",
+    version=2,
+    entity=stand,
+    source=landed(partitions=3),
+    where="not diverted or delay > 0.5",
+    columns={"late": "delay > 15 and seats > 2", "long_late": "late and delay > 120"},
+    aggregates=[
+        *aggregates(CATALOGUE, "1h", "30m"),
+        mean("delay", over="6h"),
+        last("delay", over="6h"),
+        count(over="6h"),
+        share("long_late", over="1d", hop="1h"),
+        minimum("seats"),
+        last("carrier"),
+    ],
+    derived={
+        "pace": "count_1h * 6 / nullif(count_6h, 0)",
+        "busy": "pace > 1.5 and coalesce(carrier_last_1h, 'it''s none') <> ''",
+        "near": "least(delay_last_6h, delay_mean_6h, 1e6)",
+    },
+    freshness=Freshness("1h", 90, "refuse"),
+    owner="operations",
+    meaning="Everything a group can state, über alles",
+)
+# What never leaves a window: there is no decay.
+lifetime = FeatureGroup(
+    "lifetime",
+    version=1,
+    entity=carrier,
+    source=landed(partitions=2),
+    where="carrier is not null",
+    columns={"hour": "extract(hour from due at time zone 'America/New_York')"},
+    aggregates=[count(), total("seats"), maximum("delay"), last("hour"), last("gate")],
+)
+GROUPS = (plain, whole, lifetime)
+
+late = Model(
+    "late",
+    entities=[carrier, stand],
+    features=[plain["count_1h"], whole["pace"], whole["busy"]],
+    inputs={"due": DataType.TIMESTAMP, "seats": DataType.INTEGER},
+    on_demand={"hour": "extract(hour from due)", "evening": "hour >= 18 or seats in (1, 2)"},
+    label=Label(landed(), "id", "delay > 15", due="due", lead="2h", horizon="1d", where="not diverted"),
+)

@@ -1,0 +1,56 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features import DefinitionError
+from features.naming import RESERVED, check_name, key_text
+
+KEYS = st.lists(st.text(alphabet="|\\aü") | st.text(), min_size=1, max_size=4)
+
+
+def values_of(text: str) -> list[str]:
+    """Read a key text back: split where `|` is not escaped, then drop the escapes."""
+    return [
+        re.sub(r"\\(.)", r"\1", v, flags=re.S) for v in re.findall(r"(?:^|\|)((?:[^|\\]|\\.)*)", text, re.S)
+    ]
+
+
+@given(KEYS)
+def test_a_key_text_reads_back_so_no_two_keys_share_one(values: list[str]) -> None:
+    assert values_of(key_text(values)) == values
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (["AA"], "AA"),
+        ([""], ""),
+        (["AA", "JFK"], "AA|JFK"),
+        (["A|A", "JFK"], r"A\|A|JFK"),
+        (["\\", "|"], r"\\|\|"),
+        (["", ""], "|"),
+    ],
+)
+def test_key_texts(values: list[str], text: str) -> None:
+    assert key_text(values) == text
+
+
+@pytest.mark.parametrize("name", ["a", "arr_delay_mean_1h", "x" * 63])
+def test_good_names(name: str) -> None:
+    check_name(name, "here")
+
+
+@pytest.mark.parametrize("name", ["", "A", "1a", "_a", "a-b", "a.b", "a b", "é", "x" * 64, "a\n"])
+def test_a_name_that_an_engine_could_not_spell_is_refused(name: str) -> None:
+    with pytest.raises(DefinitionError, match="here: a name is lower-case letters, digits and _, at most 63"):
+        check_name(name, "here")
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_a_reserved_name_is_refused(name: str) -> None:
+    with pytest.raises(
+        DefinitionError, match=f"are columns of every row .found '{name}'.; it would hide one"
+    ):
+        check_name(name, "here")

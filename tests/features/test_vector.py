@@ -1,0 +1,149 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from features import DataType, DefinitionError, Entity, Label, Model
+from features.vector import ModelPlan, compile_model
+from tests.definitions import carrier, landed, late, lifetime, plain, stand, whole
+
+Change = Callable[[Model], Model]
+
+
+def label(model: Model, **changed: Any) -> Model:
+    return replace(model, label=replace(model.label, **changed))
+
+
+def test_the_order_is_group_by_group_then_on_demand() -> None:
+    features = [whole["pace"], plain["delay_mean_1h"], whole["count_1h"], plain["count_1h"]]
+    plan = compile_model(replace(late, features=features))
+    assert plan.names == (
+        *("whole.pace", "whole.count_1h", "plain.delay_mean_1h", "plain.count_1h"),
+        *("hour", "evening"),
+    )
+    for group in plan.groups:
+        named = [group.features[p].name for p in group.positions]
+        assert [f"{group.group}.{name}" for name in named] == [
+            n for n in plan.names if n.startswith(f"{group.group}.")
+        ]
+
+
+def test_it_carries_what_serving_needs_of_each_group() -> None:
+    plan = compile_model(late)
+    assert [(g.label, g.entity, g.expected_max_lag_ms, g.on_stale) for g in plan.groups] == [
+        ("plain.v1", "carrier", 600_000, "serve"),
+        ("whole.v2", "stand", 3_600_000, "refuse"),
+    ]
+    assert plan.entities == {"carrier": ("carrier",), "stand": ("carrier", "gate", "diverted")}
+    assert (plan.label.lead_ms, plan.label.horizon_ms) == (7_200_000, 86_400_000)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        late,
+        replace(late, features=[]),
+        replace(late, inputs={}, on_demand={}),
+        label(late, where=None, value="nullif(delay, 0) / greatest(seats, 1)"),
+        replace(late, on_demand={"a": "seats + 1", "b": "a * 2.5e-7"}),
+    ],
+    ids=["all", "on demand only", "stored only", "another label", "one by another"],
+)
+def test_the_signature_reads_back(model: Model) -> None:
+    plan = compile_model(model)
+    stored = json.loads(json.dumps(plan.to_dict()))
+    assert ModelPlan.from_dict(stored) == plan
+    assert ModelPlan.from_dict(stored).names == plan.names
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda m: replace(m, features=[], on_demand={}),
+            "model late: a model has at least one feature; its vector would be empty",
+        ),
+        (
+            lambda m: replace(m, features=[plain["count_1h"], plain["count_1h"]]),
+            "model late: a vector names a feature once (found ['count_1h', 'count_1h']); it would hold "
+            "it twice",
+        ),
+        (
+            lambda m: replace(m, features=[whole["carrier_last"]]),
+            "model late, feature whole.carrier_last: a vector holds numbers and booleans (found 'string'); "
+            "ONNX could not take it",
+        ),
+        (
+            lambda m: replace(m, entities=[carrier]),
+            "model late: a model names the entity of each of its groups (carrier) (found 'stand'); "
+            "rows of whole.v2 could not be found",
+        ),
+        (
+            lambda m: replace(m, on_demand={"due": "seats + 1"}),
+            "model late, on_demand due: a name is given once (found 'due'); it would be ambiguous",
+        ),
+        (
+            lambda m: replace(m, on_demand={"when": "nullif(due, due)"}),
+            "model late, on_demand when: a vector holds numbers and booleans (found 'timestamp'); "
+            "ONNX could not take it",
+        ),
+        (
+            lambda m: replace(m, on_demand={"hour": "extract(hour from delay)"}),
+            "model late, on_demand hour: expression 'extract(hour from delay)', at 'delay': "
+            "an expression names known columns (due, seats)",
+        ),
+        (lambda m: replace(m, on_demand={"Hour": "seats"}), "model late: a name is lower-case"),
+        (lambda m: replace(m, name="late arrival"), "model late arrival: a name is lower-case letters"),
+        (
+            lambda m: replace(m, inputs={**m.inputs, "wind": DataType.DOUBLE}),
+            "model late, label: the label's source landed has the request's columns (id, landed_at, "
+            "carrier, gate, "
+            "delay, seats, diverted, due) (found 'wind'); no training set could be built",
+        ),
+        (
+            lambda m: replace(m, inputs={**m.inputs, "seats": DataType.DOUBLE}),
+            "model late, label, input seats: an input has the type of the label source's column (bigint) "
+            "(found 'double'); training and serving would differ",
+        ),
+        (
+            lambda m: replace(m, entities=[*m.entities, Entity("tail")]),
+            "the label's source landed has the request's columns",
+        ),
+        (lambda m: label(m, request_id="key"), "(found 'key'); no training set could be built"),
+        (
+            lambda m: label(m, due="seats"),
+            "model late, label: due is a timestamp column (found 'seats'); no prediction time could be told",
+        ),
+        (
+            lambda m: label(m, value="carrier"),
+            "model late, label: a label is a number or a boolean (found 'string'); nothing could learn it",
+        ),
+        (
+            lambda m: label(m, value="delay >"),
+            "model late, label, value: an expression is one SQL expression",
+        ),
+        (
+            lambda m: label(m, where="seats"),
+            "model late, label, where: a condition is boolean (found 'seats'); no label could be kept",
+        ),
+        (lambda m: label(m, lead="-2h"), "model late, label, lead: a duration is a positive whole number"),
+        (
+            lambda m: label(m, horizon="1w"),
+            "model late, label, horizon: a duration is a positive whole number",
+        ),
+    ],
+)
+def test_a_mistake_is_refused_with_rule_consequence_and_place(change: Change, message: str) -> None:
+    with pytest.raises(DefinitionError) as refused:
+        compile_model(change(late))
+    assert message in str(refused.value)
+
+
+def test_a_text_feature_may_stand_beside_those_that_a_vector_takes() -> None:
+    model = Model(
+        "gates", [stand, carrier], [lifetime["gate_last"]], Label(landed(), "id", "delay", "due", "1h", "1d")
+    )
+    (group,) = compile_model(model).groups
+    assert [group.features[p].name for p in group.positions] == ["gate_last"]

@@ -1,0 +1,120 @@
+CREATE TEMPORARY TABLE `landed` (
+  `id` STRING,
+  `landed_at` BIGINT,
+  `carrier` STRING,
+  `gate` BIGINT,
+  `delay` DOUBLE,
+  `seats` BIGINT,
+  `diverted` BOOLEAN,
+  `due` BIGINT,
+  `_topic` STRING METADATA FROM 'topic' VIRTUAL,
+  `_partition` INT METADATA FROM 'partition' VIRTUAL,
+  `_offset` BIGINT METADATA FROM 'offset' VIRTUAL,
+  `_kafka_time` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  WATERMARK FOR `_kafka_time` AS `_kafka_time` - INTERVAL '0.001' SECOND
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'landed',
+  'properties.bootstrap.servers' = 'log:9092',
+  'properties.group.id' = 'augury.plain.v1',
+  'properties.isolation.level' = 'read_committed',
+  'scan.startup.mode' = 'earliest-offset',
+  'value.format' = 'augury-avro',
+  'value.augury-avro.url' = 'http://registry:8080/apis/ccompat/v7',
+  'properties.security.protocol' = 'SSL'
+);
+
+CREATE TEMPORARY TABLE `features.plain.v1` (
+  `entity` STRING NOT NULL,
+  `event_timestamp` TIMESTAMP(3) NOT NULL,
+  `last_event_time` TIMESTAMP(3) NOT NULL,
+  `seq` BIGINT NOT NULL,
+  `topic` STRING,
+  `partition` INT,
+  `offset` BIGINT,
+  `count_1h` BIGINT,
+  `delay_mean_1h` DOUBLE
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'features.plain.v1',
+  'properties.bootstrap.servers' = 'log:9092',
+  'properties.compression.type' = 'lz4',
+  'properties.linger.ms' = '5',
+  'sink.delivery-guarantee' = 'at-least-once',
+  'value.format' = 'avro-confluent',
+  'value.avro-confluent.url' = 'http://registry:8080/apis/ccompat/v7',
+  'value.avro-confluent.subject' = 'features.plain.v1-value',
+  'value.avro-confluent.schema' = '{"type": "record", "name": "plain_v1", "namespace": "augury.features", "fields": [{"name": "entity", "type": "string"}, {"name": "event_timestamp", "type": {"type": "long", "logicalType": "timestamp-millis"}}, {"name": "last_event_time", "type": {"type": "long", "logicalType": "timestamp-millis"}}, {"name": "seq", "type": "long"}, {"name": "topic", "type": ["null", "string"], "default": null}, {"name": "partition", "type": ["null", "int"], "default": null}, {"name": "offset", "type": ["null", "long"], "default": null}, {"name": "count_1h", "type": ["null", "long"], "default": null}, {"name": "delay_mean_1h", "type": ["null", "double"], "default": null}]}',
+  'key.format' = 'raw',
+  'key.fields' = 'entity',
+  'properties.security.protocol' = 'SSL'
+);
+
+CREATE TEMPORARY TABLE `dead_letters` (
+  `origin` STRING NOT NULL,
+  `topic` STRING NOT NULL,
+  `partition` INT NOT NULL,
+  `offset` BIGINT NOT NULL,
+  `reason` STRING NOT NULL,
+  `payload` BYTES,
+  `at` TIMESTAMP(3) NOT NULL
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'dead_letters',
+  'properties.bootstrap.servers' = 'log:9092',
+  'properties.compression.type' = 'lz4',
+  'properties.linger.ms' = '5',
+  'sink.delivery-guarantee' = 'at-least-once',
+  'value.format' = 'avro-confluent',
+  'value.avro-confluent.url' = 'http://registry:8080/apis/ccompat/v7',
+  'value.avro-confluent.subject' = 'dead_letters-value',
+  'value.avro-confluent.schema' = '{"type": "record", "name": "dead_letter", "namespace": "augury", "doc": "A record that was refused; (origin, topic, partition, offset) is its identity.", "fields": [{"name": "origin", "type": "string", "doc": "Who refused it."}, {"name": "topic", "type": "string"}, {"name": "partition", "type": "int"}, {"name": "offset", "type": "long"}, {"name": "reason", "type": "string"}, {"name": "payload", "type": ["null", "bytes"], "default": null}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}, "doc": "The refused record''s Kafka time."}]}',
+  'properties.security.protocol' = 'SSL'
+);
+
+CREATE TEMPORARY TABLE `features.clocks` (
+  `group` STRING NOT NULL,
+  `version` INT NOT NULL,
+  `clock` TIMESTAMP(3) NOT NULL
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'features.clocks',
+  'properties.bootstrap.servers' = 'log:9092',
+  'properties.compression.type' = 'lz4',
+  'properties.linger.ms' = '5',
+  'sink.delivery-guarantee' = 'at-least-once',
+  'value.format' = 'avro-confluent',
+  'value.avro-confluent.url' = 'http://registry:8080/apis/ccompat/v7',
+  'value.avro-confluent.subject' = 'features.clocks-value',
+  'value.avro-confluent.schema' = '{"type": "record", "name": "feature_clock", "namespace": "augury", "doc": "How far a feature group''s stream has processed the log''s clock.", "fields": [{"name": "group", "type": "string"}, {"name": "version", "type": "int"}, {"name": "clock", "type": {"type": "long", "logicalType": "timestamp-millis"}}]}',
+  'properties.security.protocol' = 'SSL'
+);
+
+-- clocked: the source's rows with T, without refused ones and duplicates
+SELECT 
+  REPLACE(REPLACE(`carrier`, '\', '\\'), '|', '\|') AS `entity`,
+  `landed_at` AS `ts`,
+  `t`, `_topic` AS `topic`, `_partition` AS `partition`, `_offset` AS `offset`,
+  `delay` AS `delay`
+FROM clocked;
+
+INSERT INTO `features.plain.v1`
+SELECT 
+  `entity`,
+  CAST(TO_TIMESTAMP_LTZ(`event_timestamp`, 3) AS TIMESTAMP(3)) AS `event_timestamp`,
+  CAST(TO_TIMESTAMP_LTZ(`last_event_time`, 3) AS TIMESTAMP(3)) AS `last_event_time`,
+  `seq`,
+  `topic`,
+  `partition`,
+  `offset`,
+  `count_1h`,
+  `delay_mean_1h`
+FROM windowed;
+
+INSERT INTO `dead_letters`
+SELECT `origin`, `topic`, `partition`, `offset`, `reason`, CAST(NULL AS BYTES), CAST(TO_TIMESTAMP_LTZ(`at`, 3) AS TIMESTAMP(3))
+FROM refused;
+
+INSERT INTO `features.clocks`
+SELECT `group`, `version`, CAST(TO_TIMESTAMP_LTZ(`clock`, 3) AS TIMESTAMP(3))
+FROM clocks;
