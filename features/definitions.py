@@ -29,8 +29,8 @@ class Source:
     """A Kafka topic of Avro events.
 
     `event_time` names the timestamp column `ts`; `event_id` the column that dedup goes by, within
-    `dedup` (None: never); `partition_key` the column that producers partition by. `max_clock_skew` bounds how far a
-    producer's Kafka timestamp may lie ahead of the broker's clock.
+    `dedup` (None: never); `partition_key` the column that producers partition by. `max_clock_skew`
+    bounds how far a producer's Kafka timestamp may lie ahead of the broker's clock.
     """
 
     name: str

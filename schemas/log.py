@@ -31,7 +31,7 @@ def create_topics(bootstrap: str, topics: Iterable[Topic], **more: str | float) 
     The broker's default sets the replication. Raises `KafkaException` if the log cannot be reached or
     refuses a topic.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap, **more})
+    admin = _admin(bootstrap, more)
     there = admin.list_topics(timeout=_TIMEOUT_S).topics
     missing = [topic for topic in topics if topic.name not in there]
     if not missing:
@@ -83,13 +83,18 @@ def consumer(bootstrap: str, group: str, **more: str | float) -> Consumer:
     )
 
 
+def _admin(bootstrap: str, more: Mapping[str, str | float]) -> AdminClient:
+    # below warnings it only says that it was closed
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 4, **more})
+
+
 def backlog(bootstrap: str, group: str, **more: str | float) -> int:
     """Count the records that the log holds behind a consumer group's committed offsets.
 
     Partitions that the group has never committed are left out. Raises `KafkaException` if the log cannot
     be reached.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap, **more})
+    admin = _admin(bootstrap, more)
     asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
     committed = asked[group].result(timeout=_TIMEOUT_S).topic_partitions
     reader = consumer(bootstrap, group, **more)

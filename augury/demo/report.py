@@ -29,7 +29,7 @@ body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var
 figure {{ margin: 2rem 0; background: #fff; color: #1c2330; padding: 1rem; border-radius: 8px;
   border: 1px solid var(--line); overflow-x: auto; }}
 figcaption {{ margin-top: .5rem; font-size: .9rem; }}
-table {{ border-collapse: collapse; }} 
+table {{ border-collapse: collapse; }}
 td {{ border-top: 1px solid var(--line); padding: .2rem .8rem .2rem 0; }}
 td + td {{ text-align: right; font-variant-numeric: tabular-nums; }}
 .bad {{ color: #c0392b; }}

@@ -48,7 +48,8 @@ class Stack:
         """Start Augury's services for a project (a module's name), and await them."""
         self._project.write_text(project)
         self.supervisor = self._supervise(project)
-        self.supervisor.start(self.supervisor.parts, report)
+        servers = {part.name for part in self._servers}
+        self.supervisor.start([name for name in self.supervisor.parts if name not in servers], report)
 
     def down(self, report: Report = silent) -> None:
         """End every part and all that it started; state stays."""

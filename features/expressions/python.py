@@ -69,8 +69,10 @@ def _modulo(a: int, b: int) -> int | None:
 
 def _round(function: Callable[[float], int]) -> Callable[[Any], Any]:
     def apply(value: Any) -> Value:  # noqa: ANN401
-        if isinstance(value, int) or not math.isfinite(value):
+        if isinstance(value, int):
             return value
+        if not math.isfinite(value):
+            return float(value)
         return float(math.copysign(function(value), value))  # a zero keeps its sign
 
     return apply

@@ -89,7 +89,9 @@ class Registry:
         with self._database.reading() as session:
             row = session.get(tables.Experiment, experiment_id)
             if row is None:
-                raise LookupError(f"an experiment is known by its id, and nothing is known of {experiment_id!r}")
+                raise LookupError(
+                    f"an experiment is known by its id, and nothing is known of {experiment_id!r}"
+                )
             return dict(row.evaluation_metrics)
 
     def training_config(self, model_name: str) -> dict[str, Any] | None:
