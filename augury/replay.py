@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from features.plan import SourcePlan
 from schemas.codec import Codec
@@ -59,6 +60,7 @@ class ReplayError(RuntimeError):
 class Replayer:
     """Publishes events in time order, and ticks the clock of every partition of every source.
 
+    As a context manager it closes its producer at the end.
     A tick is a record without a value; it moves the clock of a quiet partition, so that windows decay and
     no partition holds up the others. Ticks fall on the multiples of `tick_ms` of simulated time.
     """
@@ -70,12 +72,26 @@ class Replayer:
             raise ValueError(
                 f"ticks are a positive number of ms apart (found {tick_ms}); the clock would stand still"
             )
-        self._bootstrap = bootstrap
         self._codec = codec
         self._tick_ms = tick_ms
         self._schemas = {plan.topic: plan.avro for plan in sources.values()}
         self._ticked = [(p.topic, partition) for p in sources.values() for partition in range(p.partitions)]
         self._encoders: dict[str, Encode] = {}
+        # Only failures call back: one call for each of millions of records would cost more than sending it.
+        self._producer = producer(bootstrap, **{"delivery.report.only.error": True})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop what the log has not taken, if anything, and end the producer's threads."""
+        self._producer.purge()
+        self._producer.close()
 
     def run(
         self,
@@ -94,12 +110,9 @@ class Replayer:
         `ReplayError` if the log does not take a record for another reason, `ValueError` for an event at or
         after `until` or of a topic without a schema.
         """
-        run = _Run(self._bootstrap, self._encoder("dead_letters"))
-        try:
-            self._publish(run, heapq.merge(*streams, key=lambda event: event.at), until, speed, progress)
-            counts = run.finish()
-        finally:
-            run.close()
+        run = _Run(self._producer, self._encoder("dead_letters"))
+        self._publish(run, heapq.merge(*streams, key=lambda event: event.at), until, speed, progress)
+        counts = run.finish()
         if progress is not None:
             progress(until, run.sent)
         return counts
@@ -142,11 +155,10 @@ class Replayer:
 
 
 class _Run:
-    """One run's producer, and what becomes of the records that the log does not take."""
+    """One run, and what becomes of the records that the log does not take."""
 
-    def __init__(self, bootstrap: str, encode_dead_letter: Encode) -> None:
-        # Only failures call back: one call for each of millions of records would cost more than sending it.
-        self._producer = producer(bootstrap, **{"delivery.report.only.error": True})
+    def __init__(self, sender: Producer, encode_dead_letter: Encode) -> None:
+        self._producer = sender
         self._encode_dead_letter = encode_dead_letter
         self._counts = Counts()
         self._again: list[tuple[Message, int]] = []
@@ -194,11 +206,6 @@ class _Run:
                 self._produce("dead_letters", _NOW, value=value, key=key)
             self.wait(0)
         return self._counts
-
-    def close(self) -> None:
-        """Drop what the log has not taken, if anything, and end the producer's threads."""
-        self._producer.purge()
-        self._producer.close()
 
     def _produce(self, topic: str, at: int, **record: Any) -> None:  # noqa: ANN401
         failed = partial(self._failed, at)  # a record that was refused comes back without its time

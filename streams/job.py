@@ -105,7 +105,8 @@ def _environment(plan: GroupPlan, cluster: Cluster) -> StreamExecutionEnvironmen
     configuration = Configuration()
     settings = {
         "parallelism.default": str(cluster.parallelism),
-        "pipeline.auto-watermark-interval": "50 ms",
+        "pipeline.auto-watermark-interval": "20 ms",
+        "execution.buffer-timeout.interval": "10 ms",
         "pipeline.object-reuse": "true",
         "pipeline.generic-types": "false",
         "state.backend.type": cluster.state_backend,

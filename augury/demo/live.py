@@ -76,6 +76,8 @@ class Live:
         """Close the clients."""
         self._results.close()
         self._producer.close()
+        self._replayer.close()
+        self._asker.close()
         self._http.close()
         self._redis.close()
 

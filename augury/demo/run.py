@@ -101,7 +101,7 @@ class Demo:
         self.console.rule("history: events through Kafka and Flink")
         replayer = Replayer(self.settings.kafka_bootstrap, codec(self.settings), self.project.source_plans)
         started = time.monotonic()
-        with self._bar("published", scenario.live_from - scenario.start) as move:
+        with replayer, self._bar("published", scenario.live_from - scenario.start) as move:
             counts = replayer.run(
                 scenario.events(scenario.start, scenario.live_from),
                 until=scenario.live_from,

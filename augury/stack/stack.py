@@ -45,11 +45,15 @@ class Stack:
         self.supervisor.start([part.name for part in self._servers], report)
 
     def serve(self, project: str, report: Report = silent) -> None:
-        """Start Augury's services for a project (a module's name), and await them."""
+        """Start Augury's services for a project (a module's name), and await them.
+
+        Services that run already are started anew, for they hold the definitions of their own start.
+        """
+        own = {part.name: part for part in services(self.settings, project)}
         self._project.write_text(project)
-        self.supervisor = self._supervise(project)
-        servers = {part.name for part in self._servers}
-        self.supervisor.start([name for name in self.supervisor.parts if name not in servers], report)
+        self.supervisor.parts.update(own)
+        self.supervisor.stop(own)
+        self.supervisor.start(own, report)
 
     def down(self, report: Report = silent) -> None:
         """End every part and all that it started; state stays."""

@@ -19,7 +19,7 @@ from examples.flights.project import flight_departed, flight_landed, late_arriva
 from features import Source
 from features.expressions.python import evaluator
 from features.naming import key_text
-from features.vector import compile_model
+from features.vector import LabelPlan, compile_model
 from features.windows import milliseconds
 
 _SECOND, _MINUTE = 1_000, 60_000
@@ -41,8 +41,7 @@ def requests(start: int, end: int) -> Iterator[Event]:
 
     The record's `inputs` are the model's; an aircraft that is not known has an empty key, which no row has.
     """
-    asked = flights().assign(at=flights()["scheduled_departure"] - _LEAD)
-    for at, row in _slice(asked, [*flight_landed.columns], start, end):
+    for at, row in _slice(_asked(), [*flight_landed.columns], start, end):
         keys = {
             entity.name: key_text([row[column] or "" for column in entity.keys])
             for entity in late_arrival.entities
@@ -61,11 +60,10 @@ def requests(start: int, end: int) -> Iterator[Event]:
 
 def ground_truth(start: int, end: int) -> Iterator[Event]:
     """Give the labels that arrived in [start, end): one a flight that landed where it should, once."""
-    plan = compile_model(late_arrival)
-    assert plan.label.where is not None
-    labelled, value = evaluator(plan.label.where), evaluator(plan.label.value)
-    landed = _landings()
-    for at, row in _slice(landed[~landed["again"]], [*plan.label_columns], start, end):
+    label = _label()
+    assert label.where is not None
+    labelled, value = evaluator(label.where), evaluator(label.value)
+    for at, row in _slice(_labels(), [*flight_landed.columns], start, end):
         if labelled(row):
             record = {
                 "request_id": row["flight_id"],
@@ -74,6 +72,22 @@ def ground_truth(start: int, end: int) -> Iterator[Event]:
                 "happened_at": row["landed_at"],
             }
             yield Event("ground_truth", row["flight_id"], at, record)
+
+
+@cache
+def _asked() -> pd.DataFrame:
+    return flights().assign(at=flights()["scheduled_departure"] - _LEAD)
+
+
+@cache
+def _label() -> LabelPlan:
+    return compile_model(late_arrival).label
+
+
+@cache
+def _labels() -> pd.DataFrame:
+    landed = _landings()
+    return landed[~landed["again"]]
 
 
 @cache

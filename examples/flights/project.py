@@ -271,7 +271,7 @@ late_arrival = Model(
 
 # Policies. One flight in four is late, so the two classes are told apart at 0.3.
 promotion = EvaluationPolicy(
-    late_arrival, alpha=0.05, threshold=0.3, min_units=200, max_units=20_000, look_every="1d"
+    late_arrival, alpha=0.05, threshold=0.3, min_units=200, max_units=6_000, look_every="1d"
 )
 weather_drift = DriftPolicy(origin_weather, late_arrival, psi_threshold=0.25, retrain=True, debounce="7d")
 congestion_drift = DriftPolicy(origin_departures, late_arrival, psi_threshold=0.25, debounce="1d")
