@@ -15,6 +15,7 @@ from typer.main import get_command
 from augury import commands
 from augury.stack.part import PartError
 from features.errors import DefinitionError
+from inference.registry import ConflictError, UnknownModelError
 
 
 class Commands(TyperGroup):
@@ -34,7 +35,7 @@ class Commands(TyperGroup):
         """Run the command; a part that fails or a mistake in a definition is a message and status 1."""
         try:
             return super().invoke(ctx)
-        except (PartError, DefinitionError) as error:
+        except (PartError, DefinitionError, UnknownModelError, ConflictError) as error:
             typer.echo(f"augury: {error}", err=True)
             raise typer.Exit(1) from error
 
