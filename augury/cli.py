@@ -8,7 +8,9 @@ import importlib
 import pkgutil
 from typing import Any
 
+import httpx
 import typer
+from confluent_kafka import KafkaException
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -37,6 +39,9 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except (PartError, DefinitionError, UnknownModelError, ConflictError) as error:
             typer.echo(f"augury: {error}", err=True)
+            raise typer.Exit(1) from error
+        except (ConnectionError, httpx.TransportError, KafkaException) as error:
+            typer.echo(f"augury: {error}\nIs the stack up? `augury status` tells.", err=True)
             raise typer.Exit(1) from error
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import OperationalError
 
 __all__ = ["Client", "connect", "migrate"]
 
@@ -13,10 +14,13 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 def connect(url: str, *, database: str = "augury", user: str = "default", password: str = "") -> Client:
     """Connect to ClickHouse's HTTP interface at `url`, and create the database if it is missing.
 
-    Threads may share the client. Raises `clickhouse_connect`'s `OperationalError` if nobody answers, its
+    Threads may share the client. Raises `ConnectionError` if nobody answers, `clickhouse_connect`'s
     `DatabaseError` for a refused user.
     """
-    server = _client(url, None, user, password)
+    try:
+        server = _client(url, None, user, password)
+    except OperationalError as error:
+        raise ConnectionError(f"the warehouse answers at {url}, but nothing does: {error}") from error
     try:
         known = server.query(
             "SELECT count() FROM system.databases WHERE name = {name:String}", parameters={"name": database}

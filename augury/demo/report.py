@@ -162,21 +162,23 @@ def _trial(client: Client, plan: ModelPlan, policy: EvaluationPolicy, summary: S
         horizon=plan.label.horizon_ms,
     )
     wins, losses, rows = 0, 0, []
+    bound, labelled = float(np.log(1 / policy.alpha)), 0
     for unit in units:
         if unit.champion is None or unit.challenger is None or unit.label is None:
             continue
+        labelled += 1
         champion = (unit.champion >= policy.threshold) == bool(unit.label)
         challenger = (unit.challenger >= policy.threshold) == bool(unit.label)
         if champion != challenger:
             wins, losses = wins + challenger, losses + champion
             rows.append((wins + losses, float(log_e_value(wins, losses)), "for the challenger"))
             rows.append((wins + losses, float(log_e_value(losses, wins)), "for the champion"))
+        if labelled >= policy.min_units and rows and max(rows[-1][1], rows[-2][1]) >= bound:
+            break  # decided; what came later is no part of the trial
     if not rows:
         return None
     frame = pd.DataFrame(rows, columns=["pairs", "evidence", "side"])
-    rule = alt.Chart(pd.DataFrame({"evidence": [float(np.log(1 / policy.alpha))]})).mark_rule(
-        strokeDash=[4, 4], color="#c0392b"
-    )
+    rule = alt.Chart(pd.DataFrame({"evidence": [bound]})).mark_rule(strokeDash=[4, 4], color="#c0392b")
     lines = alt.Chart(frame).mark_line()
     return (
         lines.encode(

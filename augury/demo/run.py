@@ -253,6 +253,10 @@ class Demo:
             ).result_rows[0][0]
         )
         summary.live_auc = float(client.query(_LIVE_AUC, parameters={"model": plan.name}).result_rows[0][0])
+        if summary.evaluation_decision in ("promote", "reject"):
+            summary.evaluation_reason = client.query(
+                _REASON, parameters={"model": plan.name, "version": summary.challenger_version}
+            ).result_rows[0][0]
         champion = held.champion(plan.name)
         summary.champion_version_after = None if champion is None else champion.version
         summary.retraining_runs = self._retrainings()
@@ -348,6 +352,11 @@ SELECT count() FROM (SELECT request_id, requested_at FROM model_prediction_log F
 INNER JOIN (SELECT request_id, log_time FROM ground_truth FINAL WHERE model_name = {model:String}) AS t
     ON p.request_id = t.request_id
 WHERE t.log_time <= addMilliseconds(p.requested_at, {horizon:Int64})
+"""
+_REASON = """
+SELECT why FROM model_registry_events FINAL
+WHERE model_name = {model:String} AND version = {version:Int32} AND kind IN ('promoted', 'rejected')
+ORDER BY at LIMIT 1
 """
 _LIVE_AUC = """
 SELECT arrayAUC(groupArray(assumeNotNull(p.prediction)), groupArray(toUInt8(t.label)))

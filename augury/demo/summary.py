@@ -13,7 +13,6 @@ class Summary:
 
     events_published: int | None = None
     events_in_warehouse: int | None = None
-    duplicates_dropped: int | None = None
     feature_rows_stream: int | None = None
     feature_rows_backfill: int | None = None
     parity_rows_compared: int | None = None
