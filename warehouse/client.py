@@ -20,7 +20,7 @@ def connect(url: str, *, database: str = "augury", user: str = "default", passwo
     try:
         server = _client(url, None, user, password)
     except OperationalError as error:
-        raise ConnectionError(f"the warehouse answers at {url}, but nothing does: {error}") from error
+        raise ConnectionError(f"the warehouse is looked for at {url}, and nothing answers") from error
     try:
         known = server.query(
             "SELECT count() FROM system.databases WHERE name = {name:String}", parameters={"name": database}

@@ -22,8 +22,8 @@ def backfill(
     until: Annotated[str | None, typer.Option(help="ISO 8601; the log's clock without it.")] = None,
 ) -> None:
     """Compute the rows of a time range from the warehouse's events. Running it again changes nothing."""
-    console, client = Console(), warehouse(Settings())
     plan = group_plan(load_project(project), group)
+    console, client = Console(), warehouse(Settings())
     start, end = range_of(client, plan, since, until)
     with console.status(f"backfilling {plan.label}"):
         done = fill(client, plan, start, end)

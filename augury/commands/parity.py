@@ -24,8 +24,8 @@ def parity(
     most: Annotated[int, typer.Option(help="How many differences to show.")] = 10,
 ) -> None:
     """Compare every row of a time range, value by value; exit status 1 where they differ."""
-    console, client = Console(), warehouse(Settings())
     plan = group_plan(load_project(project), group)
+    console, client = Console(), warehouse(Settings())
     found = compare(client, plan, *range_of(client, plan, since, until), most)
     console.print(
         f"{found.group}: {found.compared:,} rows compared, {found.same:,} the same, "
