@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from augury.clients import warehouse
 from augury.clock import wall_ms
 from augury.models import registry
-from augury.settings import Settings
+from augury.settings import Settings, export
 from augury.stack.jars import flink_jars
+from augury.stack.java import java
 from features.contracts import Change, changes, refuse_changed
 from features.plan import GroupPlan, SourcePlan
 from features.policies import DriftPolicy, Policy
@@ -74,6 +76,7 @@ def apply(project: Project, settings: Settings, report: Report = lambda _: None)
         for plan in plans:
             if running(settings.flink_url, plan.label) is None:
                 report(f"job {plan.label}")
+                export("JAVA_HOME", str(Path(java()).parent.parent))  # pyflink starts a Java of its own
                 done.jobs[plan.label] = submit(plan, log_addresses(settings), cluster(settings))
         record(client, plans, wall_ms())
     finally:

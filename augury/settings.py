@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     warehouse_user: str = "default"
     warehouse_password: SecretStr = SecretStr("")
     http_token: SecretStr | None = None
+    prefect_auth: SecretStr = SecretStr("")  # "user:password" of Prefect's server
     replay: bool = False  # requests are judged by their own requested_at, and nothing ticks by the wall clock
 
     @model_validator(mode="before")
@@ -145,6 +146,11 @@ def child_environment(**more: str) -> dict[str, str]:
     """Return this process's environment with `more` laid over it, for a program that it starts."""
     inherited = {key: held for key, held in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}  # noqa: TID251
     return {**inherited, **more}
+
+
+def export(name: str, value: str) -> None:
+    """Set a variable of this process, unless it is set: for a library that reads nothing else."""
+    os.environ.setdefault(name, value)  # noqa: TID251
 
 
 def free_ports(count: int) -> list[int]:

@@ -39,7 +39,10 @@ def train(
             f"the warehouse holds no {plans[model].label.source} yet; is the sink running?"
         )
     held, alert = registry(settings), name or f"asked-{at}"
-    with PrefectRuns(settings.prefect_api_url) as runs, console.status("training") as status:
+    with (
+        PrefectRuns(settings.prefect_api_url, settings.prefect_auth.get_secret_value()) as runs,
+        console.status("training") as status,
+    ):
         parameters = {"model_name": model, "alert_id": alert, "policy": "augury train", "at": at}
         run = runs(RETRAIN, parameters, f"{model}/{alert}")
         address = settings.prefect_api_url.removesuffix("/api")

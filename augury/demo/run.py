@@ -262,7 +262,9 @@ class Demo:
         summary.retraining_runs = self._retrainings()
 
     def _retrain(self, alert: str) -> None:
-        with PrefectRuns(self.settings.prefect_api_url) as runs:
+        with PrefectRuns(
+            self.settings.prefect_api_url, self.settings.prefect_auth.get_secret_value()
+        ) as runs:
             parameters = {
                 "model_name": self.scenario.model.name,
                 "alert_id": alert,

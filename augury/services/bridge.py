@@ -34,6 +34,6 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
         [p for p in project.policies if isinstance(p, EvaluationPolicy)],
     )
     reader = consumer(settings.kafka_bootstrap, "augury.bridge", **settings.kafka_client())
-    with PrefectRuns(settings.prefect_api_url) as runs:
+    with PrefectRuns(settings.prefect_api_url, settings.prefect_auth.get_secret_value()) as runs:
         ready()
         Bridge(reader, codec(settings), triggers, on_trial, runs, refuse).run(stop)

@@ -31,7 +31,10 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
             code_version=code_version(),
         )
     )
-    FlowWorker(settings.prefect_api_url, [retrain, start_trial, evaluate], "flows").run(stop, ready)
+    auth = settings.prefect_auth.get_secret_value() or None
+    FlowWorker(settings.prefect_api_url, [retrain, start_trial, evaluate], "flows", auth=auth).run(
+        stop, ready
+    )
 
 
 def code_version() -> str:
