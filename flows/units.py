@@ -3,13 +3,16 @@
 from flows.contracts import Query
 from flows.trial import Unit
 
-# A request counts from the first shadow prediction on. The label is the first that came true within the
+# Each door loads the challenger in its own time, so a request counts from the moment at which the last door
+# that shadows at all has begun; a door that never does shows as requests with one answer. The label is the first that came true within the
 # horizon; the answer is the first that was logged, for a request that is delivered twice may be answered
 # twice. An answer that is an error has no prediction.
 _UNITS = """
 WITH
-  (SELECT minOrNull(requested_at) FROM augury.shadow_predictions
-   WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}) AS trial_start,
+  (SELECT maxOrNull(first) FROM (
+     SELECT min(requested_at) AS first FROM augury.shadow_predictions
+     WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}
+     GROUP BY door)) AS trial_start,
   fromUnixTimestamp64Milli({until:Int64} - {horizon:Int64}, 'UTC') AS trial_end
 SELECT
   coalesce(served.request_id, shadow.request_id) AS request_id,

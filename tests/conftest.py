@@ -1,6 +1,7 @@
 """The embedded stack, up once for all tests that need it, and the Java client that submits to Flink."""
 
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -8,9 +9,15 @@ from pathlib import Path
 
 import pytest
 from py4j.java_gateway import JavaGateway
+from pyflink.java_gateway import get_gateway
 
 from augury.settings import Settings
 from augury.stack import Stack
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM end the run as ^C does: fixtures are torn down, and their servers with them."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +42,6 @@ def flink_client() -> Iterator[JavaGateway]:
         # PyFlink starts the process and drops its handle and its pipes.
         warnings.simplefilter("ignore", ResourceWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        from pyflink.java_gateway import get_gateway  # noqa: PLC0415
-
         gateway = get_gateway()
     try:
         yield gateway

@@ -4,7 +4,9 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +71,34 @@ class Tracked:
         return list(found.values())
 
 
+# Only their parent can take the exit status of processes, so their handles are this process's, whichever
+# supervisor started or ends them: a handle that is dropped before would warn, and leave a zombie.
+_children: dict[Tracked, "subprocess.Popen[bytes]"] = {}
+
+
+def spawn(command: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> Tracked:
+    """Start a program in `folder` with its output to `log`; it outlives this process."""
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # outlives the shell, and leads the group of all it starts
+        )
+    tracked = Tracked.of(child.pid)
+    _children[tracked] = child
+    return tracked
+
+
+def exit_status(tracked: Tracked) -> int | None:
+    """Return how a child of this process ended; None while it runs, and where another process started it."""
+    child = _children.get(tracked)
+    return None if child is None else child.poll()
+
+
 def alive(process: psutil.Process) -> bool:
     """Tell whether a process still does anything: a zombie does while it has threads that are yet to end."""
     try:
@@ -102,6 +132,7 @@ def end(tracked: Tracked, grace: float) -> None:
     deadline = time.monotonic() + 10
     while any(alive(each) for each in left.values()) and time.monotonic() < deadline:
         time.sleep(0.01)
+    exit_status(tracked)
 
 
 def memory(tracked: Tracked) -> int:

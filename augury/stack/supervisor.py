@@ -6,7 +6,6 @@ the parts outlive the process that started them, and any later supervisor of the
 
 import contextlib
 import fcntl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +16,7 @@ import psutil
 
 from augury.settings import LOOPBACK, child_environment
 from augury.stack.part import Part, PartError, PartStatus, State
-from augury.stack.processes import Tracked, end, holder, memory, tail
+from augury.stack.processes import Tracked, end, exit_status, holder, memory, spawn, tail
 
 PATIENCE = 180.0  # seconds that a part may take to become ready on a busy machine
 GRACE = 20.0  # seconds that a part has to end after SIGTERM
@@ -35,7 +34,6 @@ class Supervisor:
         self.parts = {part.name: part for part in parts}
         self._home = home
         self._clock = clock
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._abandoned = threading.Event()
 
     def start(self, names: Iterable[str], report: Report = silent) -> None:
@@ -66,7 +64,6 @@ class Supervisor:
         tracked = self._tracked(name)
         if tracked is not None:
             end(tracked, 0)
-            self._bury(name)
 
     def died(self) -> list[str]:
         """Return the parts that were started and have ended without being told to."""
@@ -74,9 +71,9 @@ class Supervisor:
 
     def obituary(self, name: str) -> str:
         """Return the sentence that names a dead part, and the end of its log."""
-        log = self.log(name)
-        child = self._children.get(name)
-        how = f" with status {child.returncode}" if child is not None and child.returncode is not None else ""
+        log, tracked = self.log(name), self._tracked(name)
+        status = None if tracked is None else exit_status(tracked)
+        how = "" if status is None else f" with status {status}"
         return f"{name} ended{how}; the end of its log, {log}:\n{tail(log)}"
 
     def status(self) -> list[PartStatus]:
@@ -131,18 +128,8 @@ class Supervisor:
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
-        with log.open("wb") as output:
-            child = subprocess.Popen(
-                part.command,
-                cwd=self._home,
-                env=child_environment(**part.env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # outlives the shell, and leads the group of all it starts
-            )
-        self._children[part.name] = child
-        Tracked.of(child.pid).write(self._pid_file(part.name))
+        tracked = spawn(part.command, self._home, child_environment(**part.env), log)
+        tracked.write(self._pid_file(part.name))
 
     def _end(self, names: Iterable[str], grace: float, report: Report = silent) -> None:
         left = set(names)
@@ -157,7 +144,6 @@ class Supervisor:
         tracked = self._tracked(name)
         if tracked is not None:
             end(tracked, grace)
-            self._bury(name)
             self._pid_file(name).unlink(missing_ok=True)
         return name
 
@@ -181,17 +167,10 @@ class Supervisor:
         return PartStatus(part.name, state, part.address, tracked.pid, memory(tracked), uptime, log)
 
     def _process(self, name: str) -> psutil.Process | None:
-        self._reap(name)
         tracked = self._tracked(name)
-        return tracked.process() if tracked else None
-
-    def _reap(self, name: str) -> None:
-        if name in self._children:
-            self._children[name].poll()
-
-    def _bury(self, name: str) -> None:
-        if name in self._children:
-            self._children[name].wait(10)
+        if tracked is None or exit_status(tracked) is not None:
+            return None
+        return tracked.process()
 
     def _tracked(self, name: str) -> Tracked | None:
         return Tracked.read(self._pid_file(name))

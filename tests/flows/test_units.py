@@ -2,38 +2,22 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import clickhouse_connect
 import pyarrow as pa
 import pytest
 
 from flows.trial import Unit
 from flows.units import read_units
+from warehouse.client import connect, migrate
 
 pytestmark = pytest.mark.stack
 HOUR = 3_600_000
 START = 1_700_000_000_000
 
-# The columns that units are read from, as migrations create them; for a warehouse not yet migrated.
-_TIME = "DateTime64(3, 'UTC')"
-_ANSWERS = (
-    "request_id String, model_name String, model_version_used Nullable(Int32), variant String, "
-    f"prediction Nullable(Float64), requested_at {_TIME}, predicted_at {_TIME}"
-)
-_TABLES = {
-    "model_prediction_log": _ANSWERS,
-    "shadow_predictions": _ANSWERS,
-    "ground_truth": f"request_id String, model_name String, label Float64, happened_at {_TIME}",
-}
-
 
 @pytest.fixture
 def client(stack: Any) -> Any:
-    made = clickhouse_connect.get_client(dsn=stack.settings.warehouse_url)
-    made.command("CREATE DATABASE IF NOT EXISTS augury")
-    for name, columns in _TABLES.items():
-        made.command(
-            f"CREATE TABLE IF NOT EXISTS augury.{name} ({columns}) ENGINE = MergeTree ORDER BY tuple()"
-        )
+    made = connect(stack.settings.warehouse_url)
+    migrate(made)
     return made
 
 
@@ -60,6 +44,7 @@ class Log:
             "model_name": self.model,
             "model_version_used": 2 if shadow else 1,
             "variant": variant,
+            "door": "http",
             "prediction": prediction,
             "requested_at": requested,
             "predicted_at": requested + 5,
@@ -123,3 +108,14 @@ def test_requests_with_one_answer_are_there_and_repeated_answers_count_once(clie
         Unit("error", None, 0.7, None),
         Unit("twice", 0.2, 0.6, 1.0),
     ]
+
+
+def test_the_trial_begins_when_the_last_door_shadows(client: Any) -> None:
+    log = Log(client)
+    log.answer("champion", "early", 1, 0.1, door="kafka")
+    log.answer("shadow", "early", 1, 0.9, door="kafka")
+    log.answer("champion", "not yet", 2, 0.1)  # this door has not loaded the challenger yet
+    log.answer("champion", "begins", 3, 0.1)
+    log.answer("shadow", "begins", 3, 0.9)
+    log.answer("champion", "lost", 4, 0.1, door="kafka")
+    assert [(u.request_id, u.challenger) for u in log.units(until=20)] == [("begins", 0.9), ("lost", None)]

@@ -1,5 +1,6 @@
 """The supervisor, on small real servers of Python's own."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -60,6 +61,44 @@ def test_another_process_takes_over_by_the_pid_files(pair: Supervisor, tmp_path:
     assert states(other) == {"first": "up", "second": "up"}
     other.stop(other.parts)
     assert states(pair) == {"first": "down", "second": "down"}
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_whoever_ends_a_part_its_handle_warns_of_nothing_and_no_zombie_stays(
+    tmp_path: Path, restarts: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    (port,) = free_ports(1)
+    first, other = (Supervisor([server("one", port)], tmp_path, wall_ms) for _ in range(2))
+    first.start(first.parts)
+    try:
+        pids = {part.pid for part in first.status()}
+        if restarts:
+            other.kill("one")
+            other.start(["one"])
+            pids |= {part.pid for part in other.status()}
+        else:
+            other.stop(other.parts)
+    finally:
+        first.stop(first.parts)
+    assert not pids & {child.pid for child in psutil.Process().children()}
+    del first, other
+    gc.collect()
+    assert recwarn.list == []
+
+
+def test_a_supervisor_may_be_dropped_while_its_parts_run(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    (port,) = free_ports(1)
+    first, other = (Supervisor([server("one", port)], tmp_path, wall_ms) for _ in range(2))
+    try:
+        first.start(first.parts)
+        del first
+        gc.collect()
+        assert recwarn.list == []
+        assert states(other) == {"one": "up"}
+    finally:
+        other.stop(other.parts)
 
 
 def test_a_part_that_dies_at_the_start_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:

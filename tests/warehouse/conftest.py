@@ -3,12 +3,14 @@
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.warehouse.door.running import Running, Start
+from warehouse.client import Client, connect, migrate
 
 
 def _free_port() -> int:
@@ -48,3 +50,14 @@ def start_door() -> Iterator[Start]:
 @pytest.fixture(scope="session")
 def door(start_door: Start, tmp_path_factory: pytest.TempPathFactory) -> Running:
     return start_door(tmp_path_factory.mktemp("door"))
+
+
+@pytest.fixture
+def database(door: Running) -> Iterator[Client]:
+    """A client of a migrated database of the test's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    client = connect(door.url.rstrip("/"), database=name)
+    migrate(client)
+    yield client
+    client.command(f"DROP DATABASE {name}")
+    client.close()

@@ -1,0 +1,263 @@
+"""Training sets. The model: a prediction two hours before an event is due, its label within a day."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features import DataType, FeatureGroup, Label, Model, Source, count, total
+from features.expressions.python import evaluator
+from features.plan import compile_group
+from features.reference import LogRecord
+from features.types import Row
+from features.vector import ModelPlan, compile_model
+from tests.definitions import carrier, landed, late, plain, whole
+from tests.features.logs import DAY, HOUR, MINUTE, START
+from tests.warehouse.history import EVER, create, write_log, write_rows
+from warehouse.backfill import backfill
+from warehouse.client import Client
+from warehouse.datasets import STREAM, build, dataset_sql, find, read
+
+PLAIN, WHOLE = compile_group(plain), compile_group(whole)
+LATE = compile_model(late)
+COUNT = compile_model(replace(late, features=[plain["count_1h"]], inputs={}, on_demand={}))
+NOON = START + 12 * HOUR  # the time of a prediction
+END = START + 30 * DAY
+FEATURE = "plain.count_1h"
+
+
+@pytest.fixture
+def client(database: Client) -> Client:
+    create(database, PLAIN, WHOLE)
+    return database
+
+
+def landing(name: str, at: int, due: int | None = NOON + 2 * HOUR, **more: Any) -> tuple[int, Row]:
+    """An event that arrives at `at`."""
+    row: Row = {"id": name, "landed_at": at, "carrier": "A", "gate": 1, "delay": 20.0, "seats": 3}
+    return at, {**row, "diverted": False, "due": due, **more}
+
+
+def publish(client: Client, *landings: tuple[int, Row]) -> None:
+    write_log(
+        client, PLAIN.source, [LogRecord("landed", 0, i, at, row) for i, (at, row) in enumerate(landings)]
+    )
+
+
+def row(at: int, seq: int, value: int, entity: str = "A", **more: Any) -> dict[str, Any]:
+    return {
+        "entity": entity,
+        "event_timestamp": at,
+        "last_event_time": at,
+        "seq": seq,
+        **(more or {"count_1h": value}),
+    }
+
+
+def vectors(
+    client: Client, plan: ModelPlan = COUNT, since: int = 0, until: int = END, **more: Any
+) -> dict[str, Any]:
+    """Build a set; give each request's vector and label."""
+    table = read(client, build(client, "tried", plan, since, until, **more))
+    return {r["request_id"]: r for r in table.to_pylist()}
+
+
+def value(client: Client, **more: Any) -> Any:
+    return vectors(client, **more)["one"][FEATURE]
+
+
+def test_the_newest_row_at_the_prediction_holds_and_no_later_one(client: Client) -> None:
+    publish(client, landing("one", NOON + 3 * HOUR))
+    rows = [row(NOON - HOUR, 1, 10), row(NOON + 1, 2, 99)]
+    write_rows(client, PLAIN.backfill_table, rows)
+    assert value(client) == 10
+    write_rows(client, PLAIN.backfill_table, [row(NOON, 2, 11), row(NOON + 1, 3, 99)])
+    assert value(client) == 11  # the very moment counts
+
+
+def test_of_rows_that_share_a_moment_the_highest_seq_holds(client: Client) -> None:
+    publish(client, landing("one", NOON + 3 * HOUR))
+    at = NOON - HOUR
+    write_rows(client, PLAIN.backfill_table, [row(at, 9, 9), row(at, 10, 3), row(at, 8, 8), row(at - 1, 7, 7)])
+    assert value(client) == 3
+
+
+def test_a_row_enters_only_once_it_could_be_served(client: Client) -> None:
+    publish(client, landing("one", NOON + 3 * HOUR))
+    write_rows(client, PLAIN.backfill_table, [row(NOON - MINUTE, 1, 10), row(NOON - 500, 2, 11)])
+    assert value(client, serving_delay_ms=500) == 11
+    assert value(client, serving_delay_ms=501) == 10
+    assert value(client, serving_delay_ms=HOUR) is None
+
+
+def test_the_rows_are_those_of_the_origin_that_was_asked_for(client: Client) -> None:
+    publish(client, landing("one", NOON + 3 * HOUR))
+    write_rows(client, PLAIN.backfill_table, [row(NOON - 1, 1, 10)])
+    write_rows(client, PLAIN.table, [row(NOON - 1, 1, 20)])
+    assert (value(client), value(client, origin=STREAM)) == (10, 20)
+
+
+def test_a_late_event_does_not_leak_as_it_would_by_event_time(client: Client) -> None:
+    publish(
+        client,
+        landing("early", NOON - HOUR // 2, None),
+        landing("late", NOON + 2 * MINUTE, None, landed_at=NOON - MINUTE),  # happened before, came after
+        landing("one", NOON + 3 * HOUR),
+    )
+    backfill(client, PLAIN, EVER, END)
+    assert value(client) == 1
+    leaking = dataset_sql(COUNT, 0, END).replace("event_timestamp", "last_event_time")
+    assert client.query(f"SELECT plain__count_1h FROM ({leaking})").result_rows == [(2.0,)]
+
+
+def test_a_label_counts_as_its_first_record_within_the_horizon(client: Client) -> None:
+    publish(
+        client,
+        landing("early", NOON + HOUR, delay=16.0),
+        landing("twice", NOON + 3 * HOUR, delay=20.0),
+        landing("no value", NOON + 3 * HOUR, delay=None),
+        landing("not due", NOON + 3 * HOUR, None),
+        landing("diverted", NOON + 3 * HOUR, diverted=True),
+        landing("twice", NOON + 4 * HOUR, delay=0.0),
+        landing("in time", NOON + DAY, delay=15.0),
+        landing("too late", NOON + DAY + 1),
+        landing("later due", NOON + DAY + 1, NOON + 3 * HOUR),
+    )
+    found = vectors(client)
+    assert {name: r["label"] for name, r in found.items()} == {
+        "early": 1.0,
+        "twice": 1.0,
+        "in time": 0.0,
+        "later due": 1.0,
+    }
+    times = {name: (r["prediction_time"], r["label_time"]) for name, r in found.items()}
+    assert [round(t.timestamp() * 1000) for t in times["twice"]] == [NOON, NOON + 3 * HOUR]
+    assert round(times["later due"][0].timestamp() * 1000) == NOON + HOUR
+
+
+def test_predictions_of_the_range_with_labels_that_had_come(client: Client) -> None:
+    publish(
+        client,
+        *(landing(str(i), NOON + 4 * HOUR + i, NOON + 2 * HOUR + i) for i in range(4)),
+        landing("unknown", NOON + 20 * HOUR, NOON + 2 * HOUR + 1),
+    )
+    assert vectors(client, since=NOON + 1, until=NOON + 4 * HOUR + 3).keys() == {"1", "2"}
+    assert vectors(client, since=NOON + 1, until=NOON + 3).keys() == set()  # made, and not yet known
+    assert vectors(client, since=NOON + 1).keys() == {"1", "2", "3", "unknown"}
+
+
+def test_an_entity_of_several_keys_one_that_is_missing_and_one_without_a_key(client: Client) -> None:
+    at = NOON + 3 * HOUR
+    publish(
+        client,
+        landing("there", at, carrier="A|\\"),
+        landing("absent", at, gate=2),
+        landing("no key", at, gate=None),
+    )
+    stands = [row(NOON, 1, 0, "A\\|\\\\|1|false", pace=0.5, busy=True), row(NOON, 1, 0, "A|3|false", pace=2.0)]
+    write_rows(client, WHOLE.backfill_table, stands)
+    write_rows(client, PLAIN.backfill_table, [row(NOON, 1, 7), row(NOON, 1, 8, "A\\|\\\\")])
+    found = vectors(client, LATE)
+    assert {n: [r[f] for f in LATE.names[:3]] for n, r in found.items()} == {
+        "there": [8.0, 0.5, 1.0],
+        "absent": [7.0, None, None],
+        "no key": [7.0, None, None],
+    }
+
+
+def test_on_demand_features_are_those_that_serving_computes(client: Client) -> None:
+    inputs: list[dict[str, Any]] = [
+        {"due": NOON + hours * HOUR, "seats": seats} for hours in (2, 5, 7) for seats in (None, 1, 3)
+    ]
+    publish(client, *(landing(str(i), NOON + 8 * HOUR, **given) for i, given in enumerate(inputs)))
+    found = vectors(client, LATE)
+    wanted = {
+        str(i): {d.name: evaluator(d.expression)(given) for d in LATE.on_demand}
+        for i, given in enumerate(inputs)
+    }
+    assert {name: {d.name: r[d.name] for d in LATE.on_demand} for name, r in found.items()} == wanted
+    assert {w["evening"] for w in wanted.values()} == {True, False, None}
+
+
+def test_an_input_may_have_the_name_of_a_feature(client: Client) -> None:
+    group = replace(plain, name="same", aggregates=[total("seats", over="1h", name="seats")])
+    plan = compile_model(
+        replace(
+            late,
+            features=[group["seats"], plain["count_1h"]],
+            inputs={"seats": DataType.INTEGER},
+            on_demand={"entity": "seats + 1"},
+        )
+    )
+    create(client, compile_group(group))
+    write_rows(client, "backfill_same_v1", [row(NOON, 1, 0, seats=100)])
+    publish(client, landing("one", NOON + 3 * HOUR, seats=3))
+    assert [vectors(client, plan)["one"][n] for n in plan.names] == [100.0, None, 4.0]
+
+
+def test_a_source_may_name_its_columns_as_the_set_does(database: Client, tmp_path: Path) -> None:
+    time = {"type": "long", "logicalType": "timestamp-millis"}
+    types = {"request_id": "string", "at": time, "carrier": "string", "label": "double"}
+    types |= {"prediction_time": time, "label_time": "long"}
+    schema = {
+        "type": "record",
+        "name": "outcome",
+        "fields": [{"name": n, "type": ["null", t], "default": None} for n, t in types.items()],
+    }
+    (tmp_path / "outcome.avsc").write_text(json.dumps(schema))
+    source = Source("outcome", tmp_path / "outcome.avsc", "at", "request_id", "carrier")
+    group = FeatureGroup("seen", 1, carrier, source, [count(over="1h")])
+    plan = compile_model(
+        Model(
+            "named",
+            [carrier],
+            [group["count_1h"]],
+            Label(source, "request_id", "label * 2", "prediction_time", "2h", "1d", "label < 9"),
+            inputs={"label_time": DataType.INTEGER},
+            on_demand={"twice": "label_time * 2"},
+        )
+    )
+    create(database, compile_group(group))
+    event = {"at": NOON, "carrier": "A", "label": 3.0, "prediction_time": NOON + 2 * HOUR, "label_time": 5}
+    events = [event | {"request_id": "one"}, event | {"request_id": "none", "label": None}]
+    records = [LogRecord("outcome", 0, i, NOON + 3 * HOUR, e) for i, e in enumerate(events)]
+    write_log(database, compile_group(group).source, records)
+    found = vectors(database, plan)
+    assert {n: (r["label"], r["twice"]) for n, r in found.items()} == {"one": (6.0, 10.0)}
+    assert round(found["one"]["prediction_time"].timestamp() * 1000) == NOON
+
+
+def test_the_same_log_gives_the_same_hash_and_another_log_another(client: Client) -> None:
+    landings = [landing(str(i), NOON + 3 * HOUR + i, delay=20.0 * i) for i in range(50)]
+    publish(client, *landings)
+    write_rows(client, PLAIN.backfill_table, [row(NOON, 1, 5)])
+    first, again = (build(client, "hashed", COUNT, 0, END) for _ in range(2))
+    assert (first.version, again.version) == (1, 2)
+    assert (first.rows, first.content_hash) == (again.rows, again.content_hash) == (50, again.content_hash)
+    assert build(client, "hashed", COUNT, 0, END, serving_delay_ms=1).content_hash != first.content_hash
+    publish(client, landing("0", NOON + 3 * HOUR, delay=99.0), *landings[1:])  # one label is another
+    assert build(client, "hashed", COUNT, 0, END).content_hash != first.content_hash
+
+
+def test_the_newest_set_is_found_by_name_and_model(client: Client) -> None:
+    publish(client, landing("one", NOON + 3 * HOUR))
+    assert find(client, "kept", LATE) is None
+    build(client, "kept", LATE, 0, END)
+    newest = build(client, "kept", LATE, 0, NOON)
+    assert newest.rows == 0
+    assert newest.group_versions == {"plain": 1, "whole": 2}
+    assert find(client, "kept", LATE) == newest
+    assert find(client, "kept", replace(LATE, name="other")) is None
+    assert find(client, "other", LATE) is None
+
+
+def test_a_set_is_read_in_order_of_prediction_with_the_vectors_columns(client: Client) -> None:
+    at = NOON + 9 * HOUR
+    dues = {"b": NOON + 3 * HOUR, "c": NOON + 2 * HOUR, "a": NOON + 3 * HOUR}
+    publish(client, *(landing(name, at, due) for name, due in dues.items()))
+    table = read(client, build(client, "ordered", LATE, 0, END))
+    assert table["request_id"].to_pylist() == ["c", "a", "b"]
+    assert tuple(table.column_names) == ("request_id", "prediction_time", "label_time", "label", *LATE.names)
+    assert LATE.names == (FEATURE, "whole.pace", "whole.busy", "hour", "evening")
