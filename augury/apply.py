@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from augury.clients import warehouse
 from augury.clock import wall_ms
 from augury.models import registry
@@ -12,6 +14,7 @@ from augury.settings import Settings, export
 from augury.stack.jars import flink_jars
 from augury.stack.java import java
 from features.contracts import Change, changes, refuse_changed
+from features.errors import DefinitionError
 from features.plan import GroupPlan, SourcePlan
 from features.policies import DriftPolicy, Policy
 from features.project import Project
@@ -22,10 +25,10 @@ from streams.job import Cluster, running, submit
 from streams.sql import Addresses
 from warehouse.client import migrate
 from warehouse.contracts import applied, record
-from warehouse.tables import group_tables, source_table
+from warehouse.tables import gained_columns, group_tables, source_table
 
 Report = Callable[[str], None]
-_FOREVER = {"retention.ms": "-1", "message.timestamp.type": "CreateTime"}
+_FOREVER = {"retention.ms": "-1"}
 
 
 @dataclass
@@ -66,8 +69,11 @@ def apply(project: Project, settings: Settings, report: Report = lambda _: None)
         )
         report("tables")
         migrate(client)
+        # before the jobs: what may be running already must not be taken for another contract later
+        record(client, plans, wall_ms())
         for source in project.source_plans.values():
-            client.command(source_table(source))
+            for statement in (source_table(source), *gained_columns(source)):
+                client.command(statement)
         for plan in plans:
             for table in group_tables(plan):
                 client.command(table)
@@ -78,7 +84,6 @@ def apply(project: Project, settings: Settings, report: Report = lambda _: None)
                 report(f"job {plan.label}")
                 export("JAVA_HOME", str(Path(java()).parent.parent))  # pyflink starts a Java of its own
                 done.jobs[plan.label] = submit(plan, log_addresses(settings), cluster(settings))
-        record(client, plans, wall_ms())
     finally:
         client.close()
     return done
@@ -110,24 +115,35 @@ def _compiled(project: Project) -> list[GroupPlan]:
 def _register_schemas(project: Project, settings: Settings) -> None:
     schemas = SchemaRegistry(settings.registry_url)
     schemas.set_compatibility("BACKWARD")
-    for topic, name in TOPICS.items():
-        schemas.register(f"{topic}-value", load(name))
-    for source in project.source_plans.values():
-        schemas.register(f"{source.topic}-value", source.avro)
-    for plan in project.group_plans.values():
-        schemas.register(f"{plan.topic}-value", plan.avro_schema())
+    wanted = {s.topic: s.avro for s in project.source_plans.values()}
+    wanted |= {p.topic: p.avro_schema() for p in project.group_plans.values()}
+    wanted |= {topic: load(name) for topic, name in TOPICS.items()}
+    for topic, schema in wanted.items():
+        try:
+            schemas.register(f"{topic}-value", schema)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.CONFLICT:
+                raise
+            raise DefinitionError(
+                f"schema of {topic}",
+                "a schema stays BACKWARD compatible with those before it",
+                f"older records could not be read; the registry says: {error.response.text[:500]}",
+            ) from error
 
 
 def _topics(project: Project, settings: Settings) -> list[Topic]:
-    topics = [Topic(s.topic, s.partitions, _source_config(s)) for s in project.source_plans.values()]
-    topics += [Topic(p.topic, p.source.partitions, _FOREVER) for p in project.group_plans.values()]
+    # Live, the log's clock is the broker's own; in a replay it is when a record had arrived.
+    stamped = {"message.timestamp.type": "CreateTime" if settings.replay else "LogAppendTime"}
+    events, rows = _FOREVER | stamped, _FOREVER | {"message.timestamp.type": "CreateTime"}
+    topics = [Topic(s.topic, s.partitions, events | _skew(s)) for s in project.source_plans.values()]
+    topics += [Topic(p.topic, p.source.partitions, rows) for p in project.group_plans.values()]
     requests = {"prediction.requests": settings.partitions}
-    return topics + [Topic(name, requests.get(name, 1), _FOREVER) for name in TOPICS]
+    return topics + [Topic(name, requests.get(name, 1), events) for name in TOPICS]
 
 
-def _source_config(source: SourcePlan) -> dict[str, str]:
+def _skew(source: SourcePlan) -> dict[str, str]:
     # The broker itself refuses a stamp from the future, so that no engine has to judge by its own clock.
-    return _FOREVER | {"message.timestamp.after.max.ms": str(source.max_clock_skew_ms)}
+    return {"message.timestamp.after.max.ms": str(source.max_clock_skew_ms)}
 
 
 def _policy_row(policy: Policy) -> dict[str, Any]:

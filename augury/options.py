@@ -20,12 +20,21 @@ def group_plan(project: Project, group: str) -> GroupPlan:
 
 
 def range_of(client: Client, plan: GroupPlan, since: str | None, until: str | None) -> tuple[int, int]:
-    """Read a time range as ms; without an end, as far as the log's clock has come in the warehouse."""
+    """Read a time range as ms; without an end, as far as the log's clock has come in the warehouse.
+
+    Raises `typer.BadParameter` for an end beyond that: the events before it are not all there.
+    """
     start = 0 if since is None else _moment(since)
-    end = log_clock(client, plan.source.topic) if until is None else _moment(until)
-    if end is None:
+    clock = log_clock(client, plan.source)
+    if clock is None:
         raise typer.BadParameter(
             f"the warehouse has read nothing of {plan.source.topic} yet; is the sink running?"
+        )
+    end = clock if until is None else _moment(until)
+    if end > clock:
+        raise typer.BadParameter(
+            f"a range ends at the latest where the warehouse's clock of {plan.source.topic} stands, "
+            f"at {clock} ms; rows up to {end} ms would miss events"
         )
     return start, end
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from types import TracebackType
+from types import MappingProxyType
 from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -62,11 +62,17 @@ class Replayer:
 
     As a context manager it closes its producer at the end.
     A tick is a record without a value; it moves the clock of a quiet partition, so that windows decay and
-    no partition holds up the others. Ticks fall on the multiples of `tick_ms` of simulated time.
+    no partition holds up the others. Ticks fall on the multiples of `tick_ms` of simulated time. `options`
+    are librdkafka settings, such as credentials.
     """
 
     def __init__(
-        self, bootstrap: str, codec: Codec, sources: Mapping[str, SourcePlan], tick_ms: int = 5 * _MINUTE
+        self,
+        bootstrap: str,
+        codec: Codec,
+        sources: Mapping[str, SourcePlan],
+        tick_ms: int = 5 * _MINUTE,
+        options: Mapping[str, str | float] = MappingProxyType({}),
     ) -> None:
         if tick_ms <= 0:
             raise ValueError(
@@ -78,14 +84,12 @@ class Replayer:
         self._ticked = [(p.topic, partition) for p in sources.values() for partition in range(p.partitions)]
         self._encoders: dict[str, Encode] = {}
         # Only failures call back: one call for each of millions of records would cost more than sending it.
-        self._producer = producer(bootstrap, **{"delivery.report.only.error": True})
+        self._producer = producer(bootstrap, **{"delivery.report.only.error": True, **options})
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -9,6 +9,15 @@ RESERVED = frozenset(
     | {"ts", "t", "log_time", "log_topic", "log_partition", "log_offset"}
 )
 
+# Where Augury keeps its own: the record topics and tables, and the views of a Flink job.
+_SOURCES_TAKEN = frozenset(
+    {"alerts", "ground_truth", "dead_letters", "model_prediction_log", "shadow_predictions"}
+    | {"model_registry_events", "feature_drift_report", "model_performance_monitor"}
+    | {"feature_group_config", "log_clock", "datasets", "schema_migrations"}
+    | {"clocked", "windowed", "refused", "clocks"}
+)
+_COLUMNS_TAKEN = frozenset({"request_id", "prediction_time", "label_time", "label"})
+
 
 def check_name(name: str, place: str) -> None:
     """Refuse a name that one of the engines could not spell. Raises `DefinitionError`."""
@@ -23,6 +32,22 @@ def check_name(name: str, place: str) -> None:
         raise DefinitionError(
             place, f"{', '.join(sorted(RESERVED))} are columns of every row", "it would hide one", name
         )
+
+
+def check_source_name(name: str, place: str) -> None:
+    """Refuse the name of a source that no topic or table of its own could have. Raises `DefinitionError`."""
+    check_name(name, place)
+    if name in _SOURCES_TAKEN:
+        rule = f"{', '.join(sorted(_SOURCES_TAKEN))} are topics, tables and views of Augury's own"
+        raise DefinitionError(place, rule, "the source's records would mix with theirs", name)
+
+
+def check_column_name(name: str, place: str) -> None:
+    """Refuse the name of an input or on-demand feature that a training set has. Raises `DefinitionError`."""
+    check_name(name, place)
+    if name in _COLUMNS_TAKEN:
+        rule = f"{', '.join(sorted(_COLUMNS_TAKEN))} are columns of every training set"
+        raise DefinitionError(place, rule, "it would hide one", name)
 
 
 def key_text(values: list[str]) -> str:

@@ -7,11 +7,13 @@ from functools import cached_property
 from types import ModuleType
 from typing import TypeVar
 
+from features.compile import compile_group, compile_source
+from features.compile_model import compile_model
 from features.definitions import FeatureGroup, Model, Source
 from features.errors import DefinitionError
-from features.plan import GroupPlan, SourcePlan, compile_group, compile_source
+from features.plan import GroupPlan, SourcePlan
 from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy, Policy
-from features.vector import ModelPlan, compile_model
+from features.vector import ModelPlan
 
 T = TypeVar("T")
 
@@ -52,13 +54,17 @@ def load_project(module_name: str) -> Project:
 
 
 def collect(module: ModuleType) -> Project:
-    """Collect the definitions of an imported module; sources that only groups or labels name come along."""
+    """Collect the definitions of an imported module; what only another definition names comes along."""
     values = list(vars(module).values())
-    groups = _distinct([v for v in values if isinstance(v, FeatureGroup)], lambda g: g.label, "feature group")
-    models = _distinct([v for v in values if isinstance(v, Model)], lambda m: m.name, "model")
+    policies = [v for v in values if isinstance(v, EvaluationPolicy | DriftPolicy | MonitoringPolicy)]
+    stated = [v for v in values if isinstance(v, Model)] + [p.model for p in policies]
+    models = _distinct(stated, lambda m: m.name, "model")
+    grouped = [v for v in values if isinstance(v, FeatureGroup)]
+    grouped += [ref.group for m in models for ref in m.features]
+    grouped += [p.group for p in policies if isinstance(p, DriftPolicy)]
+    groups = _distinct(grouped, lambda g: g.label, "feature group")
     named = [v for v in values if isinstance(v, Source)]
     named += [g.source for g in groups] + [m.label.source for m in models]
-    policies = [v for v in values if isinstance(v, EvaluationPolicy | DriftPolicy | MonitoringPolicy)]
     return Project(
         name=module.__name__,
         sources=tuple(_distinct(named, lambda s: s.name, "source")),

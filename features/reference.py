@@ -12,7 +12,7 @@ from typing import Any
 from features.expressions.python import evaluator, wrap
 from features.naming import key_text
 from features.plan import BOUND, SCALE, GroupPlan, PlannedAggregate
-from features.types import DataType, Row, Value
+from features.types import MAX_TIME, MIN_TIME, DataType, Row, Value
 from features.windows import floor
 
 
@@ -72,9 +72,11 @@ def events(plan: GroupPlan, records: Iterable[LogRecord]) -> tuple[list[Event], 
     refused: list[Refusal] = []
     for clock, record in with_log_time(records):
         row = record.value
-        if row is None or row[plan.source.event_id] is None or row[plan.source.event_time] is None:
+        if row is None:
             continue
-        event_id = row[plan.source.event_id]
+        event_id, event_time = row[plan.source.event_id], row[plan.source.event_time]
+        if event_id is None or event_time is None or not MIN_TIME <= int(event_time) <= MAX_TIME:
+            continue
         before, seen[event_id] = seen.get(event_id), clock
         if before is not None and clock - before < plan.source.dedup_ms:
             continue
@@ -85,11 +87,11 @@ def events(plan: GroupPlan, records: Iterable[LogRecord]) -> tuple[list[Event], 
         place = (record.topic, record.partition, record.offset)
         if any(v is None for v in values):
             refused.append((*place, "entity key is NULL"))
-        elif any(_beyond(n) for n in numbers):
+        elif any(_beyond(a.type, n) for a, n in zip(plan.arguments, numbers, strict=True)):
             refused.append((*place, "number beyond the contract's bound"))
         else:
             text = key_text([_text(t, v) for t, v in zip(keys, values, strict=True)])
-            ts = min(int(row[plan.source.event_time] or 0), clock)
+            ts = min(int(event_time), clock)
             kept.append(Event(text, (clock, *place), ts, numbers))
     return kept, refused
 
@@ -195,8 +197,10 @@ def _clean(data_type: DataType, value: Value) -> Value:
     return value + 0.0 if data_type is DataType.DOUBLE and isinstance(value, float) else value
 
 
-def _beyond(value: Value) -> bool:
-    return isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= BOUND)
+def _beyond(data_type: DataType, value: Value) -> bool:
+    if not data_type.numeric or not isinstance(value, int | float):
+        return False
+    return not (math.isfinite(value) and abs(value) <= BOUND)
 
 
 def _text(data_type: DataType, value: Value) -> str:

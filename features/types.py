@@ -6,6 +6,7 @@ from features.errors import DefinitionError
 
 Value = int | float | bool | str | None
 Row = dict[str, Value]
+MIN_TIME, MAX_TIME = -2_208_988_800_000, 10_413_791_999_999  # ms: 1900 to 2299, what DateTime64(3) holds
 
 
 class DataType(StrEnum):

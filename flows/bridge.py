@@ -16,19 +16,17 @@ from flows.contracts import CreateRun
 from flows.runs import RefusedRunError
 from flows.triggers import Trigger, Triggers, UnknownPolicyError, evaluation
 from schemas.codec import Codec, RefusedRecordError
+from schemas.records import TOPICS as RECORDS
+from schemas.records import load
 
 log = logging.getLogger(__name__)
 
 ALERTS, REGISTRY_EVENTS, GROUND_TRUTH = "alerts", "registry.events", "ground_truth"
 TOPICS = (ALERTS, REGISTRY_EVENTS, GROUND_TRUTH)
 ORIGIN = "bridge"
-_FIELDS = {
-    ALERTS: {"alert_id", "policy", "kind", "at"},
-    REGISTRY_EVENTS: {"model_name", "version", "kind", "by"},
-    GROUND_TRUTH: {"model_name"},
-}
 _COMMIT_S = 1.0
 _RETRY_S = 1.0
+_PUBLISH_S = 5.0
 
 
 class Refuse(Protocol):
@@ -42,7 +40,8 @@ class Bridge:
     """Reads `TOPICS` and asks `create_run` for the flow runs that `triggers` derive from them.
 
     `on_trial` gives the version of a model whose trial is on, or None. `refuse` takes the dead letter of
-    a record that cannot be read, or whose run Prefect refuses.
+    a record that cannot be read, or whose run Prefect refuses. `publish` sends the registry's outbox to
+    the log; it is called every 5 s, for whoever changed the registry may have died before its own call.
     """
 
     def __init__(
@@ -53,21 +52,27 @@ class Bridge:
         on_trial: Callable[[str], int | None],
         create_run: CreateRun,
         refuse: Refuse,
+        publish: Callable[[], object] | None = None,
     ) -> None:
         self._consumer = consumer
-        self._codec = codec
+        # As this process knows the records: one of other types is refused, and is not tried for ever.
+        self._decode = {topic: codec.decoder(load(RECORDS[topic])) for topic in TOPICS}
         self._triggers = triggers
         self._on_trial = on_trial
         self._create_run = create_run
         self._refuse = refuse
+        self._publish = publish
         self._clock: dict[int, int] = {}  # of ground_truth, by partition
         self._looked: dict[str, int] = {}  # by model; saves asking for the same look at every label
         self._done: dict[tuple[str, int], int] = {}  # next offsets, not yet committed
 
-    def run(self, stop: Event) -> None:
-        """Work until `stop` is set; then commit and close the consumer. An outage is waited out."""
-        self._consumer.subscribe(list(TOPICS))
-        committed = time.monotonic()
+    def run(self, stop: Event, ready: Callable[[], None] = lambda: None) -> None:
+        """Work until `stop` is set; then commit and close the consumer. An outage is waited out.
+
+        `ready` is called at each assignment of partitions, when they are about to be read.
+        """
+        self._consumer.subscribe(list(TOPICS), on_assign=lambda *_: ready())
+        committed = published = time.monotonic()
         try:
             while not stop.is_set():
                 message = self._consumer.poll(0.2)
@@ -76,6 +81,9 @@ class Bridge:
                 if time.monotonic() - committed > _COMMIT_S:
                     self._commit()
                     committed = time.monotonic()
+                if time.monotonic() - published > _PUBLISH_S:
+                    self._sweep()
+                    published = time.monotonic()
         finally:
             self._commit()
             self._consumer.close()
@@ -102,12 +110,7 @@ class Bridge:
             return
         topic, partition, offset = _place(message)
         try:
-            record = self._codec.decode(payload)
-            missing = _FIELDS[topic] - record.keys()
-            if missing:
-                raise RefusedRecordError(
-                    f"a record of {topic} has {', '.join(sorted(missing))}; nothing follows"
-                )
+            record = self._decode[topic](payload)
             if topic == GROUND_TRUTH:
                 self._on_label(record["model_name"], partition, message.timestamp()[1])
             elif topic == ALERTS:
@@ -144,6 +147,14 @@ class Bridge:
         if version is not None:
             self._start(evaluation(model_name, version, until))
         self._looked[model_name] = until
+
+    def _sweep(self) -> None:
+        if self._publish is None:
+            return
+        try:
+            self._publish()
+        except Exception as error:  # a database's, a broker's or a schema registry's outage
+            log.warning("the registry's events stay in its outbox for now: %s", error)
 
     def _commit(self) -> None:
         if not self._done:

@@ -18,7 +18,8 @@ class Context:
     """What flows work with.
 
     `publish` sends the registry's outbox to the log and gives the number of events sent; `code_version`
-    names the code that trains.
+    names the code that trains. `wait_for_warehouse` returns once the warehouse holds all that the log
+    holds up to a moment (ms on the log's clock), and raises where it still lags.
     """
 
     project: Project
@@ -28,6 +29,7 @@ class Context:
     query: Query
     publish: Callable[[], int]
     code_version: str
+    wait_for_warehouse: Callable[[int], None] = lambda _until: None
     seed: int = 1
     threads: int = 1
 

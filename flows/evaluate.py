@@ -6,14 +6,12 @@ from prefect import flow, task
 from prefect.logging import get_run_logger
 
 from flows.context import current
-from flows.retrain import publish_changes
+from flows.retrain import await_warehouse, publish_changes
 from flows.steps import RETRIED, show
 from flows.trial import Decision, Verdict, judge
-from flows.triggers import EVALUATE, START_TRIAL
+from flows.triggers import EVALUATE, EVALUATION, START_TRIAL
 from flows.units import read_units
 from inference.registry import ConflictError, ModelStatus
-
-_BY = "evaluation"
 
 
 @task(**RETRIED)
@@ -23,7 +21,7 @@ def open_trial(model_name: str, version: int, why: str) -> str:
     if registry.champion(model_name) is None:
         return "there is no champion to compare with; a first version is promoted by hand"
     try:
-        registry.start_trial(model_name, version, by=_BY, why=why)
+        registry.start_trial(model_name, version, by=EVALUATION, why=why)
     except ConflictError as conflict:
         return str(conflict)
     return "on trial"
@@ -50,9 +48,9 @@ def conclude(model_name: str, version: int, verdict: Verdict) -> str:
     registry = current().registry
     try:
         if verdict.decision is Decision.PROMOTE:
-            registry.promote(model_name, version, by=_BY, why=verdict.reason)
+            registry.promote(model_name, version, by=EVALUATION, why=verdict.reason)
         elif verdict.decision is Decision.REJECT:
-            registry.reject(model_name, version, by=_BY, why=verdict.reason)
+            registry.reject(model_name, version, by=EVALUATION, why=verdict.reason)
     except ConflictError as conflict:
         return str(conflict)
     return {
@@ -63,14 +61,22 @@ def conclude(model_name: str, version: int, verdict: Verdict) -> str:
 
 
 @flow(name=START_TRIAL)
-def start_trial(model_name: str, version: int) -> str:
+def start_trial(model_name: str, version: int | None) -> str:
     """Put a registered version on trial against the champion, in shadow; give what came of it.
 
-    Where another trial is on, it waits in `staging` until that one ends.
+    Where another trial is on, it waits in `staging` until that one ends. None stands for the version that
+    waits, if there is one.
     """
-    outcome = open_trial(model_name, version, "registered by retraining")
+    if version is None:
+        outcome = _start_waiting(model_name)
+    else:
+        outcome = open_trial(model_name, version, "registered by retraining")
     publish_changes()
-    show(f"trial-{model_name}", f"Trial of {model_name} version {version}", {"version": version, "": outcome})
+    show(
+        f"trial-{model_name}",
+        f"Trial of {model_name}",
+        {"version": version or "the one that waits", "outcome": outcome},
+    )
     return outcome
 
 
@@ -85,6 +91,7 @@ def evaluate(model_name: str, version: int, until: int) -> str:
     champion = registry.champion(model_name)
     on_trial = registry.serving_config(model_name).shadow_model_version == version
     if on_trial and champion is not None:
+        await_warehouse(until)
         verdict = look(model_name, champion.version, version, until)
         outcome = conclude(model_name, version, verdict)
         get_run_logger().info("%s version %s: %s: %s", model_name, version, outcome, verdict.reason)
@@ -97,17 +104,19 @@ def evaluate(model_name: str, version: int, until: int) -> str:
     return outcome
 
 
-def _start_waiting(model_name: str) -> None:
+def _start_waiting(model_name: str) -> str:
     """Start the trial of the newest version that came after the champion and is not yet judged."""
     registry = current().registry
     champion = registry.champion(model_name)
     if champion is None or registry.serving_config(model_name).shadow_model_version is not None:
-        return
+        return "none can start: there is no champion, or a trial is on"
     candidates = (ModelStatus.STAGING, ModelStatus.CHALLENGER)
     waiting = [
         v.version
         for v in registry.versions(model_name)
         if v.status in candidates and v.version > champion.version
     ]
-    if waiting:
-        open_trial(model_name, max(waiting), "the trial before it has ended")
+    if not waiting:
+        return "none waits"
+    outcome = open_trial(model_name, max(waiting), "the trial before it has ended")
+    return f"version {max(waiting)}: {outcome}"

@@ -17,6 +17,12 @@ _LIBRARIES = ("lightgbm", "onnxmltools", "onnxruntime", "numpy")
 
 
 @task(**RETRIED)
+def await_warehouse(until: int) -> None:
+    """Wait until the warehouse holds what the log held at `until` (ms); a lag is retried as an outage is."""
+    current().wait_for_warehouse(until)
+
+
+@task(**RETRIED)
 def build_dataset(model_name: str, name: str, end: int) -> Dataset:
     """Build the as-of training set from all that the log held at `end` (ms)."""
     return current().dataset(model_name, name, end)
@@ -93,6 +99,7 @@ def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
     if known:
         publish_changes()  # the run that registered it may have died before
         return known[0].version
+    await_warehouse(at)
     dataset = build_dataset(model_name, name, at)
     trained = fit(model_name, dataset)
     payload = export_model(trained)

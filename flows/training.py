@@ -3,6 +3,7 @@
 Inputs are rounded to float32, as serving rounds them, and missing values are NaN, as serving gives them.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,11 +64,11 @@ class Trained:
     holdout: Holdout
 
     @property
-    def metrics(self) -> dict[str, float]:
-        """The figures that an experiment keeps."""
+    def metrics(self) -> dict[str, float | None]:
+        """The figures that an experiment keeps; None where there is none, for JSON has no NaN."""
         return {
-            "holdout_auc": self.holdout.auc,
-            "holdout_log_loss": self.holdout.log_loss,
+            "holdout_auc": _number(self.holdout.auc),
+            "holdout_log_loss": _number(self.holdout.log_loss),
             "holdout_rows": float(len(self.holdout.labels)),
             "holdout_start": float(self.holdout.start),
             "train_rows": float(self.train_rows),
@@ -125,6 +126,10 @@ def train(
     )
     left_out = int((~held & ~known).sum())
     return Trained(booster, tuple(features), chosen, int(known.sum()), left_out, holdout)
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def portable(booster: lightgbm.Booster) -> lightgbm.Booster:

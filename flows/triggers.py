@@ -9,6 +9,9 @@ from features.windows import floor, milliseconds
 
 RETRAINING = "retraining"
 """Who registers the models that go on trial by themselves."""
+EVALUATION = "evaluation"
+"""Who ends trials by themselves, and then starts the next one itself."""
+_ENDS = {"promoted", "rejected", "rolled_back"}
 RETRAIN, START_TRIAL, EVALUATE = "retrain", "start-trial", "evaluate"
 """The flows' names."""
 
@@ -73,13 +76,20 @@ class Triggers:
         )
 
     def on_registry_event(self, event: Mapping[str, Any]) -> Trigger | None:
-        """Give the trial that a `registry_event` record sets off: of what retraining has registered."""
-        if event["kind"] != "registered" or event["by"] != RETRAINING:
-            return None
+        """Give the trial that a `registry_event` record sets off.
+
+        It is of what retraining has registered; or, where somebody has ended a trial by hand, of the
+        version that waits.
+        """
         model_name, version = event["model_name"], event["version"]
-        return Trigger(
-            START_TRIAL, f"{model_name}/v{version}", {"model_name": model_name, "version": version}
-        )
+        if event["kind"] == "registered" and event["by"] == RETRAINING:
+            return Trigger(
+                START_TRIAL, f"{model_name}/v{version}", {"model_name": model_name, "version": version}
+            )
+        if event["kind"] in _ENDS and event["by"] != EVALUATION:
+            key = f"{model_name}/{event['event_id']}"
+            return Trigger(START_TRIAL, key, {"model_name": model_name, "version": None})
+        return None
 
     def look(self, model_name: str, clock: int) -> int | None:
         """Give the newest moment (ms) up to `clock` at which trials of the model are looked at, if any."""

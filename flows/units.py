@@ -4,9 +4,9 @@ from flows.contracts import Query
 from flows.trial import Unit
 
 # Each door loads the challenger in its own time, so a request counts from the moment at which the last door
-# that shadows at all has begun; a door that never does shows as requests with one answer. The label is the first that came true within the
-# horizon; the answer is the first that was logged, for a request that is delivered twice may be answered
-# twice. An answer that is an error has no prediction.
+# that shadows at all has begun; a door that never does shows as requests with one answer. The label is the
+# first that came true within the horizon; the answer is the first that was logged, for a request that is
+# delivered twice may be answered twice. An answer that is an error has no prediction.
 _UNITS = """
 WITH
   (SELECT maxOrNull(first) FROM (

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from inference.models import LoadedModel, Variants
-from inference.records import Request, Result
+from inference.records import ID_CHARACTERS, Request, Result, check_size
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 _EXAMPLE: dict[str, JsonValue] = {
@@ -63,7 +63,9 @@ class PredictionRequest(Body):
         protected_namespaces=(), extra="forbid", json_schema_extra={"examples": [_EXAMPLE]}
     )
 
-    request_id: str = Field(min_length=1, max_length=256, description="The caller's; a label names it later.")
+    request_id: str = Field(
+        min_length=1, max_length=ID_CHARACTERS, description="The caller's; a label names it later."
+    )
     model_name: str
     model_version: int | None = Field(None, ge=1, lt=2**31, description="The champion when absent.")
     entity_keys: dict[str, str] = Field(
@@ -81,8 +83,10 @@ class PredictionRequest(Body):
     )
 
     def request(self) -> Request:
-        """Give the request that this body states."""
-        return Request(**{name: getattr(self, name) for name in type(self).model_fields})
+        """Give the request that this body states; raises `RequestError` where it is too large."""
+        request = Request(**{name: getattr(self, name) for name in type(self).model_fields})
+        check_size(request)
+        return request
 
 
 class Batch(Body):

@@ -6,11 +6,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 _RETRY_SECONDS = 1.0
+_NEVER = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
+    }
+)  # what a record itself is refused for, at every try
 
 
 class Outgoing(NamedTuple):
@@ -22,31 +30,57 @@ class Outgoing(NamedTuple):
 
 
 class Delivery:
-    """Delivers batches in order, at least once. `connect` makes a producer, anew after a failure."""
+    """Delivers batches in order, at least once. `connect` makes a producer, anew after a failure.
 
-    def __init__(self, connect: Callable[[], Producer]) -> None:
+    A record that Kafka refuses for itself, as one beyond the topic's limit, is left out, so that the
+    others get through; the letter that `letter` makes of it and the error is sent in its place.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Producer], letter: Callable[[Outgoing, str], Outgoing] | None = None
+    ) -> None:
         self._connect = connect
+        self._letter = letter
         self._producer = connect()
 
     def deliver(self, records: Sequence[Outgoing], stop: threading.Event) -> bool:
-        """Send and wait until Kafka has acknowledged all records; outages are waited out.
+        """Send and wait until Kafka has acknowledged or refused all records; outages are waited out.
 
         False means that `stop` was set first; then some may have arrived and some not.
         """
         left = list(records)
+        letters: set[int] = set()  # by identity: the letter of a letter is never written
+        alone = False
         while left and not stop.is_set():
-            sent = self._send(left, stop)
-            if sent:
-                del left[:sent]
-            if left and not stop.wait(_RETRY_SECONDS):
+            sent, error = self._send(left[:1] if alone else left, stop)
+            del left[:sent]
+            if error is None:
+                alone = False
+            elif error.code() in _NEVER and (alone or len(left) == 1):
+                alone = False
+                refused = left.pop(0)
+                _LOG.error(
+                    "a record of %d bytes for %s is refused by Kafka and left out: %s",
+                    len(refused.value),
+                    refused.topic,
+                    error,
+                )
+                if self._letter is not None and id(refused) not in letters:
+                    left.insert(0, self._letter(refused, str(error)))
+                    letters.add(id(left[0]))
+            elif error.code() in _NEVER:
+                alone = True  # a broker refuses a whole batch for one record, so the first one is tried alone
+            elif not stop.wait(_RETRY_SECONDS):
+                _LOG.warning("a record was not acknowledged by Kafka and is sent again: %s", error)
                 # An idempotent producer that failed for good never recovers, so a new one takes over.
                 self._producer = self._connect()
         return not left
 
-    def _send(self, records: Sequence[Outgoing], stop: threading.Event) -> int:
-        """Give how many of the first records are acknowledged without a gap."""
-        done: list[bool | None] = [None] * len(records)
+    def _send(self, records: Sequence[Outgoing], stop: threading.Event) -> tuple[int, KafkaError | None]:
+        """Give how many of the first records are acknowledged without a gap, and the error of the next."""
+        done: list[KafkaError | bool | None] = []
         for place, record in enumerate(records):
+            done.append(None)
             report = partial(_note, done, place)
             while done[place] is None and not stop.is_set():
                 try:
@@ -56,12 +90,16 @@ class Delivery:
                     self._producer.poll(_POLL_SECONDS)
                 except KafkaException as error:
                     _note(done, place, error.args[0], None)
-        while None in done and not stop.is_set():
+            if isinstance(done[place], KafkaError):
+                break  # what would follow waits, to keep the order
+        while any(state is None for state in done) and not stop.is_set():
             self._producer.poll(_POLL_SECONDS)
-        return next((place for place, ok in enumerate(done) if not ok), len(done))
+        first = next((place for place, state in enumerate(done) if state is not True), len(done))
+        state = done[first] if first < len(done) else None
+        return first, state if isinstance(state, KafkaError) else None
 
 
-def _note(done: list[bool | None], place: int, error: object, _message: object) -> None:
-    done[place] = error is None
-    if error is not None:
-        _LOG.warning("a record was not acknowledged by Kafka and is sent again: %s", error)
+def _note(
+    done: list[KafkaError | bool | None], place: int, error: KafkaError | None, _message: object
+) -> None:
+    done[place] = True if error is None else error

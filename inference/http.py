@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from redis import RedisError
 from starlette.background import BackgroundTask
@@ -24,8 +25,9 @@ from inference.bodies import (
     model_body,
     result_body,
 )
+from inference.limit import BodyLimit
 from inference.log import AnswerLog
-from inference.models import Models
+from inference.models import Models, OutageError
 from inference.predictor import Answer, Predictor
 from inference.records import RequestError
 from inference.spool import SpoolError
@@ -36,12 +38,16 @@ _STATUS = {
     "no-champion": HTTPStatus.SERVICE_UNAVAILABLE,
     "unloadable-version": HTTPStatus.SERVICE_UNAVAILABLE,
     "stale-features": HTTPStatus.SERVICE_UNAVAILABLE,
+    "too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "wrong-layout": HTTPStatus.SERVICE_UNAVAILABLE,
     "model-failed": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+_BODY_BYTES = 1 << 20
+_OPENAPI = "/openapi.json"
 _PROBLEM = {"content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": HTTPStatus(status).phrase, **_PROBLEM} for status in (401, 404, 422, 503)
+    status: {"description": HTTPStatus(status).phrase, **_PROBLEM}
+    for status in (401, 404, 413, 422, 500, 503)
 }
 
 
@@ -50,8 +56,8 @@ def create_app(
 ) -> FastAPI:
     """Build the application. `ping` raises where the online store cannot be reached.
 
-    With a `token`, all routes but the two of health ask for it as a bearer token. Every error is an
-    `application/problem+json` of RFC 9457.
+    With a `token`, all routes but the two of health ask for it as a bearer token. A body has at most
+    1 MiB. Every error is an `application/problem+json` of RFC 9457.
     """
     app = FastAPI(
         title="Augury",
@@ -63,8 +69,14 @@ def create_app(
             RequestError: _request_error,
             RedisError: _outage,
             SpoolError: _outage,
+            OutageError: _outage,
+            Exception: _fault,
         },
+        openapi_url=None,  # the documents are routes like the others, for they ask for the token too
+        docs_url=None,
+        redoc_url=None,
     )
+    app.add_middleware(BodyLimit, limit=_BODY_BYTES)
     guard = [Depends(_guard(token))]
 
     def shadow(answers: list[Answer]) -> None:
@@ -110,6 +122,18 @@ def create_app(
         """Tell that requests can be answered."""
         ping()
         return {"status": "ready"}
+
+    @app.get(_OPENAPI, dependencies=guard, include_in_schema=False)
+    def document() -> dict[str, Any]:
+        return app.openapi()
+
+    @app.get("/docs", dependencies=guard, include_in_schema=False)
+    def swagger() -> Response:
+        return get_swagger_ui_html(openapi_url=_OPENAPI, title=app.title)
+
+    @app.get("/redoc", dependencies=guard, include_in_schema=False)
+    def redoc() -> Response:
+        return get_redoc_html(openapi_url=_OPENAPI, title=app.title)
 
     return app
 
@@ -169,5 +193,12 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _outage(_: Request, error: Exception) -> Response:
-    kind = "spool" if isinstance(error, SpoolError) else "online-store"
+    kind = "online-store" if isinstance(error, RedisError) else "registry"
+    kind = "spool" if isinstance(error, SpoolError) else kind
     return _problem(f"{kind}-unavailable", str(error), HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def _fault(_: Request, error: Exception) -> Response:
+    # What it was goes to the door's own log; its text may hold what is not the client's to know.
+    detail = f"a request that trips over a fault of the door has no answer ({type(error).__name__})"
+    return _problem("fault", detail, HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features.types import Value
-from inference.models import LoadedModel, Models, Variants
+from inference.models import LoadedModel, Models, OutageError, Variants
 from inference.records import Request, RequestError, VectorRow, check_inputs
 from inference.routing import entity_text, takes_challenger
 from inference.runtime import Matrix
@@ -35,7 +35,7 @@ class Job:
 
 
 def accept(request: Request, requested_at: int, models: Models) -> Job:
-    """Route a request and check it; raises `RequestError`."""
+    """Route a request and check it; raises `RequestError`, and `OutageError` in an outage."""
     variants = models.variants(request.model_name)
     entities = _entities(request, variants)
     model, variant = _route(request, entities, variants, models)
@@ -84,6 +84,8 @@ def _route(
     challenger = variants.challenger
     if challenger is not None and takes_challenger(request.model_name, unit, variants.challenger_share):
         return challenger, CHALLENGER
+    if variants.champion is None and variants.outage:
+        raise OutageError(f"{request.model_name} waits for its champion: {'; '.join(variants.problems)}")
     if variants.champion is None:
         raise RequestError(
             "no-champion",

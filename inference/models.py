@@ -6,14 +6,19 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from features.vector import ModelPlan
-from inference.artifacts import ArtifactStore
+from inference.artifacts import ArtifactMismatchError, ArtifactStore
 from inference.records import RequestError
 from inference.registry import ModelVersion, Registry, UnknownModelError
 from inference.runtime import OnnxModel, UnfitModelError
 from inference.vector import VectorReader
 
 _PINNED = 16
+_UNLOADABLE = (UnfitModelError, ArtifactMismatchError, FileNotFoundError)
 _LOG = logging.getLogger(__name__)
+
+
+class OutageError(RuntimeError):
+    """The registry or the artifact store does not answer: what was asked is asked again later."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +35,14 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class Variants:
-    """Who answers for one model name."""
+    """Who answers for one model name; `outage` where one of them waits for the artifact store."""
 
     champion: LoadedModel | None = None
     challenger: LoadedModel | None = None
     challenger_share: float = 0.0
     shadow: LoadedModel | None = None
     problems: tuple[str, ...] = ()
+    outage: bool = False
 
 
 class Models:
@@ -69,7 +75,10 @@ class Models:
         return found
 
     def version(self, model_name: str, version: int) -> LoadedModel:
-        """Give one version, loaded on its first use; raises `RequestError` (unknown or unloadable)."""
+        """Give one version, loaded on its first use.
+
+        Raises `RequestError` (unknown or unloadable), and `OutageError`, which says nothing of the version.
+        """
         variants = self.variants(model_name)
         for model in (variants.champion, variants.challenger, variants.shadow):
             if model is not None and model.version == version:
@@ -81,9 +90,13 @@ class Models:
                     model = self._load(self._registry.get(model_name, version))
                 except UnknownModelError as error:
                     raise RequestError("unknown-version", str(error)) from None
-                except Exception as error:  # whatever is wrong with it, the request gets an answer
+                except _UNLOADABLE as error:
                     raise RequestError(
                         "unloadable-version", f"{model_name} version {version} cannot answer: {error}"
+                    ) from error
+                except Exception as error:  # the stores' clients share no base
+                    raise OutageError(
+                        f"{model_name} version {version} waits, for a store does not answer: {error}"
                     ) from error
             self._pinned[model_name, version] = model
             self._pinned.move_to_end((model_name, version))
@@ -102,7 +115,7 @@ class Models:
             old = self._variants.get(model_name, Variants())
             config = self._registry.serving_config(model_name)
             champion = self._registry.champion(model_name)
-            problems: list[str] = []
+            problems: dict[str, bool] = {}
             new = Variants(
                 self._next(old, model_name, None if champion is None else champion.version, problems)
                 or old.champion,
@@ -110,6 +123,7 @@ class Models:
                 config.challenger_share,
                 self._next(old, model_name, config.shadow_model_version, problems),
                 tuple(problems),
+                any(problems.values()),
             )
             if new.problems != old.problems:
                 for problem in new.problems:
@@ -117,7 +131,7 @@ class Models:
             self._variants[model_name] = new
 
     def _next(
-        self, old: Variants, model_name: str, version: int | None, problems: list[str]
+        self, old: Variants, model_name: str, version: int | None, problems: dict[str, bool]
     ) -> LoadedModel | None:
         if version is None:
             return None
@@ -127,24 +141,22 @@ class Models:
         try:
             return self._load(self._registry.get(model_name, version))
         except Exception as error:  # whatever is wrong with a new model must not end the old one
-            problems.append(
-                f"{model_name} version {version} was not loaded, the rest goes on serving: {error}"
-            )
+            text = f"{model_name} version {version} was not loaded, the rest goes on serving: {error}"
+            problems[text] = not isinstance(error, _UNLOADABLE)
             return None
 
     def _load(self, version: ModelVersion) -> LoadedModel:
+        onnx = OnnxModel(self._artifacts.get(version.artifact_uri, version.sha256))
         try:
             plan = ModelPlan.from_dict(version.signature)
-        except (KeyError, TypeError, ValueError) as error:
+            reader = VectorReader(plan)
+        except Exception as error:  # nothing outside is asked, so it is the signature's
             raise UnfitModelError(
                 f"a signature is a model's plan; this one cannot be read: {error!r}"
             ) from error
-        onnx = OnnxModel(self._artifacts.get(version.artifact_uri, version.sha256))
         if onnx.width != len(plan.names):
             raise UnfitModelError(
                 f"a model takes the vector of its contract ({len(plan.names)} values); it would be filled "
                 f"wrongly (the file takes {onnx.width})"
             )
-        return LoadedModel(
-            version.model_name, version.version, version.sha256, plan, VectorReader(plan), onnx
-        )
+        return LoadedModel(version.model_name, version.version, version.sha256, plan, reader, onnx)

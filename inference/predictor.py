@@ -10,9 +10,10 @@ from redis import Redis
 
 from features.layout import LayoutMismatchError
 from inference.jobs import CHAMPION, PINNED, SHADOW, Job, accept, job_for
-from inference.models import LoadedModel, Models
+from inference.models import LoadedModel, Models, OutageError
 from inference.records import Latency, Request, RequestError, Result, VectorRow, loggable
 from inference.routing import deduplication_key
+from inference.runtime import Matrix
 
 
 class Answer(NamedTuple):
@@ -39,7 +40,8 @@ class Predictor:
     def predict(self, requests: Sequence[Request], door: str) -> list[Answer]:
         """Answer each request, in order; a request that is wrong gets a result with an error.
 
-        The latencies are the batch's. Raises `redis.RedisError` in an outage of the online store.
+        The latencies are the batch's. Raises `redis.RedisError` and `OutageError` in an outage
+        of a store.
         """
         started = perf_counter()
         now = self._clock()
@@ -47,8 +49,10 @@ class Predictor:
         for request in requests:
             try:
                 accepted.append(accept(request, self._time(request, now), self._models))
-            except RequestError as error:
-                accepted.append(error)
+            except OutageError:  # the whole batch waits
+                raise
+            except Exception as error:  # whatever is wrong with it, the others of its batch are answered
+                accepted.append(_reason(error))
         latency = self._score([job for job in accepted if isinstance(job, Job)], started)
         return [
             self._answer(job, door, latency)
@@ -70,8 +74,8 @@ class Predictor:
             request, at, door = champion.request, champion.requested_at, answer.result.door
             try:
                 job = job_for(request, at, champion.shadow, SHADOW, champion.entities)
-            except RequestError as error:
-                results.append(self._refusal(request, at, door, error, champion.shadow))
+            except Exception as error:  # as in `predict`
+                results.append(self._refusal(request, at, door, _reason(error), champion.shadow))
                 continue
             if champion.model.plan == job.model.plan:
                 job.vector, job.rows = champion.vector, champion.rows
@@ -93,7 +97,12 @@ class Predictor:
         stored = self._read(reading)
         read = perf_counter()
         for job, numbers in zip(reading, stored, strict=True):
-            job.vector = np.concatenate([numbers, job.model.reader.on_demand(job.inputs)])
+            if numbers is None:
+                continue
+            try:
+                job.vector = np.concatenate([numbers, job.model.reader.on_demand(job.inputs)])
+            except Exception as error:  # as in `predict`
+                job.error = job.error or _reason(error)
         assembled = perf_counter()
         _run([job for job in jobs if job.error is None])
         done = perf_counter()
@@ -104,28 +113,24 @@ class Predictor:
             "latency_total_ms": (done - started) * 1e3,
         }
 
-    def _read(self, jobs: Sequence[Job]) -> list[Any]:
+    def _read(self, jobs: Sequence[Job]) -> list[Matrix | None]:
         keys = list(dict.fromkeys(key for job in jobs for key in job.model.reader.keys(job.entities)))
         found: Any = self._rows.mget(keys) if keys else []
         values = dict(zip(keys, found, strict=True))
-        numbers: dict[Job, Any] = {}
+        numbers: dict[Job, Matrix] = {}
         for model, group in _by_model(jobs).items():
             try:
-                matrix, rows = model.reader.read(
-                    [job.entities for job in group], [job.requested_at for job in group], values
-                )
-            except LayoutMismatchError as error:
+                numbers |= _stored(model, group, values)
+            except Exception:  # rows that another schema wrote, or that nothing can read; whose, shows here
                 for job in group:
-                    job.error = RequestError("wrong-layout", str(error))
-                    numbers[job] = np.empty(0)
-                continue
-            for place, job in enumerate(group):
-                job.rows = rows[place]
-                job.error = _refused(model, job.rows)
-                numbers[job] = matrix[place]
-        return [numbers[job] for job in jobs]
+                    try:
+                        numbers |= _stored(model, [job], values)
+                    except Exception as error:
+                        job.error = _reason(error)
+        return [numbers.get(job) for job in jobs]
 
     def _answer(self, job: Job, door: str, latency: Latency) -> Answer:
+        names = () if job.vector is None else job.model.plan.names
         values = [] if job.vector is None else job.vector.tolist()
         request = job.request
         result = Result(
@@ -141,7 +146,7 @@ class Predictor:
             inputs=job.inputs,
             feature_values_used={
                 name: None if value != value else value  # NaN is the one that differs from itself
-                for name, value in zip(job.model.plan.names, values, strict=False)
+                for name, value in zip(names, values, strict=True)
             },
             rows=job.rows,
             requested_at=job.requested_at,
@@ -176,6 +181,26 @@ class Predictor:
             requested_at=requested_at,
             predicted_at=self._clock(),
         )
+
+
+def _stored(model: LoadedModel, jobs: Sequence[Job], values: Mapping[str, bytes | None]) -> dict[Job, Matrix]:
+    """Give the stored part of each job's vector, and note its rows; raises what is wrong with a row."""
+    matrix, rows = model.reader.read(
+        [job.entities for job in jobs], [job.requested_at for job in jobs], values
+    )
+    for job, found in zip(jobs, rows, strict=True):
+        job.rows = found
+        job.error = _refused(model, found)
+    return dict(zip(jobs, matrix, strict=True))
+
+
+def _reason(error: Exception) -> RequestError:
+    """Give what is told of a request: a broken rule as it is, anything else as a fault of the model."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, LayoutMismatchError):
+        return RequestError("wrong-layout", str(error))
+    return RequestError("model-failed", f"the vector could not be computed, so nothing predicts: {error!r}")
 
 
 def _by_model(jobs: Sequence[Job]) -> Mapping[LoadedModel, list[Job]]:

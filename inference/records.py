@@ -5,7 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, TypedDict
 
-from features.types import DataType, Value
+from features.types import MAX_TIME, MIN_TIME, DataType, Value
+
+ID_CHARACTERS = 256
+"""The longest `request_id` and `model_name`: they are keys of the log."""
+_KEY_BYTES = 4 << 10
+_INPUT_BYTES = 64 << 10
 
 
 class RequestError(ValueError):
@@ -94,7 +99,30 @@ def request_of(record: object) -> Request:
     for name in _REQUIRED:
         if name not in found:
             _malformed(name, None)
-    return Request(**found)
+    request = Request(**found)
+    check_size(request)
+    return request
+
+
+def check_size(request: Request) -> None:
+    """Raise `RequestError` for texts so long that the log might not take them."""
+    for name, text in (("request_id", request.request_id), ("model_name", request.model_name)):
+        if len(text) > ID_CHARACTERS:
+            raise RequestError(
+                "too-large",
+                f"a {name} has at most {ID_CHARACTERS} characters; this one, of {len(text)}, is not logged, "
+                "so there is no answer",
+            )
+    keys = [*request.entity_keys, *request.entity_keys.values(), request.entity_id or ""]
+    inputs = [*request.inputs, *(value for value in request.inputs.values() if isinstance(value, str))]
+    for name, texts, limit in (("entity keys", keys, _KEY_BYTES), ("inputs", inputs, _INPUT_BYTES)):
+        size = sum(len(text.encode(errors="replace")) for text in texts)
+        if size > limit:
+            raise RequestError(
+                "too-large",
+                f"the text of a request's {name} has at most {limit} bytes; this one's, of {size}, is not "
+                "logged, so there is no answer",
+            )
 
 
 def _malformed(name: str, value: object) -> NoReturn:
@@ -141,6 +169,12 @@ def check_inputs(given: Mapping[str, Value], declared: Mapping[str, DataType]) -
                 f"a request brings every input of its model ({', '.join(declared)}); the on-demand features "
                 f"cannot be computed without {name!r}",
             )
+        if not _is_scalar(given[name]):
+            raise RequestError(
+                "wrong-input",
+                f"an input is NULL, a boolean, a text or a number, an integer of 64 bits at most; {name!r}, "
+                f"a {data_type.value}, is none of these, so the on-demand features cannot be computed",
+            )
         inputs[name] = _typed(name, given[name], data_type)
     return inputs
 
@@ -163,6 +197,11 @@ def _typed(name: str, value: Value, data_type: DataType) -> Value:
             value = float(value) if fits else value
         case DataType.INTEGER | DataType.TIMESTAMP:
             fits = _is_integer(value)
+    if fits and data_type is DataType.TIMESTAMP and not MIN_TIME <= int(value) <= MAX_TIME:
+        raise RequestError(
+            "wrong-input",
+            f"a timestamp lies in the years 1900 to 2299, as in every engine; input {name!r} is {value!r} ms",
+        )
     if not fits:
         unit = " (ms since the epoch)" if data_type is DataType.TIMESTAMP else ""
         raise RequestError(

@@ -44,7 +44,12 @@ class OnnxModel:
                 f"could not be told (outputs {[(o.name, o.type) for o in outputs]})"
             )
         self._output = floats[0]
-        self.predict(np.zeros((1, self.width)))
+        try:
+            self.predict(np.zeros((1, self.width)))
+        except UnfitModelError:
+            raise
+        except Exception as error:  # as above
+            raise UnfitModelError(f"a served model runs; this one does not: {error}") from None
 
     def predict(self, vectors: Matrix) -> Matrix:
         """Give the probability of the positive class, or the regression's value, for each row (n, width)."""

@@ -1,5 +1,6 @@
 """The processes: the HTTP door and the Kafka worker, from addresses."""
 
+import ipaddress
 import signal
 import socket
 import threading
@@ -18,6 +19,7 @@ from inference.artifacts import ArtifactStore
 from inference.delivery import Delivery
 from inference.follower import follow_registry
 from inference.http import create_app
+from inference.letters import Letters
 from inference.log import AnswerLog, ResultEncoder
 from inference.models import Models
 from inference.predictor import Predictor
@@ -37,6 +39,10 @@ _READING: dict[str, Any] = {
     "heartbeat.interval.ms": 500,
     "fetch.wait.max.ms": 10,
 }
+
+
+class OpenDoorError(ValueError):
+    """The HTTP door would be open to the network without a token."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +66,24 @@ def serve_http(
     clock: Callable[[], int],
     replay: bool = False,
     token: str | None = None,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve the HTTP door until SIGTERM or SIGINT, then finish the running requests; for the main thread.
 
     `spool` is a folder of this process's own; `clock` gives ms since the epoch; with `replay` requests
-    are judged by their own `requested_at`. Raises `SpoolError` where another process holds the folder,
-    `OSError` where the port is taken.
+    are judged by their own `requested_at`; `ready` is called when connections are taken. Raises
+    `SpoolError` where another process holds the folder,
+    `OSError` where the port is taken, `OpenDoorError` where others than this host could come in without
+    a `token`.
     """
+    if not token and not _is_loopback(host):
+        raise OpenDoorError(
+            "a door without a token listens on the loopback interface only, or anybody on the network could "
+            f"ask it; set a token, or the host to 127.0.0.1 (the host is {host!r})"
+        )
     with _serving(addresses, clock) as (models, codec, redis), Spool(spool) as spooled:
-        shipper = Shipper(spooled, Delivery(partial(producer, addresses.kafka, **addresses.kafka_options)))
+        connect = partial(producer, addresses.kafka, **addresses.kafka_options)
+        shipper = Shipper(spooled, Delivery(connect, Letters(codec, clock).unsent))
         app = create_app(
             models,
             Predictor(models, redis, clock, replay),
@@ -79,6 +94,7 @@ def serve_http(
         shipper.start()
         try:
             with socket.create_server((host, port), backlog=1_024) as listening:
+                ready()
                 config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=30)
                 signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it is done
                 uvicorn.Server(config).run([listening])
@@ -93,13 +109,18 @@ def run_worker(
     clock: Callable[[], int],
     replay: bool = False,
     group: str = WORKER_GROUP,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer the requests on Kafka until `stop`; workers of one `group` share them."""
+    """Answer the requests on Kafka until `stop`; workers of one `group` share them.
+
+    `ready` is called at each assignment of partitions, when they are about to be read.
+    """
     with _serving(addresses, clock) as (models, codec, redis):
         reader = consumer(addresses.kafka, group, **_READING, **addresses.kafka_options)
-        delivery = Delivery(partial(producer, addresses.kafka, **addresses.kafka_options))
+        letters = Letters(codec, clock)
+        delivery = Delivery(partial(producer, addresses.kafka, **addresses.kafka_options), letters.unsent)
         predictor = Predictor(models, redis, clock, replay)
-        Worker(reader, delivery, codec, ResultEncoder(codec), predictor).run(stop)
+        Worker(reader, delivery, codec, ResultEncoder(codec), predictor, letters).run(stop, ready)
 
 
 @contextmanager
@@ -126,3 +147,10 @@ def _serving(addresses: Addresses, clock: Callable[[], int]) -> Iterator[tuple[M
         follower.join()
         redis.close()
         registry.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -2,7 +2,7 @@
 
 A folder of segments, each named by its number and only ever appended to. A frame is the length and the
 CRC-32 of its body; the body is the lengths of topic and key, the topic, the key and the value. A
-SIGKILL can tear the last frame of a segment, which no answer depends on: it is skipped.
+SIGKILL or a full disk can tear the last frame of a segment, which no answer depends on: it is skipped.
 """
 
 import fcntl
@@ -12,8 +12,8 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from inference.delivery import Outgoing
@@ -57,25 +57,26 @@ class Spool:
                 f"a spool has one owner, or records would be shipped twice; another process holds {folder}"
             ) from None
         self.grown = threading.Event()
+        self._torn = False
         self._open(max([self.position().segment, *self.segments()]) + 1)
 
     def append(self, records: Iterable[Outgoing]) -> None:
         """Write the records by one write, all or none; raises `SpoolError`."""
         frames = b"".join(_frame(record) for record in records)
         with self._mutex:
-            if self._size >= self._segment_bytes:
-                os.close(self._file)
-                self._open(self.current + 1)
+            if self._torn or self._size >= self._segment_bytes:
+                self._roll()
             try:
                 written = os.write(self._file, frames)
+                if written != len(frames):
+                    raise OSError(f"the disk took {written} of {len(frames)} bytes")
             except OSError as error:
-                raise SpoolError(f"an answer leaves only when its record is spooled; {error}") from error
-            if written != len(frames):
-                os.ftruncate(self._file, self._size)
+                self._torn = True  # nothing follows a torn end in its segment, where it would be skipped too
+                with suppress(OSError):
+                    os.ftruncate(self._file, self._size)
                 raise SpoolError(
-                    "an answer leaves only when its record is spooled whole; the disk took "
-                    f"{written} of {len(frames)} bytes, which were taken back"
-                )
+                    f"an answer leaves only when its record is spooled whole; {error}"
+                ) from error
             self._size += written
         self.grown.set()
 
@@ -128,9 +129,7 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _bytes(self, position: Position, length: int) -> bytes:
@@ -144,10 +143,21 @@ class Spool:
     def _path(self, segment: int) -> Path:
         return self.folder / f"{segment:020d}{_SUFFIX}"
 
+    def _roll(self) -> None:
+        full = self._file
+        try:
+            self._open(self.current + 1)
+        except OSError as error:
+            raise SpoolError(
+                f"an answer leaves only when its record is spooled; no segment can be begun: {error}"
+            ) from error
+        os.close(full)
+
     def _open(self, segment: int) -> None:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(self._path(segment), flags, 0o600)
         self._size = 0
+        self._torn = False
         self.current = segment
 
 

@@ -10,13 +10,14 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from redis import RedisError
 
 from inference.delivery import Delivery, Outgoing
+from inference.letters import Letters
 from inference.log import RESULTS, SHADOW, ResultEncoder
+from inference.models import OutageError
 from inference.predictor import Predictor
-from inference.records import Request, RequestError, Result, request_of
+from inference.records import ID_CHARACTERS, Request, RequestError, Result, request_of
 from schemas.codec import Codec, RefusedRecordError
-from schemas.records import load
 
-REQUESTS, DEAD_LETTERS = "prediction.requests", "dead_letters"
+REQUESTS = "prediction.requests"
 ORIGIN, DOOR = "worker", "kafka"
 _BATCH = 500
 _POLL_SECONDS = 0.2
@@ -30,7 +31,7 @@ class Worker:
 
     A request answered twice has the same `deduplication_key`. What cannot be read goes to
     `dead_letters`, and gets an error as its result where its `request_id` can be read. Outages of the
-    online store, the schema registry and Kafka are waited out.
+    online store, of both registries, of the artifact store and of Kafka are waited out.
     """
 
     def __init__(
@@ -40,17 +41,21 @@ class Worker:
         codec: Codec,
         encoder: ResultEncoder,
         predictor: Predictor,
+        letters: Letters,
     ) -> None:
         self._consumer = consumer
         self._delivery = delivery
         self._codec = codec
         self._encoder = encoder
         self._predictor = predictor
-        self._dead = codec.encoder(DEAD_LETTERS, load("dead_letter"))
+        self._letters = letters
 
-    def run(self, stop: threading.Event) -> None:
-        """Answer until `stop`, then leave the group; raises what Kafka holds for fatal."""
-        self._consumer.subscribe([REQUESTS])
+    def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
+        """Answer until `stop`, then leave the group; raises what Kafka holds for fatal.
+
+        `ready` is called at each assignment of partitions, when they are about to be read.
+        """
+        self._consumer.subscribe([REQUESTS], on_assign=lambda *_: ready())
         try:
             while not stop.is_set():
                 first = self._consumer.poll(_POLL_SECONDS)
@@ -88,23 +93,14 @@ class Worker:
         except RequestError as error:
             letter = self._letter(message, str(error))
             request_id = record.get("request_id") if isinstance(record, Mapping) else None
-            if not isinstance(request_id, str):
+            if not isinstance(request_id, str) or len(request_id) > ID_CHARACTERS:
                 return None, letter
-            request = Request(request_id, str(record.get("model_name")))
+            request = Request(request_id, str(record.get("model_name"))[:ID_CHARACTERS])
             return self._predictor.refuse(request, DOOR, error), letter
 
     def _letter(self, message: Message, reason: str) -> Outgoing:
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        letter = {
-            "origin": ORIGIN,
-            "topic": topic,
-            "partition": partition,
-            "offset": offset,
-            "reason": reason,
-            "payload": message.value(),
-            "at": message.timestamp()[1],
-        }
-        return Outgoing(DEAD_LETTERS, f"{topic}|{partition}|{offset}".encode(), self._dead(letter))
+        place = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
+        return self._letters.refused(ORIGIN, *place, message.timestamp()[1], message.value(), reason)
 
     def _commit(self, messages: Sequence[Message]) -> None:
         upto: dict[tuple[Any, Any], int] = {}
@@ -133,7 +129,7 @@ def _patiently(step: Callable[[], T], stop: threading.Event) -> T | None:
     while not stop.is_set():
         try:
             return step()
-        except (RedisError, httpx.HTTPError) as error:
+        except (RedisError, OutageError, httpx.HTTPError) as error:
             _LOG.warning("requests wait, for a store does not answer: %s", error)
             stop.wait(_RETRY_SECONDS)
     return None

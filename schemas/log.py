@@ -1,7 +1,8 @@
 """The log's topics and clients."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka import (
     Consumer,
@@ -9,8 +10,15 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Producer,
+    TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are, but for `__all__`
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 from confluent_kafka.cimpl import NewTopic
 
 _TIMEOUT_S = 30.0
@@ -25,17 +33,37 @@ class Topic:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
+class TopicMismatchError(ValueError):
+    """A topic is there with another number of partitions than it should have."""
+
+
+class UndeliveredError(RuntimeError):
+    """The log did not take all records in time."""
+
+
 def create_topics(bootstrap: str, topics: Iterable[Topic], **more: str | float) -> list[str]:
     """Create those of `topics` that are missing, and give their names in the order given.
 
-    The broker's default sets the replication. Raises `KafkaException` if the log cannot be reached or
-    refuses a topic.
+    Of those that are there, the settings that differ from `config` are changed; others are left alone. The
+    broker's default sets the replication. Raises `TopicMismatchError`, before anything is done, for a topic
+    with another number of partitions, `KafkaException` if the log cannot be reached or refuses a topic.
     """
-    admin = _admin(bootstrap, more)
+    admin, topics = _admin(bootstrap, more), list(topics)
     there = admin.list_topics(timeout=_TIMEOUT_S).topics
+    for topic in topics:
+        found = len(there[topic.name].partitions) if topic.name in there else topic.partitions
+        if found != topic.partitions:
+            raise TopicMismatchError(
+                f"a topic keeps its number of partitions, for keys and clocks belong to them: {topic.name} "
+                f"should have {topic.partitions} and has {found}. Nothing was created; state {found}, or "
+                "make the topic anew"
+            )
+    _configure(admin, [topic for topic in topics if topic.name in there and topic.config])
     missing = [topic for topic in topics if topic.name not in there]
-    if not missing:
-        return []
+    return _create(admin, missing) if missing else []
+
+
+def _create(admin: AdminClient, missing: Sequence[Topic]) -> list[str]:
     created = []
     asked = [NewTopic(t.name, num_partitions=t.partitions, config=dict(t.config)) for t in missing]
     for name, future in admin.create_topics(asked, operation_timeout=_TIMEOUT_S).items():
@@ -47,6 +75,69 @@ def create_topics(bootstrap: str, topics: Iterable[Topic], **more: str | float) 
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
     return created
+
+
+def _configure(admin: AdminClient, topics: Sequence[Topic]) -> None:
+    """Set what differs from the topics' `config`."""
+    if not topics:
+        return
+    wanted = {topic.name: topic.config for topic in topics}
+    asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in wanted])
+    changed = []
+    for resource, future in asked.items():
+        held = future.result(timeout=_TIMEOUT_S)
+        entries = [
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+            for key, value in wanted[resource.name].items()
+            if key not in held or held[key].value != value
+        ]
+        if entries:
+            changed.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=entries))
+    if changed:
+        for future in admin.incremental_alter_configs(changed).values():
+            future.result(timeout=_TIMEOUT_S)
+
+
+def deliver(sender: Producer, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write `records`, each the arguments of `Producer.produce`, and return once the log holds them all.
+
+    Raises `UndeliveredError` if some were refused or not answered for in time; a caller that then sends all
+    again may write some of them twice.
+    """
+    delivered: list[bool] = []
+    for record in records:
+        while True:
+            try:
+                sender.produce(**record, on_delivery=lambda error, _: delivered.append(error is None))
+            except BufferError:  # the queue is full: let some go
+                sender.poll(0.1)
+            else:
+                break
+        sender.poll(0)
+    sender.flush(_TIMEOUT_S)
+    if delivered.count(True) < len(records):
+        raise UndeliveredError(
+            f"the log must hold a record before work goes on; of {len(records)} it took "
+            f"{delivered.count(True)} within {_TIMEOUT_S:.0f} s"
+        )
+
+
+def committed(reader: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Give what the reader's group has committed of each partition; offset -1001 means never.
+
+    Raises `KafkaException` if any of them is not known: taken for never, it would be read from the start.
+    """
+    found = reader.committed(partitions, timeout=_TIMEOUT_S) if partitions else []
+    for partition in found:
+        if partition.error is not None:
+            raise KafkaException(partition.error)
+    return found
+
+
+def is_fatal(error: KafkaException) -> bool:
+    """Tell whether the client is beyond recovery; everything else is an outage, to be waited out."""
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, KafkaError) and bool(cause.fatal())
 
 
 def producer(bootstrap: str, **more: str | float) -> Producer:

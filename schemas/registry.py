@@ -41,13 +41,14 @@ class SchemaRegistry:
     def schema(self, schema_id: int) -> dict[str, Any]:
         """Give the record schema of `schema_id`; a schema once read is kept, for ids never change meaning.
 
-        Raises `UnknownSchemaError` if there is no such id, or what it names is not an Avro record.
+        Raises `UnknownSchemaError` if there is no such id, or what it names is not an Avro record;
+        `httpx.HTTPStatusError` for a 404 that is not the registry's own word.
         """
         known = self._schemas.get(schema_id)
         if known is not None:
             return known
         answer = self._call("GET", f"/schemas/ids/{schema_id}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.status_code == httpx.codes.NOT_FOUND and _says_unknown(answer):
             raise UnknownSchemaError(f"a schema id must be registered, and {schema_id} is not")
         answer.raise_for_status()
         body = answer.json()
@@ -63,3 +64,13 @@ class SchemaRegistry:
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         return httpx.request(method, self._url + path, json=body, timeout=30.0, verify=self._tls)
+
+
+def _says_unknown(answer: httpx.Response) -> bool:
+    """Tell a registry's own 404 from that of another server, such as a proxy before it or a wrong address."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return False
+    code = body.get("error_code") if isinstance(body, dict) else None
+    return isinstance(code, int) and code // 100 == httpx.codes.NOT_FOUND

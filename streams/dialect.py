@@ -1,7 +1,7 @@
 """Augury's expressions in Flink SQL. A timestamp is a BIGINT of milliseconds there."""
 
 from features.expressions.tree import Call, Column, Dialect, Literal, case, function, infix, quote
-from features.types import DataType
+from features.types import MAX_TIME, MIN_TIME, DataType
 
 TYPES = {
     DataType.INTEGER: "BIGINT",
@@ -46,7 +46,8 @@ def _extract(call: Call, arguments: list[str]) -> str:
     # Flink rounds what lies before 1970 towards it; the calendar repeats itself every 400 years.
     later = f"TIMESTAMPADD(YEAR, 400, {local})"
     less = {"year": 400, "dow": 1}.get(part, 0)  # Sunday is 1 in Flink, 0 here
-    return f"(EXTRACT({part.upper()} FROM {later}) - CAST({less} AS BIGINT))"
+    found = f"EXTRACT({part.upper()} FROM {later}) - CAST({less} AS BIGINT)"
+    return f"CASE WHEN {arguments[0]} BETWEEN {MIN_TIME} AND {MAX_TIME} THEN {found} END"
 
 
 def column(name: str) -> str:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from redis import Redis
 from redis import exceptions as redis_errors
 
 from features.layout import Layout, clock_key, pack_clock, row_key
 from schemas.codec import Codec, RefusedRecordError
+from schemas.log import committed, is_fatal
 from streams.lag import Lag
 
 CLOCKS = "features.clocks"
@@ -26,6 +27,7 @@ _KEYS_PER_SCRIPT = 500  # the store serves nobody else while a script runs
 _POLL_S = 0.2
 _RETRY_S = 0.5
 _COMMIT_S = 1.0
+_SETTLE_S = 0.1  # 20 times the linger of the producers that write rows and clocks
 _TIMEOUT_S = 30.0
 _OUTAGES = (
     redis_errors.ConnectionError,
@@ -73,10 +75,16 @@ class Counts:
 
 @dataclass
 class _HeldClock:
-    """A clock to show once all partitions have been written up to `ends`."""
+    """A clock, read from `place`, to show once all partitions of its topic are written up to their ends.
+
+    The ends are those of the moment `settled` (monotonic s) or later; None before.
+    """
 
     clock: int
-    ends: dict[tuple[str, int], int]
+    place: tuple[str, int]
+    offset: int
+    settled: float
+    ends: dict[tuple[str, int], int] | None = None
 
 
 @dataclass
@@ -95,8 +103,12 @@ class Materialiser:
     `clock`, what a row shows was produced; `lag` measures from there until the row is visible, and leaves
     out rows for which it gives None. By default that is the row's own Kafka time.
 
-    A group's clock becomes visible only after the rows that its topic held when the clock was read, so that
-    a backlog never looks fresh. A consumer with `enable.partition.eof` sees past transaction markers, too.
+    A group's clock becomes visible only after all rows that any partition of its topic held 0.1 s after the
+    clock was read, whichever process of the consumer group writes them; so a backlog never looks fresh, and
+    neither a rebalance nor a restart shows a clock early or loses the last one. That is all the log can
+    tell: Flink writes rows and clocks by two producers, each within 5 ms, and a row that takes more than the
+    0.1 s longer than a clock behind it (its broker answers late, or Flink's job holds it back) becomes
+    visible after that clock. A consumer with `enable.partition.eof` sees past transaction markers, too.
     """
 
     def __init__(
@@ -116,17 +128,22 @@ class Materialiser:
         self._clock = clock
         self._produced_at = produced_at
         self._reached: dict[tuple[str, int], int] = {}  # assigned partition -> offset after what is written
-        self._held: dict[tuple[str, int], list[_HeldClock]] = {}
+        self._held: dict[tuple[str, int], list[_HeldClock]] = {}  # by group and version, oldest first
+        self._partitions: dict[str, int] = {}  # of each topic; topics keep their number
+        self._stop = threading.Event()
+        self._ready: Callable[[], None] = lambda: None
         self._committed_at = -math.inf
         self.counts = Counts()
         self.lag = Lag()
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Materialise until `stop` is set, then commit and close the consumer.
 
-        An outage of the store, the schema registry or the log is waited out. Raises `KafkaException` for
-        an error from which the consumer cannot recover.
+        `ready` is called at each assignment of partitions, when they are about to be read. An outage of the
+        store, the schema registry or the log is waited out. Raises `KafkaException` for an error from which
+        the consumer cannot recover.
         """
+        self._stop, self._ready = stop, ready
         self._consumer.subscribe([*self._layouts, CLOCKS], on_assign=self._assign, on_revoke=self._revoke)
         try:
             while not stop.is_set():
@@ -143,7 +160,7 @@ class Materialiser:
 
     def _poll(self) -> list[Message]:
         # `consume` alone would wait for the full number.
-        first = self._consumer.poll(_POLL_S)
+        first = self._consumer.poll(_SETTLE_S / 2 if any(self._held.values()) else _POLL_S)
         if first is None:
             return []
         messages = [first, *self._consumer.consume(_BATCH - 1, 0)]
@@ -163,6 +180,8 @@ class Materialiser:
                 messages.clear()
             self._show_clocks()
         except _OUTAGES as error:
+            if isinstance(error, KafkaException) and is_fatal(error):
+                raise
             _log.warning("waiting for the online store, the schema registry or the log: %s", error)
             return False
         return True
@@ -171,7 +190,8 @@ class Materialiser:
         """Write what is new in `messages`; nothing has changed here if that raises."""
         counts = Counts()
         newest: dict[str, _Newest] = {}
-        clocks: dict[tuple[str, int], int] = {}
+        clocks: dict[tuple[str, int], _HeldClock] = {}
+        settled = time.monotonic() + _SETTLE_S
         reached: dict[tuple[str, int], int] = {}
         for message in messages:
             topic, partition, offset = message.topic(), message.partition(), message.offset()
@@ -189,17 +209,14 @@ class Materialiser:
                 record = self._codec.decode(message.value() or b"")
                 if topic == CLOCKS:
                     group = (record["group"], record["version"])
-                    clocks[group] = max(record["clock"], clocks.get(group, record["clock"]))
+                    new = _HeldClock(record["clock"], (topic, partition), offset, settled)
+                    if group in self._topics and (group not in clocks or clocks[group].clock < new.clock):
+                        clocks[group] = new
                 else:
                     counts.conflated += self._conflate(newest, topic, record, message.timestamp()[1])
             except (RefusedRecordError, KeyError, struct.error) as wrong:
                 counts.refused += 1
                 _log.error("%s, partition %d, offset %d is refused: %s", topic, partition, offset, wrong)
-        held = {
-            group: _HeldClock(clock, self._ends(self._topics[group]))
-            for group, clock in clocks.items()
-            if group in self._topics
-        }
         written = self._set_if_newer(_SEQ_AT, {key: n.value for key, n in newest.items()})
         now = self._clock()
         self.lag.add(
@@ -210,9 +227,12 @@ class Materialiser:
         self.counts.add(counts)
         # A revoked partition is another's by now.
         self._reached.update({key: offset for key, offset in reached.items() if key in self._reached})
-        for group, latest in held.items():
-            # The first waits for what it was read with; of the later ones the last says it all.
-            self._held.setdefault(group, [])[1:] = [latest]
+        for group, latest in clocks.items():
+            # Two wait, and keep their places so that a busy stream puts off neither; of the later ones the
+            # last says it all.
+            held = self._held.setdefault(group, [])
+            if not held or held[-1].clock < latest.clock:
+                held[2:] = [latest]
 
     def _conflate(
         self, newest: dict[str, _Newest], topic: str, row: Mapping[str, Any], kafka_time: int
@@ -241,27 +261,67 @@ class Materialiser:
                 pipeline.eval(_SET_IF_NEWER, len(some), *some, str(at), *(values[key] for key in some))
             return [flag for flags in pipeline.execute() for flag in flags]
 
-    def _ends(self, topic: str) -> dict[tuple[str, int], int]:
-        """Give the ends of the partitions of `topic` that are read here, as last heard of."""
-        ends = {}
-        for key in self._reached:
-            if key[0] == topic:
-                partition = TopicPartition(*key)
-                end = self._consumer.get_watermark_offsets(partition, cached=True)[1]
-                if end < 0:  # not heard of yet
-                    end = self._consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_S)[1]
-                ends[key] = end
-        return ends
-
     def _show_clocks(self) -> None:
+        self._find_ends()
         for group, held in self._held.items():
-            while held and all(self._reached.get(key, end) >= end for key, end in held[0].ends.items()):
+            while held and held[0].ends is not None and self._written(held[0].ends):
                 self._set_if_newer(_CLOCK_AT, {clock_key(*group): pack_clock(held[0].clock)})
                 held.pop(0)
 
+    def _find_ends(self) -> None:
+        """Ask the log for the ends of all partitions whose clocks have settled."""
+        now = time.monotonic()
+        settled = [
+            (self._topics[group], clock)
+            for group, held in self._held.items()
+            for clock in held
+            if clock.ends is None and clock.settled <= now
+        ]
+        if not settled:
+            return
+        asked = [
+            TopicPartition(topic, number, OFFSET_END)
+            for topic in {topic for topic, _ in settled}
+            for number in range(self._partitions_of(topic))
+        ]
+        ends: dict[str, dict[tuple[str, int], int]] = {}
+        # The end as a time is the end itself; one request for all, and never what the client remembers.
+        for found in self._consumer.offsets_for_times(asked, timeout=_TIMEOUT_S):
+            if found.error is not None:
+                raise KafkaException(found.error)
+            ends.setdefault(found.topic, {})[found.topic, found.partition] = found.offset
+        for topic, clock in settled:
+            clock.ends = ends[topic]
+
+    def _partitions_of(self, topic: str) -> int:
+        count = self._partitions.get(topic, 0)
+        if not count:
+            described = self._consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
+            if described.error is not None:
+                raise KafkaException(described.error)
+            count = self._partitions[topic] = len(described.partitions)
+        return count
+
+    def _written(self, ends: Mapping[tuple[str, int], int]) -> bool:
+        """Tell whether all rows before `ends` are written; another process's commit follows its writes."""
+        if any(self._reached.get(key, end) < end for key, end in ends.items()):
+            return False
+        others = [TopicPartition(*key) for key, end in ends.items() if end and key not in self._reached]
+        return all(p.offset >= ends[p.topic, p.partition] for p in committed(self._consumer, others))
+
     def _assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        for found in self._consumer.committed(partitions, timeout=_TIMEOUT_S):
-            self._reached[found.topic, found.partition] = max(found.offset, 0)
+        while not self._stop.is_set():
+            try:
+                found = committed(self._consumer, partitions)
+            except KafkaException as error:
+                if is_fatal(error):
+                    raise
+                _log.warning("waiting for the log: %s", error)
+                self._stop.wait(_RETRY_S)
+            else:
+                self._reached.update({(p.topic, p.partition): max(p.offset, 0) for p in found})
+                self._ready()
+                return
 
     def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         lost = {(p.topic, p.partition): self._reached.pop((p.topic, p.partition), 0) for p in partitions}
@@ -269,7 +329,11 @@ class Materialiser:
 
     def _commit(self, reached: Mapping[tuple[str, int], int]) -> None:
         self._committed_at = time.monotonic()
-        offsets = [TopicPartition(*key, offset) for key, offset in reached.items() if offset > 0]
+        upto = dict(reached)
+        for clock in (clock for held in self._held.values() for clock in held):
+            # What is not shown yet is read again after a restart.
+            upto[clock.place] = min(upto.get(clock.place, 0), clock.offset)
+        offsets = [TopicPartition(*key, offset) for key, offset in upto.items() if offset > 0]
         if not offsets:
             return
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from features.expressions.tree import quote
 from features.plan import GroupPlan
-from features.types import DataType
+from features.types import MAX_TIME, MIN_TIME, DataType
 from schemas.records import load
 from streams.dialect import FLINK, TYPES, column
 
@@ -127,6 +127,8 @@ def clock_plan(plan: GroupPlan) -> str:
             "event_time": names.index(plan.source.event_time),
             "dedup": plan.dedup,
             "dedup_ms": plan.source.dedup_ms,
+            "min_time": MIN_TIME,
+            "max_time": MAX_TIME,
         }
     )
 

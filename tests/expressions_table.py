@@ -12,7 +12,7 @@ from itertools import product
 
 from features.expressions import Call, Expression, parse
 from features.expressions.python import evaluator
-from features.types import DataType, Row, Value
+from features.types import MAX_TIME, MIN_TIME, DataType, Row, Value
 
 Engine = Callable[[Mapping[str, DataType], Sequence[Row], Sequence[Expression]], list[list[Value]]]
 """(columns, rows, expressions) -> for each row the value of each expression; timestamps are in ms."""
@@ -94,6 +94,7 @@ MOMENTS: tuple[Value, ...] = (
     *(ms("1900-03-01T00:00:00"), ms("1969-12-31T23:59:59.500"), ms("1967-04-30T07:00:00")),
     *(ms("2012-12-31T23:59:59"), ms("2013-01-01T04:59:59"), ms("2013-01-06T12:00:00")),  # a Sunday
     *(ms("2100-02-28T23:59:59"), ms("2200-01-01T00:00:00")),
+    *(MIN_TIME - 1, MIN_TIME, MAX_TIME, MAX_TIME + 1, 10**14),  # the first and last that every engine holds
 )
 PARTS = ("year", "month", "day", "dow", "doy", "hour", "minute", "second")
 ZONES = ("UTC", "America/New_York", "Asia/Kathmandu")
@@ -260,6 +261,11 @@ KNOWN = (
     Known("extract(second from t)", {"t": -1}, 59),
     Known("extract(year from t)", {"t": -1}, 1969),
     Known("extract(year from t)", {"t": None}, None),
+    Known("extract(year from t)", {"t": MIN_TIME}, 1900),
+    Known("extract(year from t)", {"t": MIN_TIME - 1}, None),
+    Known("extract(year from t)", {"t": MAX_TIME}, 2299),
+    Known("extract(year from t)", {"t": MAX_TIME + 1}, None),
+    Known("extract(year from t)", {"t": 10**18}, None),
 )
 
 

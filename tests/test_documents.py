@@ -10,7 +10,7 @@ import yaml
 from augury.cli import Commands
 from augury.settings import PREFIX, ROOT, Settings
 from features import FeatureGroup
-from features.plan import compile_group
+from features.compile import compile_group
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -17,11 +17,15 @@ from warehouse.events import moment
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found: vectors audited, vectors that differ, and values that differ by feature."""
+    """What an audit found: vectors audited, vectors that differ, and values that differ by feature.
+
+    `skipped` counts the vectors of other group versions than the plan's: nothing is said of them.
+    """
 
     vectors: int
     mismatches: int
     by_feature: dict[str, int]
+    skipped: int
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ def audit(client: Client, plan: ModelPlan, since: int, until: int) -> Audit:
 
     The backfill of the model's groups must have come as far as the rows that were used.
     """
-    checks = [_stored(group, plan.name, since, until) for group in plan.groups]
+    checks = [_stored(group, plan, since, until) for group in plan.groups]
+    checks += [_listed(group, plan, since, until) for group in plan.groups]
     if plan.on_demand:
         checks.append(_on_demand(plan, since, until))
     found = " UNION ALL ".join(checks)
@@ -55,8 +60,10 @@ def audit(client: Client, plan: ModelPlan, since: int, until: int) -> Audit:
         ).result_rows
     }
     mismatches = client.query(f"SELECT uniqExact(deduplication_key) FROM ({found})").result_rows[0][0]
-    vectors = client.query(f"SELECT count() FROM ({_answers(plan.name, since, until)})").result_rows[0][0]
-    return Audit(int(vectors), int(mismatches), by_feature)
+    vectors, skipped = client.query(
+        f"SELECT countIf({_of(plan)}), countIf(NOT {_of(plan)}) FROM ({_logged(plan, since, until)})"
+    ).result_rows[0]
+    return Audit(int(vectors), int(mismatches), by_feature, int(skipped))
 
 
 def visible_lag(client: Client, plan: ModelPlan, since: int, until: int) -> VisibleLag:
@@ -69,7 +76,7 @@ def visible_lag(client: Client, plan: ModelPlan, since: int, until: int) -> Visi
         )
         parts.append(
             f"SELECT u._at AS _used, u._seq AS _used_seq, n.event_timestamp AS _newest, n.seq AS _seq, "
-            f"u.requested_at AS _asked FROM ({_used(group, plan.name, since, until)}) AS u "
+            f"u.requested_at AS _asked FROM ({_used(group, plan, since, until)}) AS u "
             f"ASOF LEFT JOIN ({newest}) AS n ON u._entity = n.entity AND u.requested_at >= n.event_timestamp"
         )
     lag = "if(_used_seq < 0, NULL, greatest(0, date_diff('millisecond', _used, _newest)))"
@@ -81,26 +88,36 @@ def visible_lag(client: Client, plan: ModelPlan, since: int, until: int) -> Visi
     return VisibleLag(int(row[0]), int(row[1]), int(row[2]), float(row[3] or 0), float(row[4] or 0))
 
 
-def _answers(model_name: str, since: int, until: int) -> str:
+def _logged(plan: ModelPlan, since: int, until: int) -> str:
     return (
-        f"SELECT * FROM model_prediction_log FINAL WHERE model_name = {text(model_name)} AND isNull(error) "
+        f"SELECT * FROM model_prediction_log FINAL WHERE model_name = {text(plan.name)} AND isNull(error) "
         f"AND notEmpty(rows.group) AND requested_at >= {moment(since)} AND requested_at < {moment(until)}"
     )
 
 
-def _used(group: VectorGroup, model_name: str, since: int, until: int) -> str:
+def _of(plan: ModelPlan) -> str:
+    """Tell in SQL whether no row of an answer is of another version of a group than the plan's."""
+    others = " OR ".join(f"(g = {text(g.group)} AND v != {g.version})" for g in plan.groups)
+    return f"NOT arrayExists((g, v) -> {others or '0'}, rows.group, rows.version)"
+
+
+def _answers(plan: ModelPlan, since: int, until: int) -> str:
+    return f"{_logged(plan, since, until)} AND {_of(plan)}"
+
+
+def _used(group: VectorGroup, plan: ModelPlan, since: int, until: int) -> str:
     return (
         "SELECT deduplication_key, requested_at, feature_values_used, "
         "r.1 AS _entity, r.2 AS _at, r.3 AS _seq "
-        f"FROM ({_answers(model_name, since, until)}) ARRAY JOIN arrayFilter((x, g, v) -> "
+        f"FROM ({_answers(plan, since, until)}) ARRAY JOIN arrayFilter((x, g, v) -> "
         f"g = {text(group.group)} AND v = {group.version}, "
         "arrayZip(rows.entity, rows.event_timestamp, rows.seq), rows.group, rows.version) AS r"
     )
 
 
-def _stored(group: VectorGroup, model_name: str, since: int, until: int) -> str:
+def _stored(group: VectorGroup, plan: ModelPlan, since: int, until: int) -> str:
     """Select an answer and a feature for each value that is not the recomputed row's."""
-    used = _used(group, model_name, since, until)
+    used = _used(group, plan, since, until)
     compared = [f"('{group.group}', ifNull(_seq >= 0 AND (isNull(b.seq) OR b.event_timestamp != _at), 0))"]
     for position in group.positions:
         feature = group.features[position]
@@ -118,6 +135,15 @@ def _stored(group: VectorGroup, model_name: str, since: int, until: int) -> str:
     )
 
 
+def _listed(group: VectorGroup, plan: ModelPlan, since: int, until: int) -> str:
+    """Select the answers that do not name exactly one row of the group."""
+    return (
+        f"SELECT deduplication_key, {text(f'{group.group}: not one row')} AS _feature "
+        f"FROM ({_answers(plan, since, until)}) WHERE arrayCount((g, v) -> g = {text(group.group)} "
+        f"AND v = {group.version}, rows.group, rows.version) != 1"
+    )
+
+
 def _on_demand(plan: ModelPlan, since: int, until: int) -> str:
     inputs = ", ".join(f"{_input(name, t)} AS {column(name)}" for name, t in plan.inputs.items())
     checks = ", ".join(_differs(d) for d in plan.on_demand)
@@ -125,7 +151,7 @@ def _on_demand(plan: ModelPlan, since: int, until: int) -> str:
         "SELECT deduplication_key, _check.1 AS _feature "
         f"FROM (SELECT deduplication_key, [{checks}] AS _checks "
         f"FROM (SELECT deduplication_key, feature_values_used, {inputs} "
-        f"FROM ({_answers(plan.name, since, until)}))) "
+        f"FROM ({_answers(plan, since, until)}))) "
         "ARRAY JOIN arrayFilter(c -> c.2 = 1, _checks) AS _check"
     )
 

@@ -1,11 +1,12 @@
 """Backfill: a group's rows for a time range, out of its source's events."""
 
+import uuid
 from dataclasses import dataclass
 from time import perf_counter
 
 from clickhouse_connect.driver.client import Client
 
-from features.plan import GroupPlan
+from features.plan import GroupPlan, SourcePlan
 from warehouse.backfill_sql import rows, stage
 from warehouse.dialect import column
 
@@ -26,8 +27,7 @@ def backfill(client: Client, plan: GroupPlan, since: int, until: int) -> Backfil
     the log, and `(entity, seq)` is their identity, so a second run writes the same rows over the first.
     """
     started = perf_counter()
-    staged = f"_stage_{plan.backfill_table}"
-    client.command(f"DROP TABLE IF EXISTS {staged}")
+    staged = f"_stage_{plan.backfill_table}_{uuid.uuid4().hex}"  # of this run alone
     try:
         client.command(
             f"CREATE TABLE {staged} ENGINE MergeTree ORDER BY (entity, seq) AS "
@@ -48,14 +48,14 @@ def backfill(client: Client, plan: GroupPlan, since: int, until: int) -> Backfil
     return Backfilled(rows=counted[0], events=counted[1], seconds=perf_counter() - started)
 
 
-def log_clock(client: Client, topic: str) -> int | None:
-    """Give how far the log's clock has come for a topic: the least T of its partitions, in ms.
+def log_clock(client: Client, source: SourcePlan) -> int | None:
+    """Give how far the log's clock has come for a source: the least T of its partitions, in ms.
 
-    Every row before it has been emitted, and none before it will be. None where nothing was read yet.
+    Every row before it has been emitted, and none before it will be. None until every partition was read.
     """
     found = client.query(
         "SELECT min(clock), count() FROM (SELECT max(toUnixTimestamp64Milli(log_time)) AS clock "
         "FROM log_clock WHERE topic = {topic:String} GROUP BY partition)",
-        parameters={"topic": topic},
+        parameters={"topic": source.topic},
     ).result_rows[0]
-    return int(found[0]) if found[1] else None
+    return int(found[0]) if found[1] >= source.partitions else None

@@ -65,7 +65,7 @@ def stage(plan: GroupPlan, table: str, until: int) -> str:
         "_t",
         "row_number() OVER w AS seq",
         "_kind, _topic, _partition, _offset, _ts",
-        "max(_ts) OVER w AS last_ts",
+        "max(_ts) OVER w AS _last_ts",
         *dict.fromkeys(_value(h) for h in extremes),
         *(f"sum(_d{h.name}) OVER w AS {h.name}" for h in totals),
         *(f"{h.part.value}({_value(h)}) OVER w AS {h.name}" for h in running),
@@ -112,7 +112,7 @@ def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
     names = ", ".join(column(a.name) for a in plan.aggregates)
     return (
         "SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp, "
-        "fromUnixTimestamp64Milli(last_ts, 'UTC') AS last_event_time, seq, "
+        "fromUnixTimestamp64Milli(_last_ts, 'UTC') AS last_event_time, seq, "
         "if(_kind = 1, _topic, NULL) AS topic, if(_kind = 1, _partition, NULL) AS partition, "
         f"if(_kind = 1, _offset, NULL) AS offset, {names}{derived} "
         f"FROM (SELECT *, {aggregates} FROM ({source}) WHERE _t >= {since} AND _t < {until}) "

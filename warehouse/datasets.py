@@ -4,7 +4,9 @@ The join goes by `event_timestamp`, the log's clock: no row can enter that the l
 A dataset is a table of its own, named and versioned, with the hash of its content.
 """
 
+import hashlib
 import json
+import re
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,6 +18,7 @@ from warehouse.dialect import CLICKHOUSE, column, typed
 from warehouse.events import entity_text, moment
 
 STREAM, BACKFILL = "features", "backfill"
+_LABEL_COLUMNS = ("request_id", "prediction_time", "label_time", "label")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def build(
             "SELECT max(version) FROM datasets WHERE name = {name:String}", parameters={"name": name}
         ).result_rows[0][0]
     )
-    table = f"dataset_{name}_v{version}"
+    table = _table(name, version)
     sql = dataset_sql(plan, since, until, origin=origin, serving_delay_ms=serving_delay_ms)
     client.command(f"DROP TABLE IF EXISTS {column(table)}")
     client.command(
@@ -97,8 +100,7 @@ def find(client: Client, name: str, plan: ModelPlan) -> Dataset | None:
 
 def read(client: Client, dataset: Dataset) -> pa.Table:
     """Read a set in order of prediction: request_id, prediction_time, label_time, label, then the vector."""
-    columns = ["request_id", "prediction_time", "label_time", "label"]
-    selected = [*columns, *(f"{column(_spelled(n))} AS {column(n)}" for n in dataset.names)]
+    selected = [*_LABEL_COLUMNS, *(f"{column(_spelled(n))} AS {column(n)}" for n in dataset.names)]
     return client.query_arrow(
         f"SELECT {', '.join(selected)} FROM {column(dataset.table)} ORDER BY prediction_time, request_id",
         use_strings=True,
@@ -115,38 +117,45 @@ def dataset_sql(
         for i, group in enumerate(plan.groups)
         for p in group.positions
     ]
-    on_demand = [_number(d) for d in plan.on_demand]
-    selected = ["request_id", "prediction_time", "label_time", "label", *stored, *on_demand]
+    label = [f"s.{column(f'_{n}')} AS {column(n)}" for n in _LABEL_COLUMNS]
+    on_demand = [f"s.{column(f'_on_{d.name}')} AS {column(d.name)}" for d in plan.on_demand]
     joins = " ".join(_as_of(i, group, origin, serving_delay_ms) for i, group in enumerate(plan.groups))
     return (
-        f"SELECT {', '.join(selected)} FROM ({labels_sql(plan, since, until)}) AS s {joins} "
-        "SETTINGS join_use_nulls = 1"
+        f"SELECT {', '.join([*label, *stored, *on_demand])} "
+        f"FROM ({labels_sql(plan, since, until)}) AS s {joins} SETTINGS join_use_nulls = 1"
     )
 
 
 def labels_sql(plan: ModelPlan, since: int, until: int) -> str:
-    """Select the labels that arrived in time, each request once, with entity keys and inputs."""
+    """Select the labels that arrived in time, each request once, with entity keys and on-demand features.
+
+    Its columns begin with `_`, as no name of a user does: an alias would hide a source's column of its name.
+    """
     label = plan.label
     keep = "1" if label.where is None else f"({CLICKHOUSE.render(label.where)}) = 1"
     keys = [
         f"{entity_text([(k, plan.label_columns[k]) for k in keys])} AS {column(f'_key_{entity}')}"
         for entity, keys in plan.entities.items()
     ]
-    inputs = [column(name) for name in plan.inputs]
-    named = ", ".join([*keys, *inputs])
+    named = ", ".join([*keys, *(_number(d) for d in plan.on_demand)])
     value = CLICKHOUSE.render(label.value)
-    ms = "addMilliseconds"
     return (
-        f"SELECT assumeNotNull(toString({column(label.request_id)})) AS request_id, "
-        f"assumeNotNull({ms}({column(label.due)}, -{label.lead_ms})) AS prediction_time, "
-        f"log_time AS label_time, assumeNotNull(toFloat64({value})) AS label, {named} "
+        f"SELECT assumeNotNull(toString({column(label.request_id)})) AS _request_id, "
+        f"assumeNotNull(addMilliseconds({column(label.due)}, -{label.lead_ms})) AS _prediction_time, "
+        f"log_time AS _label_time, assumeNotNull(toFloat64({value})) AS _label, {named} "
         f"FROM (SELECT * FROM {label.source} FINAL WHERE log_time < {moment(until)} "
         f"ORDER BY log_time, log_topic, log_partition, log_offset LIMIT 1 BY {column(label.request_id)}) "
-        f"WHERE {keep} AND isNotNull({column(label.due)}) AND isNotNull({value}) "
-        f"AND {ms}({column(label.due)}, -{label.lead_ms}) >= {moment(since)} "
-        f"AND {ms}({column(label.due)}, -{label.lead_ms}) < {moment(until)} "
-        f"AND log_time <= {ms}({column(label.due)}, {label.horizon_ms - label.lead_ms})"
+        f"WHERE {keep} AND isNotNull({column(label.request_id)}) AND isNotNull({column(label.due)}) "
+        f"AND isNotNull({value}) "
+        f"AND _prediction_time >= {moment(since)} AND _prediction_time < {moment(until)} "
+        f"AND _label_time <= addMilliseconds(_prediction_time, {label.horizon_ms})"
     )
+
+
+def _table(name: str, version: int) -> str:
+    """Name the table of a set: readable, and its own for each name."""
+    readable = re.sub(r"\W+", "_", name)[:60]
+    return f"dataset_{readable}_{hashlib.sha256(name.encode()).hexdigest()[:8]}_v{version}"
 
 
 def _alias(index: int) -> str:
@@ -159,7 +168,7 @@ def _spelled(name: str) -> str:
 
 def _number(named: NamedExpression) -> str:
     value = typed(CLICKHOUSE.render(named.expression), named.type)
-    return f"CAST({value}, 'Nullable(Float64)') AS {column(named.name)}"
+    return f"CAST({value}, 'Nullable(Float64)') AS {column(f'_on_{named.name}')}"
 
 
 def _as_of(index: int, group: VectorGroup, origin: str, delay_ms: int) -> str:
@@ -170,7 +179,9 @@ def _as_of(index: int, group: VectorGroup, origin: str, delay_ms: int) -> str:
         "ORDER BY entity, event_timestamp, seq DESC LIMIT 1 BY entity, event_timestamp"
     )
     alias = _alias(index)
-    moment_seen = "s.prediction_time" if delay_ms == 0 else f"addMilliseconds(s.prediction_time, -{delay_ms})"
+    moment_seen = (
+        "s._prediction_time" if delay_ms == 0 else f"addMilliseconds(s._prediction_time, -{delay_ms})"
+    )
     return (
         f"ASOF LEFT JOIN ({held}) AS {alias} "
         f"ON s.{column(f'_key_{group.entity}')} = {alias}.entity AND {moment_seen} >= {alias}.event_timestamp"

@@ -1,7 +1,7 @@
 """Augury's expressions in ClickHouse SQL."""
 
 from features.expressions.tree import Call, Column, Dialect, Literal, case, function, infix
-from features.types import DataType
+from features.types import MAX_TIME, MIN_TIME, DataType
 
 TYPES = {
     DataType.INTEGER: "Int64",
@@ -80,12 +80,15 @@ def _abs(call: Call, arguments: list[str]) -> str:
 
 def _extract(call: Call, arguments: list[str]) -> str:
     part, zone = call.option
-    return f"toInt64({_PARTS[part].format(arguments[0], text(zone))})"
+    found = f"toInt64({_PARTS[part].format(arguments[0], text(zone))})"
+    held = f"toUnixTimestamp64Milli({arguments[0]}) BETWEEN {MIN_TIME} AND {MAX_TIME}"
+    return f"if({held}, {found}, NULL)"
 
 
 def column(name: str) -> str:
-    """Quote a column's name."""
-    return f"`{name}`"
+    """Quote the name of a column or table."""
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
 
 
 def _column(node: Column) -> str:

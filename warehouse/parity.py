@@ -71,3 +71,12 @@ def parity(client: Client, plan: GroupPlan, since: int, until: int, most: int = 
             differ = {n: (s, b) for n, s, b in sides_of if s != b}
             first.append(Difference(entity, int(seq), timestamp, differ))
     return Parity(plan.label, compared, equal, differing, only_stream, only_backfill, tuple(first))
+
+
+def reached(client: Client, plan: GroupPlan) -> int:
+    """Give the moment (ms) before which both the stream's and the backfill's rows are in the warehouse."""
+    newest = ", ".join(
+        f"(SELECT max(toUnixTimestamp64Milli(event_timestamp)) FROM {table})"
+        for table in (plan.table, plan.backfill_table)
+    )
+    return int(client.query(f"SELECT least({newest})").result_rows[0][0])

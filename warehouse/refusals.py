@@ -4,16 +4,12 @@ from confluent_kafka import Producer
 
 from schemas import records
 from schemas.codec import Codec
+from schemas.log import deliver
 
 TOPIC = "dead_letters"
 ORIGIN = "sink"
 
 _MOST_BYTES = 800_000  # of a payload: brokers take a million for a whole record by default
-_TIMEOUT_S = 30.0
-
-
-class UndeliveredError(RuntimeError):
-    """The log did not take the dead letters in time; they are kept, and `ship` may be called again."""
 
 
 class Refusals:
@@ -44,19 +40,9 @@ class Refusals:
         self._waiting.clear()
 
     def ship(self) -> None:
-        """Write what waits to the log, and return once the log holds it. Raises `UndeliveredError`."""
-        if not self._waiting:
-            return
-        delivered: list[bool] = []
-        for key, value in self._waiting:
-            self._producer.produce(
-                TOPIC, value, key, on_delivery=lambda error, _: delivered.append(error is None)
-            )
-            self._producer.poll(0)
-        self._producer.flush(_TIMEOUT_S)
-        if delivered.count(True) < len(self._waiting):
-            raise UndeliveredError(
-                f"every refused record must reach {TOPIC} before its offset is committed, and the log took "
-                f"{delivered.count(True)} of {len(self._waiting)}"
-            )
+        """Write what waits to the log, and return once the log holds it.
+
+        Raises `UndeliveredError` if it does not in time; the letters are kept, and may be shipped again.
+        """
+        deliver(self._producer, [{"topic": TOPIC, "key": k, "value": v} for k, v in self._waiting])
         self._waiting.clear()

@@ -22,7 +22,8 @@ from confluent_kafka import (
 )
 
 from schemas.codec import Codec, RefusedRecordError
-from warehouse.refusals import Refusals, UndeliveredError
+from schemas.log import UndeliveredError, committed, is_fatal
+from warehouse.refusals import Refusals
 from warehouse.targets import Target
 
 _log = logging.getLogger(__name__)
@@ -84,15 +85,17 @@ class Sink:
         self._taken = 0  # records since the last flush
         self._flush_at = 0.0
         self._stop = threading.Event()
+        self._ready: Callable[[], None] = lambda: None
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Write until `stop` is set, then flush, commit and close the consumer.
 
-        An outage of the warehouse, the schema registry or the log is waited out. Raises `StaleTableError`,
-        `KafkaException` for an error from which the consumer cannot recover, and `DatabaseError` for what
-        the warehouse will never accept, such as a missing table.
+        `ready` is called at each assignment of partitions, when they are about to be read. An outage of the
+        warehouse, the schema registry or the log is waited out. Raises `StaleTableError`, `KafkaException`
+        for an error from which a client cannot recover, and `DatabaseError` for what the warehouse will
+        never accept, such as a missing table.
         """
-        self._stop = stop
+        self._stop, self._ready = stop, ready
         self._consumer.subscribe([*self._targets], on_assign=self._assign, on_revoke=self._revoke)
         try:
             while not stop.is_set():
@@ -145,6 +148,11 @@ class Sink:
                 raise
             _log.warning("waiting for the warehouse: %s", error)
             return False
+        except KafkaException as error:
+            if is_fatal(error):
+                raise
+            _log.warning("waiting for the log: %s", error)
+            return False
         return True
 
     def _take(self, message: Message) -> None:
@@ -182,16 +190,18 @@ class Sink:
         self._taken += 1
 
     def _flush(self) -> None:
-        """Insert all batches, ship what was refused, publish the clocks, then commit.
+        """Ship what was refused, insert all batches, publish the clocks, then commit.
 
-        What is done is not done again when a part of it raises and the flush is tried again.
+        In this order, for after a kill offsets that the tables hold are passed over: what is refused among
+        them must be in the log by then. What is done is not done again when a part of it raises and the
+        flush is tried again.
         """
+        self._refusals.ship()
         for topic, rows in self._rows.items():
             if rows:
                 target = self._targets[topic]
                 self._insert(target.table, target.columns, rows)
                 self._rows[topic] = []
-        self._refusals.ship()
         moved = {place: p for place, p in self._partitions.items() if p.next > p.committed}
         clocks = [
             (topic, number, p.clock, p.next - 1)
@@ -228,20 +238,24 @@ class Sink:
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment += 1
-        places = []
-        for found in consumer.committed(partitions, timeout=_TIMEOUT_S):
+        places: list[TopicPartition] = []
+        if not self._patiently(lambda: places.extend(committed(consumer, partitions))):
+            return  # stopped: nothing is read any more
+        starts = []
+        for found in places:
             place = (found.topic, found.partition)
             if found.offset >= 0 and found.metadata:
                 self._partitions[place] = _Partition(int(found.metadata), found.offset, -1, found.offset)
-                places.append(TopicPartition(*place, found.offset))
+                starts.append(TopicPartition(*place, found.offset))
             else:
                 # T is the running maximum from the partition's first record on.
                 self._partitions[place] = _Partition(_BEFORE_ALL, 0, -1, 0)
-                places.append(TopicPartition(*place, OFFSET_BEGINNING))
-        for topic in {place.topic for place in places}:
+                starts.append(TopicPartition(*place, OFFSET_BEGINNING))
+        for topic in {start.topic for start in starts}:
             if self._targets[topic].keeps_log:
                 self._patiently(lambda: self._find_stored(topic))  # noqa: B023 (called at once)
-        consumer.assign(places)
+        consumer.assign(starts)
+        self._ready()
 
     def _find_stored(self, topic: str) -> None:
         """Learn how much of each partition of a source the table holds."""

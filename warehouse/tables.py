@@ -27,8 +27,19 @@ ROW_COLUMNS = {
 
 def source_table(source: SourcePlan) -> str:
     """Write the DDL of a source's table of events."""
-    columns = {name: f"Nullable({TYPES[t]})" for name, t in source.columns.items()}
-    return _table(source.name, columns | LOG_COLUMNS, "log_topic, log_partition, log_offset")
+    return _table(source.name, _columns(source) | LOG_COLUMNS, "log_topic, log_partition, log_offset")
+
+
+def gained_columns(source: SourcePlan) -> list[str]:
+    """Write the statements that add to a source's table what its schema has gained since it was made."""
+    return [
+        f"ALTER TABLE {column(source.name)} ADD COLUMN IF NOT EXISTS {column(name)} {kind}"
+        for name, kind in _columns(source).items()
+    ]
+
+
+def _columns(source: SourcePlan) -> dict[str, str]:
+    return {name: f"Nullable({TYPES[t]})" for name, t in source.columns.items()}
 
 
 def group_tables(group: GroupPlan) -> list[str]:

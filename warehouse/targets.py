@@ -7,15 +7,11 @@ from typing import Any
 import orjson
 
 from features.plan import GroupPlan, SourcePlan
-from features.types import to_avro
+from features.types import MAX_TIME, MIN_TIME, to_avro
 from schemas import records
 from warehouse.tables import LOG_COLUMNS, ROW_COLUMNS
 
 Record = Mapping[str, Any]
-
-# What DateTime64(3) holds: the years 1900 to 2299. The streaming job refuses by the same bounds.
-_EARLIEST_MS = -2_208_988_800_000
-_LATEST_MS = 10_413_791_999_999
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ def source_target(source: SourcePlan) -> Target:
         ts = event[source.event_time]
         if ts is None:
             return f"an event has an event time, and {source.event_time} is null: no window could hold it"
-        if not _EARLIEST_MS <= ts <= _LATEST_MS:
+        if not MIN_TIME <= ts <= MAX_TIME:
             return (
                 f"an event time lies in the years 1900 to 2299, and {source.event_time} is {ts} ms: "
                 "no engine could hold it"

@@ -38,8 +38,8 @@ def demo(
     loaded = load_project(project)
     shown = Demo(loaded, scenario, Settings(home=home, replay=True), console)
     signal.signal(signal.SIGTERM, _interrupt)
+    shown.prepare()
     try:
-        shown.prepare()
         shown.run()
         _tell(shown, console)
     except (StalledError, TimeoutError) as error:

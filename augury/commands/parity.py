@@ -1,5 +1,6 @@
 """`augury parity`: the stream's rows against the backfill's."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from augury.options import group_plan, range_of
 from augury.settings import Settings
 from features.project import load_project
 from warehouse.parity import parity as compare
+from warehouse.parity import reached
 
 app = typer.Typer()
 
@@ -20,13 +22,19 @@ def parity(
     project: Annotated[str, typer.Argument(help="The project's module, such as examples.flights.")],
     group: Annotated[str, typer.Argument(help="A feature group: its name, or <name>.v<version>.")],
     since: Annotated[str | None, typer.Option(help="ISO 8601; from the beginning without it.")] = None,
-    until: Annotated[str | None, typer.Option(help="ISO 8601; the log's clock without it.")] = None,
+    until: Annotated[str | None, typer.Option(help="ISO 8601; as far as both have come without it.")] = None,
     most: Annotated[int, typer.Option(help="How many differences to show.")] = 10,
 ) -> None:
     """Compare every row of a time range, value by value; exit status 1 where they differ."""
     plan = group_plan(load_project(project), group)
     console, client = Console(), warehouse(Settings())
-    found = compare(client, plan, *range_of(client, plan, since, until), most)
+    start, end = range_of(client, plan, since, until)
+    if until is None:
+        end = min(end, reached(client, plan))
+    found = compare(client, plan, start, end, most)
+    console.print(
+        f"{plan.label}: rows before {datetime.fromtimestamp(end / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    )
     console.print(
         f"{found.group}: {found.compared:,} rows compared, {found.same:,} the same, "
         f"{found.differing:,} differ, "

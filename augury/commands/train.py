@@ -30,10 +30,11 @@ def train(
     one, `augury promote` makes it the champion.
     """
     settings, console = Settings(), Console()
-    plans = load_project(project).model_plans
+    loaded = load_project(project)
+    plans = loaded.model_plans
     if model not in plans:
         raise typer.BadParameter(f"a model is one of the project's ({', '.join(plans)}); not {model!r}")
-    at = log_clock(warehouse(settings), plans[model].label.source)
+    at = log_clock(warehouse(settings), loaded.source_plans[plans[model].label.source])
     if at is None:
         raise typer.BadParameter(
             f"the warehouse holds no {plans[model].label.source} yet; is the sink running?"

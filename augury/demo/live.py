@@ -17,10 +17,10 @@ from augury.clients import codec
 from augury.demo.scenario import Scenario
 from augury.replay import Event, Replayer
 from augury.settings import Settings
+from features.compile_model import compile_model
 from features.layout import clock_key, row_key, unpack_clock
 from features.naming import key_text
 from features.plan import GroupPlan, SourcePlan
-from features.vector import compile_model
 from schemas.log import consumer, producer
 
 _PATIENCE_S = 120.0
@@ -59,12 +59,13 @@ class Live:
         self._horizon_ms = compile_model(scenario.model).label.horizon_ms
         self._codec = codec(settings)
         self._encode = self._codec.encoder(scenario.probe.source.name, scenario.probe.source.avro)
-        self._replayer = Replayer(settings.kafka_bootstrap, self._codec, sources)
-        self._asker = Replayer(settings.kafka_bootstrap, self._codec, {})
-        self._producer = producer(settings.kafka_bootstrap)
-        self._results = consumer(settings.kafka_bootstrap, f"augury.demo.{scenario.live_from}")
+        kafka, options = settings.kafka_bootstrap, settings.kafka_client()
+        self._replayer = Replayer(kafka, self._codec, sources, options=options)
+        self._asker = Replayer(kafka, self._codec, {}, options=options)
+        self._producer = producer(kafka, **options)
+        self._results = consumer(kafka, f"augury.demo.{scenario.live_from}", **options)
         self._results.subscribe(["prediction.results"])
-        self._http = httpx.Client(base_url=f"http://{settings.http_host}:{settings.http_port}", timeout=30)
+        self._http = _http_client(settings)
         self._redis = Redis.from_url(settings.redis_url)
         self._answered: set[str] = set()
         self._asked: dict[str, int] = {}
@@ -169,6 +170,15 @@ class Live:
         _await(lambda: self._redis.get(key) != before, lambda: f"{key} does not change", event.at, 0.0005)
         self.traffic.event_ms.append((time.perf_counter() - started) * 1000)
         self.traffic.events += 1
+
+
+def _http_client(settings: Settings) -> httpx.Client:
+    token = settings.http_token
+    return httpx.Client(
+        base_url=f"http://{settings.http_host}:{settings.http_port}",
+        headers={} if token is None else {"Authorization": f"Bearer {token.get_secret_value()}"},
+        timeout=30,
+    )
 
 
 def _await(holds: Callable[[], bool], found: Callable[[], str], until: int, pause: float = 0.005) -> None:

@@ -21,7 +21,7 @@ from augury.demo.summary import Summary
 from augury.models import publish, registry
 from augury.replay import Replayer
 from augury.settings import Settings
-from augury.stack import Stack
+from augury.stack import PartError, Stack
 from features.layout import clock_key, unpack_clock
 from features.project import Project
 from flows.runs import PrefectRuns
@@ -34,8 +34,8 @@ from warehouse.client import Client
 from warehouse.datasets import Dataset, find, read
 from warehouse.parity import parity
 
+_MARK = ".augury-demo"  # in a folder that the demo may empty
 _HOUR = 3_600_000
-_DAY = 24 * _HOUR
 _PATIENCE_S = 300.0
 
 
@@ -53,10 +53,18 @@ class Demo:
         self.event_ms: list[float] = []
 
     def prepare(self) -> None:
-        """Begin anew: end what a former run left running, and forget its state."""
-        self.stack.down()
-        shutil.rmtree(self.settings.home, ignore_errors=True)
-        self.settings.home.mkdir(parents=True)
+        """Begin anew: end what a former run left running, and forget its state.
+
+        Raises `PartError` for a folder that holds anything but a former run of the demo.
+        """
+        home = self.settings.home
+        if home.is_dir() and any(home.iterdir()) and not (home / _MARK).is_file():
+            raise PartError(f"the demo empties its folder, and {home} holds what no demo wrote; name another")
+        if home.is_dir():
+            self.stack.down()
+            shutil.rmtree(home)
+        home.mkdir(parents=True)
+        (home / _MARK).touch()
 
     @contextmanager
     def client(self) -> Iterator[Client]:
@@ -99,7 +107,12 @@ class Demo:
         """Replay history, and await that the stream and the warehouse have all of it."""
         scenario = self.scenario
         self.console.rule("history: events through Kafka and Flink")
-        replayer = Replayer(self.settings.kafka_bootstrap, codec(self.settings), self.project.source_plans)
+        replayer = Replayer(
+            self.settings.kafka_bootstrap,
+            codec(self.settings),
+            self.project.source_plans,
+            options=self.settings.kafka_client(),
+        )
         started = time.monotonic()
         with replayer, self._bar("published", scenario.live_from - scenario.start) as move:
             counts = replayer.run(
@@ -120,9 +133,7 @@ class Demo:
         with self._bar("stored", scenario.live_from - scenario.start) as move:
 
             def stored() -> int:
-                clocks = [
-                    log_clock(client, s.topic) or scenario.start for s in self.project.source_plans.values()
-                ]
+                clocks = [log_clock(client, s) or scenario.start for s in self.project.source_plans.values()]
                 return min(clocks)
 
             self._until(lambda: stored() >= scenario.live_from, move, scenario.start, stored)
@@ -227,7 +238,7 @@ class Demo:
         with self.console.status("the warehouse takes the rest"):
             self._until(lambda: _count(client, "model_prediction_log FINAL") >= requests)
             self._until(self._settled)
-        clocks = [log_clock(client, s.topic) or 0 for s in self.project.source_plans.values()]
+        clocks = [log_clock(client, s) or 0 for s in self.project.source_plans.values()]
         self._backfill(client, min(clocks))
         self.console.rule("audit")
         with self.console.status("every served vector from raw events"):

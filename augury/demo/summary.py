@@ -52,7 +52,9 @@ class Summary:
     def complaints(self) -> list[str]:
         """Say what is not as it must be; empty for a good run."""
         rules: list[tuple[bool, str]] = [
+            (bool(self.parity_rows_compared), "parity compared no rows"),
             (self.parity_mismatches == 0, f"parity_mismatches is {self.parity_mismatches}, and must be 0"),
+            (bool(self.served_vectors_audited), "no served vector was audited"),
             (
                 self.served_vector_mismatches == 0,
                 f"served_vector_mismatches is {self.served_vector_mismatches}, and must be 0",
@@ -67,11 +69,11 @@ class Summary:
                 f"{(self.requests_http or 0) + (self.requests_kafka or 0)} requests",
             ),
             (
-                self.events_in_warehouse == self.events_published,
+                self.events_in_warehouse is not None and self.events_in_warehouse == self.events_published,
                 f"{self.events_in_warehouse} of {self.events_published} events are in the warehouse",
             ),
             (
-                self.labels_joined == self.labels_expected,
+                self.labels_joined is not None and self.labels_joined == self.labels_expected,
                 f"{self.labels_joined} labels are joined, and {self.labels_expected} came in time",
             ),
             (

@@ -12,7 +12,7 @@ from features.project import Project
 from flows.bridge import Bridge
 from flows.runs import PrefectRuns
 from flows.triggers import Triggers
-from schemas.log import consumer, producer
+from schemas.log import consumer, deliver, producer
 from schemas.records import load
 
 
@@ -23,8 +23,7 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
     sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
 
     def refuse(letter: Mapping[str, Any]) -> None:
-        sender.produce("dead_letters", value=encode(letter))
-        sender.flush()
+        deliver(sender, [{"topic": "dead_letters", "value": encode(letter)}])
 
     def on_trial(model_name: str) -> int | None:
         return held.serving_config(model_name).shadow_model_version
@@ -35,5 +34,4 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
     )
     reader = consumer(settings.kafka_bootstrap, "augury.bridge", **settings.kafka_client())
     with PrefectRuns(settings.prefect_api_url, settings.prefect_auth.get_secret_value()) as runs:
-        ready()
-        Bridge(reader, codec(settings), triggers, on_trial, runs, refuse).run(stop)
+        Bridge(reader, codec(settings), triggers, on_trial, runs, refuse).run(stop, ready)

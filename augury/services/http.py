@@ -11,8 +11,7 @@ from inference.serving import serve_http
 
 
 def run(_project: Project, settings: Settings, _stop: Event, ready: Callable[[], None]) -> None:
-    """Serve the HTTP door; it is ready when /readyz says so."""
-    ready()  # nearly: /healthz tells when it answers
+    """Serve the HTTP door, ready once it listens; /readyz tells of the stores behind it."""
     token = settings.http_token
     serve_http(
         addresses(settings),
@@ -22,4 +21,5 @@ def run(_project: Project, settings: Settings, _stop: Event, ready: Callable[[],
         clock=wall_ms,
         replay=settings.replay,
         token=None if token is None else token.get_secret_value(),
+        ready=ready,
     )

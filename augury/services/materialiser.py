@@ -19,5 +19,4 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
     layouts = {p.topic: (p.name, p.version, Layout.of(p)) for p in project.group_plans.values()}
     reader = consumer(settings.kafka_bootstrap, "augury.materialiser", **settings.kafka_client())
     store = Redis.from_url(settings.redis_url)
-    ready()
-    Materialiser(reader, store, codec(settings), layouts, wall_ms).run(stop)
+    Materialiser(reader, store, codec(settings), layouts, wall_ms).run(stop, ready)

@@ -16,5 +16,4 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
     reader = consumer(settings.kafka_bootstrap, "augury.sink", **settings.kafka_client())
     sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
     routes = targets(project.source_plans.values(), project.group_plans.values())
-    ready()
-    Sink(reader, warehouse(settings), codec(settings), routes, sender).run(stop)
+    Sink(reader, warehouse(settings), codec(settings), routes, sender).run(stop, ready)

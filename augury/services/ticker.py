@@ -1,24 +1,34 @@
 """Clock ticks, so that quiet windows decay."""
 
+import logging
 from collections.abc import Callable
 from threading import Event
 
 from augury.clock import wall_ms
 from augury.settings import Settings
 from features.project import Project
-from schemas.log import producer
+from schemas.log import UndeliveredError, deliver, producer
 
 _TICK_S = 60.0
+_RETRY_S = 1.0
+_log = logging.getLogger(__name__)
 
 
 def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], None]) -> None:
-    """Append a clock tick to every partition of every source each minute, so that quiet windows decay."""
+    """Append a clock tick to every partition of every source each minute, so that quiet windows decay.
+
+    Ready once the log has taken the first. An outage of the log is waited out.
+    """
     sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
-    ready()
+    partitions = [(s.topic, p) for s in project.source_plans.values() for p in range(s.partitions)]
     while not stop.is_set():
         now = wall_ms()
-        for source in project.source_plans.values():
-            for partition in range(source.partitions):
-                sender.produce(source.topic, value=None, partition=partition, timestamp=now)
-        sender.flush()
-        stop.wait(_TICK_S)
+        ticks = [{"topic": t, "value": None, "partition": p, "timestamp": now} for t, p in partitions]
+        try:
+            deliver(sender, ticks)
+        except UndeliveredError as error:
+            _log.warning("the clocks stand still, and ticks are tried again: %s", error)
+            stop.wait(_RETRY_S)
+        else:
+            ready()
+            stop.wait(_TICK_S)

@@ -12,5 +12,4 @@ from inference.serving import run_worker
 
 def run(_project: Project, settings: Settings, stop: Event, ready: Callable[[], None]) -> None:
     """Answer the prediction requests on Kafka."""
-    ready()
-    run_worker(addresses(settings), stop, clock=wall_ms, replay=settings.replay)
+    run_worker(addresses(settings), stop, clock=wall_ms, replay=settings.replay, ready=ready)

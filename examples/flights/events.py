@@ -17,9 +17,10 @@ from augury.replay import Event
 from examples.flights.data import flights, weather
 from examples.flights.project import flight_departed, flight_landed, late_arrival, weather_observed
 from features import Source
+from features.compile_model import compile_model
 from features.expressions.python import evaluator
 from features.naming import key_text
-from features.vector import LabelPlan, compile_model
+from features.vector import LabelPlan
 from features.windows import milliseconds
 
 _SECOND, _MINUTE = 1_000, 60_000

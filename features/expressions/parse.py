@@ -63,8 +63,11 @@ class _Parser:
         place = f"{self.place}: expression {self.text!r}, at {node.sql()!r}"
         return DefinitionError(place, rule, "the three engines would not agree on it, so it is refused")
 
-    def expression(self, node: exp.Expr) -> Expression:
+    def expression(self, node: exp.Expr | None) -> Expression:
         match node:
+            case None:
+                place = f"{self.place}: expression {self.text!r}"
+                raise DefinitionError(place, "a function has its arguments", "it cannot be computed")
             case exp.Paren():
                 return self.expression(node.this)
             case exp.Column():

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from features.expressions.tree import Call, Column, Expression, Literal
-from features.types import DataType, Value
+from features.types import MAX_TIME, MIN_TIME, DataType, Value
 
 Evaluator = Callable[[Mapping[str, Any]], Any]
 
@@ -139,7 +139,13 @@ def _cast(call: Call, arguments: list[Evaluator]) -> Evaluator:
 
 def _extract(call: Call, arguments: list[Evaluator]) -> Evaluator:
     part, zone = _PARTS[call.option[0]], ZoneInfo(call.option[1])
-    return _strict(lambda ms: part((_EPOCH + timedelta(milliseconds=ms)).astimezone(zone)))(call, arguments)
+
+    def apply(ms: int) -> Value:
+        if not MIN_TIME <= ms <= MAX_TIME:
+            return None
+        return part((_EPOCH + timedelta(milliseconds=ms)).astimezone(zone))
+
+    return _strict(apply)(call, arguments)
 
 
 _OPERATIONS: dict[str, Callable[[Call, list[Evaluator]], Evaluator]] = {

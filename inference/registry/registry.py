@@ -50,7 +50,7 @@ class Registry:
         hyperparameters: Mapping[str, Any],
         training_dataset_version: str,
         feature_group_versions: Mapping[str, int],
-        evaluation_metrics: Mapping[str, float],
+        evaluation_metrics: Mapping[str, float | None],
         artifact_path: str,
         code_version: str,
         environment: Mapping[str, Any],

@@ -11,8 +11,9 @@ from confluent_kafka import Message, TopicPartition
 from augury.clock import wall_ms
 from augury.replay import Event, Replayer
 from augury.stack import Stack
+from features.compile import compile_source
 from features.definitions import Source
-from features.plan import SourcePlan, compile_source
+from features.plan import SourcePlan
 from schemas.codec import Codec
 from schemas.log import Topic, consumer, create_topics
 from schemas.registry import SchemaRegistry

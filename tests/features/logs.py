@@ -7,7 +7,8 @@ from math import inf, nan
 from hypothesis import strategies as st
 
 from features import FeatureGroup
-from features.plan import BOUND, GroupPlan, compile_group
+from features.compile import compile_group
+from features.plan import BOUND, GroupPlan
 from features.reference import LogRecord
 from features.types import Row
 from tests.definitions import CATALOGUE, aggregates, carrier, landed, stand

@@ -19,7 +19,8 @@ from features import (
     total,
 )
 from features.aggregates import Aggregate
-from features.plan import GroupPlan, arguments_read, compile_group, compile_source
+from features.compile import compile_group, compile_source
+from features.plan import GroupPlan
 from tests.definitions import carrier, landed, lifetime, plain, stand, whole
 
 Change = Callable[[FeatureGroup], FeatureGroup]
@@ -97,12 +98,22 @@ def test_another_spelling_is_the_same_contract(change: Change) -> None:
     assert compile_group(change(BASE)).contract_hash == compile_group(BASE).contract_hash
 
 
-def test_a_column_of_the_schema_is_part_of_the_contract(tmp_path: Path) -> None:
+def with_field(folder: Path, name: str, avro_type: str) -> Source:
+    """Give the landings with one field more, or with another type of one."""
     avro = dict(landed().avro)
-    avro["fields"] = [*avro["fields"], {"name": "more", "type": "int"}]
-    (tmp_path / "more.avsc").write_text(json.dumps(avro))
-    changed = replace(BASE, source=landed(schema=tmp_path / "more.avsc"))
-    assert compile_group(changed).contract_hash != compile_group(BASE).contract_hash
+    others = [f for f in avro["fields"] if f["name"] != name]
+    avro["fields"] = [*others, {"name": name, "type": avro_type}]
+    (folder / "changed.avsc").write_text(json.dumps(avro))
+    return landed(schema=folder / "changed.avsc")
+
+
+def test_a_column_that_a_group_reads_is_part_of_its_contract_and_no_other(tmp_path: Path) -> None:
+    standing = compile_group(BASE).contract_hash
+    for name in ("more", "seats"):
+        changed = replace(BASE, source=with_field(tmp_path, name, "string"))
+        assert compile_group(changed).contract_hash == standing
+    changed = replace(BASE, source=with_field(tmp_path, "delay", "int"))
+    assert compile_group(changed).contract_hash != standing
 
 
 def test_the_schema_file_may_move(tmp_path: Path) -> None:
@@ -168,10 +179,9 @@ def test_events_wait_for_other_partitions_only_where_they_must(
 
 
 def test_the_columns_that_a_group_reads() -> None:
-    assert arguments_read(compile_group(BASE)) == ["id", "landed_at", "carrier", "delay", "diverted"]
-    assert arguments_read(compile_group(lifetime)) == [
-        *("id", "landed_at", "carrier", "gate", "delay", "seats", "due")
-    ]
+    columns = [list(compile_group(g).to_dict()["source"]["columns"]) for g in (BASE, lifetime)]
+    assert columns[0] == ["id", "landed_at", "carrier", "delay", "diverted"]
+    assert columns[1] == [*("id", "landed_at", "carrier", "gate", "delay", "seats", "due")]
 
 
 def test_the_avro_schema_holds_every_feature_as_nullable() -> None:
@@ -296,6 +306,11 @@ def test_the_avro_schema_holds_every_feature_as_nullable() -> None:
             "source landed: event_id names a column of the schema (id, landed_at, carrier, gate, "
             "delay, seats, "
             "diverted, due) (found 'key'); the source cannot be read",
+        ),
+        (
+            lambda g: source(g, name="alerts"),
+            "windowed are topics, tables and views of Augury's own (found 'alerts'); the source's records "
+            "would mix with theirs",
         ),
         (
             lambda g: source(g, event_time="delay"),

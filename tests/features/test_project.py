@@ -4,9 +4,12 @@ from types import ModuleType
 import pytest
 
 from features import DefinitionError, DriftPolicy, EvaluationPolicy
-from features.plan import compile_group
+from features.compile import compile_group
 from features.project import collect, load_project
-from tests.definitions import landed, late, plain
+from tests.definitions import landed, plain
+from tests.definitions import late as two_sources
+
+late = replace(two_sources, features=[plain["count_1h"]])  # `whole` has a source of the same name
 
 
 def module(**definitions: object) -> ModuleType:
@@ -42,6 +45,15 @@ def test_sources_that_only_groups_or_labels_name_come_along() -> None:
     assert [s.name for s in project.sources] == ["landed"]
 
 
+def test_groups_and_models_that_only_a_model_or_a_policy_names_come_along() -> None:
+    assert collect(module(model=late)).groups == (plain,)
+    project = collect(module(trial=EvaluationPolicy(late)))
+    assert (project.models, project.groups) == ((late,), (plain,))
+    watched = replace(plain, name="watched")
+    project = collect(module(drift=DriftPolicy(watched, late)))
+    assert (project.models, project.groups) == ((late,), (plain, watched))
+
+
 def test_equal_definitions_are_one() -> None:
     project = collect(module(a=plain, again=plain, source=landed(), once_more=landed()))
     assert project.groups == (plain,)
@@ -64,6 +76,7 @@ def test_two_versions_of_a_group_stand_side_by_side() -> None:
         ),
         ({"a": late, "b": replace(late, owner="other")}, "model late: each model of a project has a name"),
         ({"a": landed(), "b": landed(2)}, "source landed: each source of a project has a name of its own"),
+        ({"a": two_sources}, "source landed: each source of a project has a name of its own"),
         ({"a": plain, "b": landed(2)}, "source landed: each source of a project has a name of its own"),
     ],
 )

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 
 from features import FeatureGroup, count, last, maximum, mean, minimum, share, total
 from features.aggregates import Aggregate
-from features.plan import BOUND, GroupPlan, compile_group
+from features.compile import compile_group
+from features.plan import BOUND, GroupPlan
 from features.reference import LogRecord, events, rows, with_log_time
+from features.types import MAX_TIME, MIN_TIME
 from tests.definitions import carrier, landed, stand
 from tests.features.logs import DAY, HOUR, MINUTE, START, Case, Step, cases, log
 
@@ -215,6 +217,24 @@ def test_a_record_without_id_or_time_is_passed_over() -> None:
         assert record.value is not None
         record.value[name] = None
     assert [r["offset"] for r in rows(plan(count()), made, START + 1)] == [2]
+
+
+def test_a_count_of_moments_knows_no_bound() -> None:
+    made = log([Step()])
+    assert made[0].value is not None
+    made[0].value["due"] = START  # in ms, more than the bound of a number
+    kept, refused = events(plan(count("due")), made)
+    assert (len(kept), refused) == (1, [])
+
+
+def test_an_event_time_that_no_engine_holds_is_passed_over() -> None:
+    made = log([Step(gap=1) for _ in range(4)])
+    for record, ts in zip(made, (MIN_TIME - 1, MIN_TIME, MAX_TIME, MAX_TIME + 1), strict=True):
+        assert record.value is not None
+        record.value["landed_at"] = ts
+    kept, refused = events(plan(count()), made)
+    assert [(e.position[3], e.ts) for e in kept] == [(1, MIN_TIME), (2, made[2].kafka_time)]
+    assert refused == []
 
 
 def test_sums_are_exact_and_an_emptied_window_is_zero_or_null() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from features import DataType, DefinitionError, Entity, Label, Model
-from features.vector import ModelPlan, compile_model
+from features.compile_model import compile_model
+from features.vector import ModelPlan
 from tests.definitions import carrier, landed, late, lifetime, plain, stand, whole
 
 Change = Callable[[Model], Model]
@@ -69,6 +70,25 @@ def test_the_signature_reads_back(model: Model) -> None:
             lambda m: replace(m, features=[plain["count_1h"], plain["count_1h"]]),
             "model late: a vector names a feature once (found ['count_1h', 'count_1h']); it would hold "
             "it twice",
+        ),
+        (
+            lambda m: replace(m, features=[plain["count_1h"], replace(plain, version=2)["delay_mean_1h"]]),
+            "model late: a model reads one version of a group, and it names plain.v1 too (found 'plain.v2'); "
+            "features of two meanings would share one name",
+        ),
+        (
+            lambda m: replace(m, features=[plain["count_1h"], replace(plain, owner="x")["delay_mean_1h"]]),
+            "model late: a label stands for one definition of a group, and the model reads two (found "
+            "'plain.v1'); one would hide the other",
+        ),
+        (
+            lambda m: replace(m, on_demand={"label_time": "seats"}),
+            "model late: label, label_time, prediction_time, request_id are columns of every training set "
+            "(found 'label_time'); it would hide one",
+        ),
+        (
+            lambda m: replace(m, inputs={**m.inputs, "request_id": DataType.TEXT}),
+            "are columns of every training set (found 'request_id'); it would hide one",
         ),
         (
             lambda m: replace(m, features=[whole["carrier_last"]]),

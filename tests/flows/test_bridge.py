@@ -90,13 +90,20 @@ class Given:
         self.write("ground_truth", record, at)
 
     @contextmanager
-    def bridge(self, runs: Callable[[str, Mapping[str, Any], str], str], group: str) -> Iterator[None]:
+    def bridge(
+        self,
+        runs: Callable[[str, Mapping[str, Any], str], str],
+        group: str,
+        publish: Callable[[], None] | None = None,
+    ) -> Iterator[None]:
         """Run a bridge; at the end, wait until it has read all that was written."""
         stop = Event()
         log = consumer(self.settings.kafka_bootstrap, group)
         # It begins where this test began: what others wrote has clocks of its own.
         log.commit(offsets=self.ends, asynchronous=False)
-        made = Bridge(log, self.codec, self.triggers, lambda _: self.trial, runs, self.letters.append)
+        made = Bridge(
+            log, self.codec, self.triggers, lambda _: self.trial, runs, self.letters.append, publish
+        )
         thread = Thread(target=made.run, args=(stop,))
         thread.start()
         try:
@@ -199,7 +206,7 @@ def test_what_cannot_be_run_goes_to_the_dead_letters(given: Given) -> None:
         letters
     )
     reasons = " ".join(letter["reason"] for letter in letters)
-    for part in ("a zero byte", "alert_id, at, kind, policy", f"'unknown-{given.model}'"):
+    for part in ("a zero byte", "No default value", f"'unknown-{given.model}'"):
         assert part in reasons
 
 
@@ -230,3 +237,35 @@ def test_prefect_refuses_what_does_not_fit_the_flow(given: Given) -> None:
             runs("no-such-flow", {}, "k")
         parameters = {"model_name": given.model, "version": 1, "until": 5}
         assert runs("evaluate", parameters, given.model) == runs("evaluate", parameters, given.model)
+
+
+def test_the_outbox_is_swept_and_a_failure_of_it_passes(
+    given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.bridge._PUBLISH_S", 0.1)
+    swept: list[int] = []
+
+    def publish() -> None:
+        swept.append(1)
+        if len(swept) < 3:
+            raise RuntimeError("no broker")
+
+    with given.bridge(lambda *_: "run", f"bridge-{given.model}", publish):
+        eventually(lambda: len(swept) > 3)
+
+
+def test_a_value_of_another_type_goes_to_the_dead_letters(given: Given) -> None:
+    fields = [{"name": "alert_id", "type": "string"}, {"name": "at", "type": "string"}]
+    fields += [
+        {"name": name, "type": "string"} for name in ("policy", "kind", "subject", "severity", "evidence")
+    ]
+    schema = {"type": "record", "name": "odd", "fields": fields}
+    odd = given.codec.encoder("tests.odd", schema)
+    record = dict.fromkeys(("alert_id", "at", "subject", "severity", "evidence"), given.model)
+    given.write("alerts", odd({**record, "policy": given.policy, "kind": "drift"}))
+
+    def refused() -> list[Mapping[str, Any]]:
+        return [letter for letter in given.letters if given.model.encode() in (letter["payload"] or b"")]
+
+    with given.bridge(lambda *_: "run", f"bridge-{given.model}"):
+        eventually(lambda: len(refused()) == 1)

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,32 @@ def test_without_a_champion_there_is_no_trial(world: World) -> None:
     version = world.register("first")
     assert "no champion" in start_trial("punctual", version)
     assert world.registry.get("punctual", version).status is ModelStatus.STAGING
+
+
+def test_a_trial_ended_by_hand_makes_room_for_the_one_that_waits(world: World) -> None:
+    world.crown()
+    second, third = world.register("second"), world.register("third")
+    assert start_trial("punctual", second) == "on trial"
+    assert start_trial("punctual", None) == "none can start: there is no champion, or a trial is on"
+    world.registry.reject("punctual", second, by="ann", why="by hand")
+    assert start_trial("punctual", None) == f"version {third}: on trial"
+    assert shadow(world) == third
+    world.registry.reject("punctual", third, by="ann", why="by hand")
+    assert start_trial("punctual", None) == "none waits"
+
+
+def test_a_look_waits_for_a_warehouse_that_lags(world: World) -> None:
+    asked: list[int] = []
+
+    def wait(until: int) -> None:
+        asked.append(until)
+        world.units = [(f"r{i}", *WIN) for i in range(40)]
+        if len(asked) == 1:
+            raise TimeoutError("the warehouse lags")
+
+    configure(replace(world.context, wait_for_warehouse=wait))
+    world.crown()
+    version = world.register("second")
+    start_trial("punctual", version)
+    assert evaluate("punctual", version, NOW) == "promoted"
+    assert asked == [NOW, NOW]

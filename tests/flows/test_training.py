@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import lightgbm
@@ -40,6 +41,13 @@ def test_learns_and_scores_the_later_rows() -> None:
     assert trained.holdout.start == 1_000_000 + 3_200 * 1_000
     assert trained.metrics["holdout_rows"] == 800
     assert trained.parameters["num_iterations"] == 20
+
+
+def test_a_figure_that_is_none_is_stored_as_none() -> None:
+    trained = train(table(), FEATURES, parameters=SMALL, seed=1)
+    holdout = replace(trained.holdout, auc=float("nan"), log_loss=float("nan"))
+    metrics = replace(trained, holdout=holdout).metrics
+    assert (metrics["holdout_auc"], metrics["holdout_log_loss"]) == (None, None)
 
 
 def test_no_label_that_came_after_the_holdout_began_is_learned_from() -> None:

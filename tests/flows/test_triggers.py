@@ -65,10 +65,19 @@ def test_only_what_retraining_registered_goes_on_trial() -> None:
         "start-trial", "m/v4", {"model_name": "m", "version": 4}
     )
     assert TRIGGERS.on_registry_event({**event, "by": "ann"}) is None
-    assert TRIGGERS.on_registry_event({**event, "kind": "promoted"}) is None
+    assert TRIGGERS.on_registry_event({**event, "kind": "retired"}) is None
 
 
 def test_looks_fall_on_the_policys_buckets() -> None:
     assert TRIGGERS.look("late_arrival", 12 * DAY + 5) == 12 * DAY
     assert TRIGGERS.look("another", 12 * DAY) is None
     assert evaluation("m", 2, 12 * DAY).key == f"m/v2/{12 * DAY}"
+
+
+@pytest.mark.parametrize("kind", ["promoted", "rejected", "rolled_back"])
+def test_a_trial_ended_by_hand_starts_the_one_that_waits(kind: str) -> None:
+    event = {"event_id": "e1", "kind": kind, "by": "ann", "model_name": "m", "version": 4}
+    assert TRIGGERS.on_registry_event(event) == Trigger(
+        "start-trial", "m/e1", {"model_name": "m", "version": None}
+    )
+    assert TRIGGERS.on_registry_event({**event, "by": "evaluation"}) is None

@@ -5,7 +5,7 @@ FROM (SELECT replaceAll(replaceAll(`carrier`, '\\', '\\\\'), '|', '\\|') AS _ent
   least(toUnixTimestamp64Milli(`landed_at`), _t) AS _ts,
   _t, _topic, _partition, _offset, `seats` AS _a0,
   (`delay` + 0.) AS _a1,
-  toInt64(toHour(`due`, 'America/New_York')) AS _a2,
+  if(toUnixTimestamp64Milli(`due`) BETWEEN -2208988800000 AND 10413791999999, toInt64(toHour(`due`, 'America/New_York')), NULL) AS _a2,
   `gate` AS _a3
 FROM (SELECT *
 FROM (SELECT *, lagInFrame(toNullable(_t)) OVER (PARTITION BY `id` ORDER BY _t, _topic, _partition, _offset ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS _before
@@ -18,7 +18,7 @@ WHERE log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
 WHERE isNull(_before) OR _t - _before >= 3600000)
 WHERE ((NOT isNull(`carrier`))) = 1)
 WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000000) AND (isNull(_a1) OR abs(_a1) <= 1000000000000) AND (isNull(_a2) OR abs(_a2) <= 1000000000000) AND (isNull(_a3) OR abs(_a3) <= 1000000000000)) SELECT entity, _t, row_number() OVER w AS seq,
-  _kind, _topic, _partition, _offset, _ts, max(_ts) OVER w AS last_ts,
+  _kind, _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
   sum(_d_count_all) OVER w AS _count_all,
   sum(_d_sum0_all) OVER w AS _sum0_all,
   max(_a1) OVER w AS _max1_all,
@@ -34,7 +34,7 @@ WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset
 
 -- rows
 SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
-  fromUnixTimestamp64Milli(last_ts, 'UTC') AS last_event_time,
+  fromUnixTimestamp64Milli(_last_ts, 'UTC') AS last_event_time,
   seq, if(_kind = 1, _topic, NULL) AS topic,
   if(_kind = 1, _partition, NULL) AS partition,
   if(_kind = 1, _offset, NULL) AS offset,

@@ -100,7 +100,7 @@ SELECT
   `t`, `_topic` AS `topic`, `_partition` AS `partition`, `_offset` AS `offset`,
   `seats` AS `seats`,
   `delay` AS `delay`,
-  (EXTRACT(HOUR FROM TIMESTAMPADD(YEAR, 400, CAST(CONVERT_TZ(SUBSTRING(CAST(TO_TIMESTAMP_LTZ(`due`, 3) AS STRING), 1, 19), 'UTC', 'America/New_York') AS TIMESTAMP(0)))) - CAST(0 AS BIGINT)) AS `hour`,
+  CASE WHEN `due` BETWEEN -2208988800000 AND 10413791999999 THEN EXTRACT(HOUR FROM TIMESTAMPADD(YEAR, 400, CAST(CONVERT_TZ(SUBSTRING(CAST(TO_TIMESTAMP_LTZ(`due`, 3) AS STRING), 1, 19), 'UTC', 'America/New_York') AS TIMESTAMP(0)))) - CAST(0 AS BIGINT) END AS `hour`,
   `gate` AS `gate`
 FROM clocked
 WHERE (NOT (`carrier` IS NULL));

@@ -15,7 +15,7 @@ WHERE log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
 WHERE isNull(_before) OR _t - _before >= 3600000)
 WHERE 1)
 WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000000)) SELECT entity, _t, row_number() OVER w AS seq,
-  _kind, _topic, _partition, _offset, _ts, max(_ts) OVER w AS last_ts,
+  _kind, _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
   sum(_d_count_0) OVER w AS _count_0,
   sum(_d_sum0_0) OVER w AS _sum0_0,
   sum(_d_count0_0) OVER w AS _count0_0
@@ -31,7 +31,7 @@ WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset
 
 -- rows
 SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
-  fromUnixTimestamp64Milli(last_ts, 'UTC') AS last_event_time,
+  fromUnixTimestamp64Milli(_last_ts, 'UTC') AS last_event_time,
   seq, if(_kind = 1, _topic, NULL) AS topic,
   if(_kind = 1, _partition, NULL) AS partition,
   if(_kind = 1, _offset, NULL) AS offset,

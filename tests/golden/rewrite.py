@@ -8,8 +8,9 @@ import json
 import re
 from pathlib import Path
 
-from features.plan import GroupPlan, compile_group
-from features.vector import compile_model
+from features.compile import compile_group
+from features.compile_model import compile_model
+from features.plan import GroupPlan
 from streams import sql as flink
 from tests.definitions import GROUPS, late
 from warehouse import backfill_sql

@@ -37,7 +37,8 @@ run_worker(Addresses(**json.loads(sys.argv[1])), stop, clock=wall_ms, group=sys.
 
 
 def prepare(settings: Settings, folder: Path) -> Addresses:
-    create_topics(settings.kafka_bootstrap, [Topic(name) for name in TOPICS])
+    requests = {"prediction.requests": settings.partitions}
+    create_topics(settings.kafka_bootstrap, [Topic(name, requests.get(name, 1)) for name in TOPICS])
     return Addresses(
         settings.kafka_bootstrap,
         settings.registry_url,

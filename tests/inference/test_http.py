@@ -187,3 +187,58 @@ def test_the_openapi_document_has_examples(door: Door) -> None:
         "application/problem+json" in document["paths"]["/v1/predict"]["post"]["responses"]["422"]["content"]
     )
     assert door.get("/docs").status_code == 200
+
+
+def test_what_is_too_large_is_refused_and_not_logged(door: Door) -> None:
+    def refused(**change: Any) -> tuple[int, str]:
+        return door.problem(BODY | change)[:2]
+
+    assert refused(entity_keys={"carrier": "A" * 5_000}) == (413, "urn:augury:too-large")
+    assert refused(inputs={"x": "A" * 70_000}) == (413, "urn:augury:too-large")
+    assert refused(model_name="m" * 300) == (413, "urn:augury:too-large")
+    assert refused(inputs={"x": "A" * 2_000_000})[0] == 413
+
+    def chunks() -> Iterator[bytes]:
+        yield from [b" " * 100_000] * 20
+
+    assert door.post("/v1/predict", content=chunks()).status_code == 413
+    assert door.logged() == []
+
+
+@pytest.mark.parametrize("number", [2**63, -(10**400), 10**400])
+def test_integers_beyond_64_bits_are_refused(door: Door, number: int) -> None:
+    inputs = {"scheduled_at": 1, "distance": number}
+    assert door.problem(BODY | {"inputs": inputs})[:2] == (422, "urn:augury:wrong-input")
+    vector = {"request_id": "v", "model_name": "late", "vector": [10**400, 2, 3, 4, 5, 6]}
+    assert door.problem(vector)[0] == 422
+
+
+def test_a_fault_is_a_problem_too(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("inside")
+
+    monkeypatch.setattr(Predictor, "predict", fail)
+    patient = TestClient(door.app, raise_server_exceptions=False)
+    answer = patient.post("/v1/predict", json=BODY)
+    assert (answer.status_code, answer.json()["type"]) == (500, "urn:augury:fault")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_outage_of_the_artifact_store_is_no_answer(
+    door: Door, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> bytes:
+        raise ConnectionError("no route")
+
+    world.register(regressor(6))
+    monkeypatch.setattr(world.artifacts, "get", down)
+    assert door.problem(BODY | {"model_version": 2})[:2] == (503, "urn:augury:registry-unavailable")
+    assert door.logged() == []
+
+
+def test_a_token_closes_the_documents_too(door: Door, world: World) -> None:
+    closed = Door(world, token="s3cret")
+    for path in ("/docs", "/redoc", "/openapi.json"):
+        assert closed.get(path).status_code == 401
+        assert closed.get(path, headers={"authorization": "Bearer s3cret"}).status_code == 200
+    closed.spool.close()

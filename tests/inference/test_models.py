@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.models import Models
+from inference.models import Models, OutageError
+from inference.predictor import Predictor
 from inference.records import Request, RequestError
 
 from .onnx_models import classifier, regressor
@@ -106,3 +107,26 @@ def test_requests_and_swaps_at_once(world: World) -> None:
         thread.join()
     assert found
     assert all(version is not None and value == 6.0 * version for version, value in found)
+
+
+def test_an_outage_of_a_store_is_no_final_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.serve(regressor(6))
+    world.register(regressor(6, 2.0))
+
+    def down(*_: object) -> bytes:
+        raise ConnectionError("no route")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(world.artifacts, "get", down)
+        with pytest.raises(OutageError, match=r"version 2 waits.*no route"):
+            world.models.version("late", 2)
+        begun = Models(world.registry, world.artifacts)  # a process that starts in the outage
+        begun.refresh()
+        assert begun.variants("late").outage
+        predictor = Predictor(begun, world.redis, world.clock)
+        request = Request("r", "late", vector=[1.0] * 6)
+        with pytest.raises(OutageError, match="waits for its champion"):
+            predictor.predict([request], "kafka")
+    begun.refresh()
+    assert predictor.predict([request], "kafka")[0].result.prediction == 6.0
+    assert world.models.version("late", 2).version == 2

@@ -1,14 +1,18 @@
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis import Redis, RedisError
 
+from features.types import Value
+from inference.jobs import accept
 from inference.predictor import Predictor
 from inference.records import Request
 from inference.registry import ServingConfig
+from inference.runtime import Matrix
 
 from .onnx_models import classifier, regressor
 from .world import NOW, World, make_plan
@@ -66,6 +70,7 @@ def test_an_answer_has_all_that_went_into_it(world: World) -> None:
         ({"inputs": {"scheduled_at": 1, "distance": math.nan}}, "wrong-input", "from nan"),
         ({"inputs": {"scheduled_at": 1.5, "distance": 1.0}}, "wrong-input", "ms since the epoch"),
         ({"inputs": {"scheduled_at": 2**70, "distance": 1.0}}, "wrong-input", "timestamp"),
+        ({"inputs": {"scheduled_at": 10**18, "distance": 1.0}}, "wrong-input", "the years 1900 to 2299"),
         ({"inputs": {"scheduled_at": 1, "distance": True}}, "wrong-input", "from True"),
         ({"vector": [1.0, 2.0]}, "vector-length", "6 values; one of 2"),
     ],
@@ -81,6 +86,26 @@ def test_a_wrong_request_is_a_result_and_spoils_no_other(
     assert result.prediction is None
     assert result.error is not None
     assert re.search(text, result.error)
+
+
+def test_a_fault_in_one_request_is_its_result_and_spoils_no_other(world: World) -> None:
+    fill(world)
+    world.serve()
+    job = accept(REQUEST, NOW, world.models)
+    reader = job.model.reader
+    compute, calls = reader.on_demand, iter((False, True, False))
+
+    def faulty(inputs: Mapping[str, Value]) -> Matrix:
+        if next(calls):
+            raise OverflowError("too far away")
+        return compute(inputs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "on_demand", faulty)
+        answers = world.predictor.predict([REQUEST] * 3, "kafka")
+    assert [answer.problem for answer in answers] == [None, "model-failed", None]
+    assert answers[1].result.prediction is None
+    assert "too far away" in (answers[1].result.error or "")
 
 
 def test_what_is_missing_is_nan_and_said_so(world: World) -> None:
@@ -193,3 +218,17 @@ def test_an_outage_of_the_store_is_not_an_answer(world: World) -> None:
     world.serve()
     with Redis(port=1) as nowhere, pytest.raises(RedisError):
         Predictor(world.models, nowhere, world.clock).predict([REQUEST], "http")
+
+
+def test_one_row_of_another_layout_leaves_the_rest_of_its_batch(world: World) -> None:
+    fill(world)
+    world.serve()
+    world.redis.set("augury:carrier_delay:v1:BB", b"\xff" * 80)
+    other = Request("b", "late", entity_keys={**REQUEST.entity_keys, "carrier": "BB"}, inputs=REQUEST.inputs)
+    good, bad, same = world.predictor.predict([REQUEST, other, REQUEST], "http")
+    assert [a.problem for a in (good, bad, same)] == [None, "wrong-layout", None]
+    assert good.result.feature_values_used == same.result.feature_values_used
+    assert len(good.result.feature_values_used) == 6
+    assert bad.job is not None
+    assert bad.job.vector is None
+    assert bad.result.feature_values_used == {}

@@ -12,7 +12,7 @@ from redis import Redis
 from augury.settings import free_ports
 from augury.stack import Stack
 from inference.registry import publish_events
-from inference.serving import Addresses
+from inference.serving import Addresses, OpenDoorError, serve_http
 from schemas.log import producer
 from schemas.records import load
 
@@ -89,6 +89,15 @@ def test_sigkill_loses_no_answer_that_has_left(served: Served) -> None:
         door.send_signal(signal.SIGTERM)
         assert door.wait(30) == 0
     assert {r["prediction"] for results in found.values() for r in results} == {6.0}
+
+
+def test_a_door_to_the_network_has_a_token(served: Served, tmp_path: Path) -> None:
+    def clock() -> int:
+        return 0
+
+    with pytest.raises(OpenDoorError, match=r"the host is '0.0.0.0'"):
+        serve_http(served.addresses, host="0.0.0.0", port=0, spool=tmp_path / "none", clock=clock)
+    assert not (tmp_path / "none").exists()
 
 
 def test_an_event_swaps_the_model_without_a_failed_request(served: Served) -> None:

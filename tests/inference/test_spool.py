@@ -111,3 +111,17 @@ def test_sigkill_loses_nothing_that_was_acknowledged(tmp_path: Path, acknowledge
         values = [int(record.value.rstrip(b"\0")) for record in all_of(spool, limit=100)[0]]
     assert values[: len(seen)] == seen
     assert len(values) - len(seen) <= 1
+
+
+def test_a_failed_append_does_not_hide_what_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, lost, later = (Outgoing("t", b"k", name) for name in (b"whole", b"lost", b"later"))
+    write = os.write
+    with Spool(tmp_path) as spool:
+        spool.append([whole])
+        with monkeypatch.context() as disk:  # full, and what it took cannot be taken back
+            disk.setattr(os, "write", lambda file, data: write(file, data[:-2]))
+            disk.setattr(os, "ftruncate", lambda *_: os.close(-1))
+            with pytest.raises(SpoolError, match="spooled whole"):
+                spool.append([lost])
+        spool.append([later])
+        assert all_of(spool)[0] == [whole, later]

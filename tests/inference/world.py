@@ -9,11 +9,12 @@ from typing import Any
 from redis import Redis
 
 from features.aggregates import count, last, mean
+from features.compile import compile_group
+from features.compile_model import compile_model
 from features.definitions import Entity, FeatureGroup, Freshness, Label, Model, Source
 from features.layout import Layout, clock_key, pack_clock, row_key
-from features.plan import compile_group
 from features.types import DataType
-from features.vector import ModelPlan, compile_model
+from features.vector import ModelPlan
 from inference.artifacts import ArtifactStore
 from inference.models import Models
 from inference.predictor import Predictor

@@ -1,4 +1,6 @@
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -28,6 +30,26 @@ def test_a_schema_keeps_its_id(registry: SchemaRegistry, stack: Any) -> None:
 def test_an_unknown_id(registry: SchemaRegistry) -> None:
     with pytest.raises(UnknownSchemaError, match="2147483647 is not"):
         registry.schema(2**31 - 1)
+
+
+@pytest.mark.parametrize("body", [b"<h1>nothing here</h1>", b"[]", b"{}", b'{"error_code": 404}'])
+def test_a_404_of_another_server_is_an_outage(body: bytes) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            with pytest.raises(httpx.HTTPStatusError, match="404"):
+                SchemaRegistry(f"http://127.0.0.1:{server.server_port}").schema(1)
+        finally:
+            server.shutdown()
 
 
 def test_backward_compatibility(registry: SchemaRegistry) -> None:

@@ -13,7 +13,7 @@ from augury.apply import cluster, log_addresses
 from augury.clients import codec
 from augury.stack import Stack
 from features import Entity, FeatureGroup, Source, count
-from features.plan import compile_group
+from features.compile import compile_group
 from schemas.log import Topic, consumer, create_topics, producer
 from streams.job import cancel, jobs, latest_checkpoint, running, submit
 from tests.definitions import SCHEMA

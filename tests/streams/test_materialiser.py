@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from redis import Redis
 
 from features.layout import Layout, clock_key, row_key, unpack_clock
@@ -115,10 +115,10 @@ def world(stack: Any) -> Iterator[World]:
 class Running:
     """A materialiser in a thread, stopped at the end of the block."""
 
-    def __init__(self, materialiser: Materialiser) -> None:
+    def __init__(self, materialiser: Materialiser, ready: Callable[[], None] = lambda: None) -> None:
         self.materialiser = materialiser
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=materialiser.run, args=(self._stop,))
+        self._thread = threading.Thread(target=materialiser.run, args=(self._stop, ready))
 
     def __enter__(self) -> Materialiser:
         self._thread.start()
@@ -184,11 +184,97 @@ def test_clocks_follow_rows_and_never_go_back(world: World) -> None:
     assert world.redis.get(clock_key(f"{world.group}x", 1)) is None
 
 
+def test_a_clock_waits_for_rows_that_another_process_writes(world: World) -> None:
+    """Half of the topic is another's, whose commit tells how far it is."""
+    world.clock(100)
+    for number, entity in enumerate(("AA", "BB")):
+        row = {"entity": entity, "event_timestamp": 1_000, "seq": 1, "n": 1, "name": None}
+        world.producer.produce(world.topic, world.encode(row), entity, partition=number, timestamp=5_000)
+    world.producer.flush(20)
+    other = consumer(world.settings.kafka_bootstrap, f"materialiser.{world.group}")
+    other.subscribe([world.topic])
+    until(lambda: other.poll(0.1))
+    ready = threading.Event()
+    with Running(world.materialiser(), ready.set) as running:
+        until(lambda: (other.poll(0.1), len(other.assignment()) == 1)[1])
+        until(lambda: running.counts.read == 1)
+        assert ready.is_set()
+        time.sleep(0.5)  # long enough for the clock to settle
+        assert world.shown_clock() is None
+        theirs = other.assignment()[0].partition
+        other.commit(offsets=[TopicPartition(world.topic, theirs, 1)], asynchronous=False)
+        until(world.shown_clock)
+        assert world.shown_clock() == 100
+    other.close()
+
+
+def test_a_clock_waits_for_rows_that_come_a_little_later(world: World) -> None:
+    """Rows and clocks come by two producers, so that a row may be behind its clock."""
+    with Running(world.materialiser()):
+        for seq in range(1, 21):
+            world.clock(seq)
+            world.producer.flush(10)
+            world.row("AA", seq)
+            world.producer.flush(10)
+            until(lambda: world.shown_clock() == seq)  # noqa: B023
+            assert (world.held("AA") or {"seq": 0})["seq"] == seq
+
+
+def test_a_clock_that_was_not_shown_is_read_again(world: World) -> None:
+    world.row("AA", 1)
+    world.clock(100)
+    world.producer.flush(10)
+    gone = consumer(world.settings.kafka_bootstrap, f"materialiser.{world.group}")
+    gone.subscribe([world.topic])  # takes a partition, and never writes it
+    until(lambda: gone.poll(0.1))
+    materialiser = world.materialiser()
+    with Running(materialiser):
+        until(lambda: (gone.poll(0.1), len(gone.assignment()) == 1)[1])
+        theirs = gone.assignment()[0].partition
+        world.producer.produce(
+            world.topic,
+            world.encode({"entity": "BB", "event_timestamp": 1, "seq": 1, "n": 1, "name": None}),
+            "BB",
+            partition=theirs,
+            timestamp=5_000,
+        )
+        world.clock(200)
+        world.producer.flush(10)
+        time.sleep(1.5)  # the clock is read, held, and would have been committed
+        assert world.shown_clock() != 200
+    gone.close()
+    with Running(world.materialiser()):
+        until(lambda: world.shown_clock() == 200)
+    assert world.held("BB")
+
+
+class Unsteady(Consumer):
+    """A consumer whose log is away at its first assignment."""
+
+    asked = 0
+
+    def committed(self, *given: Any, **more: Any) -> list[TopicPartition]:
+        self.asked += 1
+        if self.asked < 3:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return super().committed(*given, **more)
+
+
+def test_an_outage_of_the_log_at_an_assignment_is_waited_out(world: World) -> None:
+    world.row("AA", 1)
+    group = f"materialiser.{world.group}"
+    settings = {"bootstrap.servers": world.settings.kafka_bootstrap, "group.id": group}
+    reader = Unsteady({**settings, "enable.auto.commit": False, "auto.offset.reset": "earliest"})
+    layouts = {world.topic: (world.group, 1, LAYOUT)}
+    with Running(Materialiser(reader, world.redis, world.codec, layouts, clock=lambda: 5_250)):
+        until(lambda: world.held("AA"))
+
+
 def test_what_is_no_row_is_passed_over(world: World) -> None:
     world.raw(b"not Avro")
     world.raw(b"")
     world.producer.produce(world.topic, None, b"AA")
-    wrong = world.codec.encoder(world.topic, {**SCHEMA, "fields": SCHEMA["fields"][:3]})  # type: ignore[index]
+    wrong = world.codec.encoder(world.topic, {**SCHEMA, "fields": SCHEMA["fields"][:3]})
     world.raw(wrong({"entity": "AA", "event_timestamp": 1, "seq": 99}))
     world.row("AA", 1, n=1)
     with Running(world.materialiser()) as materialiser:

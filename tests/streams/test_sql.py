@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from features import Entity, count, last
+from features.compile import compile_group
 from features.expressions import Call, Literal, parse
 from features.expressions.operations import CANONICAL
-from features.plan import GroupPlan, compile_group
-from features.types import DataType
+from features.plan import GroupPlan
+from features.types import MAX_TIME, MIN_TIME, DataType
 from streams import sql
 from streams.dialect import FLINK
 from tests.definitions import GROUPS, lifetime, plain, whole
@@ -80,6 +81,7 @@ def test_the_clock_step_finds_its_columns_by_position(plan: GroupPlan) -> None:
     assert names[driven["event_id"]] == plan.source.event_id
     assert names[driven["event_time"]] == plan.source.event_time
     assert (driven["dedup"], driven["dedup_ms"]) == (plan.dedup, plan.source.dedup_ms)
+    assert (driven["min_time"], driven["max_time"]) == (MIN_TIME, MAX_TIME)
 
 
 def test_a_texts_quotes_do_not_end_it() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from features.reference import rows
@@ -67,10 +69,11 @@ def test_a_backfill_that_fails_leaves_no_stage(history: Client) -> None:
 
 
 def test_the_logs_clock_is_that_of_its_slowest_partition(database: Client) -> None:
-    assert log_clock(database, "landed") is None
+    source = replace(CASE.plan.source, topic="landed", partitions=2)
     columns = ["topic", "partition", "log_time", "offset"]
-    first = [["landed", 0, START, 0], ["landed", 1, START + 5, 0], ["other", 0, START - 9, 0]]
-    database.insert("log_clock", first, column_names=columns)
-    assert log_clock(database, "landed") == START
+    database.insert("log_clock", [["landed", 0, START, 0], ["other", 1, START, 0]], column_names=columns)
+    assert log_clock(database, source) is None  # of one partition nothing is known
+    database.insert("log_clock", [["landed", 1, START + 5, 0]], column_names=columns)
+    assert log_clock(database, source) == START
     database.insert("log_clock", [["landed", 0, START + 7, 1]], column_names=columns)  # not yet merged
-    assert log_clock(database, "landed") == START + 5
+    assert log_clock(database, source) == START + 5

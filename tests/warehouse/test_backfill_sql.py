@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
+from features import FeatureGroup, count, last
+from features.compile import compile_group
+from features.plan import GroupPlan
 from features.reference import LogRecord, rows, with_log_time
 from features.types import DataType, Row, Value
-from tests.definitions import CATALOGUE, landed
+from tests.definitions import CATALOGUE, carrier, landed
 from tests.features.logs import DAY, HOUR, MINUTE, START, Case, Step, cases
 from tests.warehouse.engine import Query, in_process
 from warehouse import backfill_sql
@@ -60,13 +63,13 @@ def insert(query: Query, records: list[LogRecord]) -> None:
         query(f"INSERT INTO landed VALUES {', '.join(lines)}")
 
 
-def backfilled(query: Query, case: Case, since: int, until: int) -> list[dict[str, Any]]:
+def backfilled(query: Query, plan: GroupPlan, since: int, until: int) -> list[dict[str, Any]]:
     """Compute the rows in ClickHouse, times in ms, by entity and `seq`."""
     query("DROP TABLE IF EXISTS staged")
-    staged = backfill_sql.stage(case.plan, "landed", until)
+    staged = backfill_sql.stage(plan, "landed", until)
     query(f"CREATE TABLE staged ENGINE MergeTree ORDER BY (entity, seq) AS {staged}")
     times = ", ".join(f"toUnixTimestamp64Milli({n}) AS {n}" for n in ("event_timestamp", "last_event_time"))
-    selected = backfill_sql.rows(case.plan, "staged", since, until)
+    selected = backfill_sql.rows(plan, "staged", since, until)
     return query(f"SELECT * REPLACE({times}) FROM ({selected}) ORDER BY entity, seq")
 
 
@@ -125,7 +128,7 @@ def test_rows_are_those_of_the_reference(query: Query, case: Case) -> None:
     query("TRUNCATE TABLE landed")
     insert(query, case.records)
     until = case.end + 3 * DAY
-    assert differences(backfilled(query, case, EVER, until), rows(case.plan, case.records, until)) == []
+    assert differences(backfilled(query, case.plan, EVER, until), rows(case.plan, case.records, until)) == []
 
 
 STEPS = (Step(delay=1.0), Step(gap=HOUR, delay=2.0, partition=1), Step(gap=MINUTE, id=1), Step(gap=DAY, id=1))
@@ -139,9 +142,17 @@ def test_a_range_of_rows_takes_its_start_and_leaves_its_end(query: Query, edge: 
     end = CASE.end + DAY
     every = sorted(rows(CASE.plan, CASE.records, end), key=lambda r: r["seq"])
     assert any(row["event_timestamp"] == edge for row in every)
-    before, after = backfilled(query, CASE, EVER, edge), backfilled(query, CASE, edge, end)
+    before, after = backfilled(query, CASE.plan, EVER, edge), backfilled(query, CASE.plan, edge, end)
     assert differences([*before, *after], every) == []
     assert {row["event_timestamp"] >= edge for row in before} == ({False} if before else set())
+
+
+def test_a_feature_may_be_called_as_one_likes(query: Query) -> None:
+    query("TRUNCATE TABLE landed")
+    insert(query, CASE.records)
+    group = FeatureGroup("g", 1, carrier, landed(3), [last("delay", name="last_ts"), count(name="staged")])
+    plan, end = compile_group(group), CASE.end + DAY
+    assert differences(backfilled(query, plan, EVER, end), rows(plan, CASE.records, end)) == []
 
 
 def test_an_offset_that_was_inserted_twice_counts_once(query: Query) -> None:
@@ -149,4 +160,4 @@ def test_an_offset_that_was_inserted_twice_counts_once(query: Query) -> None:
     insert(query, CASE.records)
     insert(query, CASE.records)
     end = CASE.end + DAY
-    assert differences(backfilled(query, CASE, EVER, end), rows(CASE.plan, CASE.records, end)) == []
+    assert differences(backfilled(query, CASE.plan, EVER, end), rows(CASE.plan, CASE.records, end)) == []

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from features import DataType, FeatureGroup, Label, Model, Source, count, total
+from features.compile import compile_group
+from features.compile_model import compile_model
 from features.expressions.python import evaluator
-from features.plan import compile_group
 from features.reference import LogRecord
 from features.types import Row
-from features.vector import ModelPlan, compile_model
-from tests.definitions import carrier, landed, late, plain, whole
+from features.vector import ModelPlan
+from tests.definitions import carrier, late, plain, whole
 from tests.features.logs import DAY, HOUR, MINUTE, START
 from tests.warehouse.history import EVER, create, write_log, write_rows
 from warehouse.backfill import backfill
@@ -80,7 +81,9 @@ def test_the_newest_row_at_the_prediction_holds_and_no_later_one(client: Client)
 def test_of_rows_that_share_a_moment_the_highest_seq_holds(client: Client) -> None:
     publish(client, landing("one", NOON + 3 * HOUR))
     at = NOON - HOUR
-    write_rows(client, PLAIN.backfill_table, [row(at, 9, 9), row(at, 10, 3), row(at, 8, 8), row(at - 1, 7, 7)])
+    write_rows(
+        client, PLAIN.backfill_table, [row(at, 9, 9), row(at, 10, 3), row(at, 8, 8), row(at - 1, 7, 7)]
+    )
     assert value(client) == 3
 
 
@@ -106,7 +109,7 @@ def test_a_late_event_does_not_leak_as_it_would_by_event_time(client: Client) ->
         landing("late", NOON + 2 * MINUTE, None, landed_at=NOON - MINUTE),  # happened before, came after
         landing("one", NOON + 3 * HOUR),
     )
-    backfill(client, PLAIN, EVER, END)
+    backfill(client, PLAIN, EVER, NOON + 3 * MINUTE)
     assert value(client) == 1
     leaking = dataset_sql(COUNT, 0, END).replace("event_timestamp", "last_event_time")
     assert client.query(f"SELECT plain__count_1h FROM ({leaking})").result_rows == [(2.0,)]
@@ -156,7 +159,10 @@ def test_an_entity_of_several_keys_one_that_is_missing_and_one_without_a_key(cli
         landing("absent", at, gate=2),
         landing("no key", at, gate=None),
     )
-    stands = [row(NOON, 1, 0, "A\\|\\\\|1|false", pace=0.5, busy=True), row(NOON, 1, 0, "A|3|false", pace=2.0)]
+    stands = [
+        row(NOON, 1, 0, "A\\|\\\\|1|false", pace=0.5, busy=True),
+        row(NOON, 1, 0, "A|3|false", pace=2.0, busy=None),
+    ]
     write_rows(client, WHOLE.backfill_table, stands)
     write_rows(client, PLAIN.backfill_table, [row(NOON, 1, 7), row(NOON, 1, 8, "A\\|\\\\")])
     found = vectors(client, LATE)
@@ -188,7 +194,7 @@ def test_an_input_may_have_the_name_of_a_feature(client: Client) -> None:
             late,
             features=[group["seats"], plain["count_1h"]],
             inputs={"seats": DataType.INTEGER},
-            on_demand={"entity": "seats + 1"},
+            on_demand={"more": "seats + 1"},
         )
     )
     create(client, compile_group(group))
@@ -200,7 +206,7 @@ def test_an_input_may_have_the_name_of_a_feature(client: Client) -> None:
 def test_a_source_may_name_its_columns_as_the_set_does(database: Client, tmp_path: Path) -> None:
     time = {"type": "long", "logicalType": "timestamp-millis"}
     types = {"request_id": "string", "at": time, "carrier": "string", "label": "double"}
-    types |= {"prediction_time": time, "label_time": "long"}
+    types |= {"prediction_time": time, "label_time": "long", "seats": "long"}
     schema = {
         "type": "record",
         "name": "outcome",
@@ -215,13 +221,21 @@ def test_a_source_may_name_its_columns_as_the_set_does(database: Client, tmp_pat
             [carrier],
             [group["count_1h"]],
             Label(source, "request_id", "label * 2", "prediction_time", "2h", "1d", "label < 9"),
-            inputs={"label_time": DataType.INTEGER},
-            on_demand={"twice": "label_time * 2"},
+            inputs={"seats": DataType.INTEGER},
+            on_demand={"twice": "seats * 2"},
         )
     )
     create(database, compile_group(group))
-    event = {"at": NOON, "carrier": "A", "label": 3.0, "prediction_time": NOON + 2 * HOUR, "label_time": 5}
-    events = [event | {"request_id": "one"}, event | {"request_id": "none", "label": None}]
+    event = {
+        "request_id": None,
+        "at": NOON,
+        "carrier": "A",
+        "label": 3.0,
+        "prediction_time": NOON + 2 * HOUR,
+        "label_time": 7,
+        "seats": 5,
+    }
+    events = [event | more for more in ({"request_id": "one"}, {"request_id": "two", "label": None}, {})]
     records = [LogRecord("outcome", 0, i, NOON + 3 * HOUR, e) for i, e in enumerate(events)]
     write_log(database, compile_group(group).source, records)
     found = vectors(database, plan)

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from features.plan import compile_group
+from features.compile import compile_group
 from features.reference import rows
 from tests.definitions import plain
 from tests.features.logs import HOUR, MINUTE, START, Step, log
@@ -12,7 +12,12 @@ from warehouse.parity import Parity, parity
 
 PLAN = compile_group(plain)
 LOG = log(
-    (Step(delay=4.0), Step(gap=MINUTE), Step(gap=MINUTE, delay=1.5, carrier="B"), Step(gap=MINUTE, carrier="B"))
+    (
+        Step(delay=4.0),
+        Step(gap=MINUTE),
+        Step(gap=MINUTE, delay=1.5, carrier="B"),
+        Step(gap=MINUTE, carrier="B"),
+    )
 )
 ROWS = rows(PLAN, LOG, START + HOUR)  # A 1, A 2, B 1, B 2: no tile has left yet
 MEAN = "delay_mean_1h"

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from features.plan import compile_group
+from features.compile import compile_group
 from schemas import records
 from schemas.codec import Codec
 from schemas.log import Topic, consumer, create_topics, producer
@@ -113,15 +113,16 @@ def world(stack: Any, tmp_path: Path) -> Iterator[World]:
 class Running:
     """A sink in a thread, stopped at the end of the block."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, ready: Callable[[], None] = lambda: None) -> None:
         self._sink = sink
+        self._ready = ready
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.error: Exception | None = None
 
     def _run(self) -> None:
         try:
-            self._sink.run(self._stop)
+            self._sink.run(self._stop, self._ready)
         except Exception as error:
             self.error = error
 
@@ -469,6 +470,59 @@ def test_a_topic_made_anew_is_refused(world: World) -> None:
         sink.join()
     assert isinstance(sink.error, StaleTableError)
     assert f"holds offset 7 of {world.name}, partition 0, which ends at 1" in str(sink.error)
+
+
+class Unsteady(Consumer):
+    """A consumer whose log is away at its first assignment."""
+
+    asked = 0
+
+    def committed(self, *given: Any, **more: Any) -> list[TopicPartition]:
+        self.asked += 1
+        if self.asked < 3:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return super().committed(*given, **more)
+
+
+def test_an_outage_of_the_log_at_an_assignment_is_waited_out(world: World) -> None:
+    reader = Unsteady(
+        {
+            "bootstrap.servers": world.settings.kafka_bootstrap,
+            "group.id": f"sink.{world.name}",
+            "enable.auto.commit": False,
+        }
+    )
+    ready = threading.Event()
+    world.send(EVENT, 1)
+    sink = Sink(reader, world.client, world.codec, world.targets, world.producer, max_seconds=0.1)
+    with Running(sink, ready.set) as running:
+        until(lambda: world.count() == 1)
+        assert running.error is None
+    assert ready.is_set()
+    assert reader.asked == 3
+
+
+def test_what_is_refused_is_in_the_log_before_the_tables_tell_of_it(world: World) -> None:
+    """A restart passes over the offsets that a table holds, whatever became of their neighbours."""
+    world.send(b"junk", 1)
+    world.send(EVENT, 1)
+    world.producer.flush(10)
+    reader = consumer(world.settings.kafka_bootstrap, f"letters.{world.name}")
+    end = reader.get_watermark_offsets(TopicPartition("dead_letters", 0), timeout=20)[1]
+
+    def drop() -> None:
+        world.client.command(f"DROP TABLE {world.name}")
+
+    with Running(world.sink(), drop) as running:
+        running.join()
+    assert isinstance(running.error, DatabaseError)
+    reader.assign([TopicPartition("dead_letters", 0, end)])
+    origins = set()
+    while world.name not in origins:
+        message = reader.poll(20)
+        assert message is not None
+        origins.add(world.codec.decode(message.value() or b"")["topic"])
+    reader.close()
 
 
 def test_a_missing_table_is_an_error(world: World) -> None:

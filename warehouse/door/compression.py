@@ -118,5 +118,7 @@ class Decoder:
         """Check that the last frame was whole: half a body must never be inserted."""
         if self._inner is not None and not self._inner.eof:
             raise refusal(
-                117, "INCORRECT_DATA", f"The {self._encoding} body ends within a frame; nothing is inserted"
+                117,
+                "INCORRECT_DATA",
+                f"The {self._encoding} body ends within a frame; only whole blocks before it may stand",
             )

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from warehouse.door.engine import Connection
 from warehouse.door.errors import DoorError, engine_errors
 from warehouse.door.request import Body, External
-from warehouse.door.statement import Statement
+from warehouse.door.statement import Statement, external_table, format_name
 
 T = TypeVar("T")
 
@@ -70,6 +70,7 @@ class Execution:
 
         Close what is returned before the connection: it may still hold a query that runs.
         """
+        form = format_name(form)
         sql = statement.text.decode("utf-8", "surrogateescape")
         tail = statement.tail.decode("utf-8", "surrogateescape")
         if statement.kind != "read":
@@ -82,6 +83,7 @@ class Execution:
         """Insert `head` and the rest of the body; nothing where the body breaks off or cannot be read."""
         handle: Any = None
         raw = self.connection.raw
+        form = format_name(form)
 
         def step(piece: bytes) -> None:
             nonlocal handle
@@ -89,9 +91,10 @@ class Execution:
                 if handle is None:
                     named = {f"param_{name}": value for name, value in self.parameters.items()}
                     self.connection.prepare({**self.settings, **named}, self.database)
-                    handle = raw.send_insert(statement.text.decode("utf-8", "surrogateescape"), form)
+                    handle = raw.send_insert(statement.text, form)
                     raw.insert_append(handle, head) if head else None
-                if piece and (plain := body.decode(piece)):
+                # An empty piece too: it may be the end, and then the decoder must find its last frame whole.
+                if plain := body.decode(piece):
                     raw.insert_append(handle, plain)
                 if body.ended:
                     done = raw.insert_done(handle)
@@ -108,14 +111,15 @@ class Execution:
 
     async def load(self, tables: Mapping[str, External]) -> None:
         """Put the client's external tables where its query finds them: temporary tables of the connection."""
+        # All are checked before the first is made.
+        made = {name: external_table(name, table.structure) for name, table in tables.items()}
+        forms = {name: format_name(table.format) for name, table in tables.items()}
 
         def put() -> None:
             with engine_errors():
                 for name, table in tables.items():
-                    self.connection.raw.query(
-                        f"CREATE OR REPLACE TEMPORARY TABLE {name} ({table.structure})", "Null"
-                    )
-                    handle = self.connection.raw.send_insert(f"INSERT INTO {name}", table.format)
+                    self.connection.raw.query(_wire(made[name]), "Null")
+                    handle = self.connection.raw.send_insert(f"INSERT INTO {name}", forms[name])
                     self.connection.raw.insert_append(handle, table.data)
                     self.connection.raw.insert_done(handle)
 
@@ -128,7 +132,7 @@ class Execution:
             else:
                 self.connection.prepare(self.settings, self.database)
             with engine_errors():
-                result = self.connection.raw.query(sql, form, params=dict(self.parameters))
+                result = self.connection.raw.query(_wire(sql), form, params=dict(self.parameters))
             if verb == "USE":
                 self.connection.adopt()
             self._account(result)
@@ -145,7 +149,7 @@ class Execution:
             with engine_errors():
                 if handle is None:
                     self.connection.prepare(self.settings, self.database)
-                    handle = raw.send_query(sql, form, params=dict(self.parameters))
+                    handle = raw.send_query(_wire(sql), form, params=dict(self.parameters))
                 parts: list[bytes] = []
                 held = 0
                 while held < PIECE:
@@ -180,7 +184,9 @@ class Execution:
                 # The line break ends a comment that may stand last.
                 target = f"{sql}\nINTO OUTFILE '/dev/fd/{far}' TRUNCATE FORMAT {form} {tail}"
                 with engine_errors():
-                    self._account(self.connection.raw.query(target, "Null", params=dict(self.parameters)))
+                    self._account(
+                        self.connection.raw.query(_wire(target), "Null", params=dict(self.parameters))
+                    )
             finally:
                 os.close(far)
 
@@ -220,6 +226,11 @@ class Execution:
         except asyncio.CancelledError:
             await asyncio.wait({job})
             raise
+
+
+def _wire(sql: str) -> bytes:
+    """Return the statement's own bytes: the engine's binding takes no text that is not UTF-8."""
+    return sql.encode("utf-8", "surrogateescape")
 
 
 async def _readable(handle: int) -> None:

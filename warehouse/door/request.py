@@ -121,7 +121,9 @@ def read(scope: MutableMapping[str, Any], receive: Receive) -> Request:
         options={},
         body=Body(receive, headers.get("content-encoding", "")),
     )
-    for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+    # Clients send UTF-8 raw as well as escaped by %.
+    line = scope["query_string"].decode("utf-8", "surrogateescape")
+    for name, value in parse_qsl(line, keep_blank_values=True, errors="surrogateescape"):
         _take(request, name, value)
     for name in ("compress", "decompress"):
         if request.options.get(name, "0") not in ("0", "false"):
@@ -146,7 +148,7 @@ async def read_form(request: Request) -> None:
         disposition = DISPOSITION.search(head)
         if not separator or disposition is None:
             continue
-        name = disposition[1].decode()
+        name = disposition[1].decode("utf-8", "surrogateescape")
         if disposition[2] is None:
             _take(request, name, content.decode("utf-8", "surrogateescape"))
         else:
@@ -163,6 +165,8 @@ async def read_form(request: Request) -> None:
 def _take(request: Request, name: str, value: str) -> None:
     if name == "query":
         request.query = value.encode("utf-8", "surrogateescape")
+    elif not _is_text(name + value):
+        raise refusal(36, "BAD_ARGUMENTS", f"Parameters are UTF-8; {name!r} or its value is not")
     elif name == "database":
         request.database = value or None
     elif name == "default_format":
@@ -173,6 +177,14 @@ def _take(request: Request, name: str, value: str) -> None:
         request.options[name] = value
     else:
         request.settings[name] = value
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_form(request: Request) -> bool:

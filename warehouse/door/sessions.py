@@ -17,6 +17,7 @@ class Session:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.lock = asyncio.Lock()
+        self.waiting = 0
         self.expires = 0.0
         self.timeout = 60.0
 
@@ -34,14 +35,9 @@ class Sessions:
 
         Raises DoorError where `check` finds none (372), or while another request uses it (373).
         """
-        self.sweep()
-        session = self._open.get(session_id)
-        if session is None:
-            if check:
-                raise refusal(372, "SESSION_NOT_FOUND", f"Session {session_id} not found")
-            session = self._open[session_id] = Session(self._engine.connect())
         try:
-            await asyncio.wait_for(session.lock.acquire(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                session = await self._locked(session_id, check)
         except TimeoutError:
             raise refusal(
                 373, "SESSION_IS_LOCKED", f"Session {session_id} is locked by a concurrent client"
@@ -52,15 +48,21 @@ class Sessions:
     def give_back(self, session_id: str, session: Session, close: bool) -> None:
         """Free a session for the next request, or end it."""
         session.expires = self._clock() + session.timeout
+        # Whoever waits for the lock must find a closed session gone.
+        if close and self._open.get(session_id) is session:
+            del self._open[session_id]
         session.lock.release()
         if close:
-            self._open.pop(session_id, None)
             session.connection.close()
 
     def sweep(self) -> None:
         """Close what nobody has used for its time."""
         now = self._clock()
-        idle = [i for i, s in self._open.items() if not s.lock.locked() and 0 < s.expires < now]
+        idle = [
+            session_id
+            for session_id, session in self._open.items()
+            if not session.lock.locked() and not session.waiting and 0 < session.expires < now
+        ]
         for session_id in idle:
             self._open.pop(session_id).connection.close()
 
@@ -69,3 +71,21 @@ class Sessions:
         for session in self._open.values():
             session.connection.close()
         self._open.clear()
+
+    async def _locked(self, session_id: str, check: bool) -> Session:
+        """Lock the session of that id; while this waits it may be closed, and another take its place."""
+        while True:
+            self.sweep()
+            session = self._open.get(session_id)
+            if session is None:
+                if check:
+                    raise refusal(372, "SESSION_NOT_FOUND", f"Session {session_id} not found")
+                session = self._open[session_id] = Session(self._engine.connect())
+            session.waiting += 1
+            try:
+                await session.lock.acquire()
+            finally:
+                session.waiting -= 1
+            if self._open.get(session_id) is session:
+                return session
+            session.lock.release()

@@ -11,7 +11,7 @@ TOKEN = re.compile(
     (?P<space>\s+|--[^\n]*|\#[ !][^\n]*|/\*.*?\*/)
   | (?P<text>'(?:[^'\\]|\\.|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|\xe2\x80\x98.*?\xe2\x80\x99)
   | (?P<name>"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`|\xe2\x80\x9c.*?\xe2\x80\x9d)
-  | (?P<word>[A-Za-z_]\w*)
+  | (?P<word>[A-Za-z_$][\w$]*)
   | (?P<number>[0-9][\w.]*)
   | (?P<open>[(\[{])
   | (?P<close>[)\]}])
@@ -25,6 +25,11 @@ OUTFILE = re.compile(rb"\b(outfile|infile)\b", re.IGNORECASE)
 READS = {"SELECT", "WITH", "FROM", "("}
 FUNCTIONS = {"FILE", "PYTHON", "EXECUTABLE", "EXECUTABLEPOOL"}
 SOURCES = {"CLICKHOUSE", "NULL"}
+FORMAT = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+BRACKETS = {")": "(", "]": "[", "}": "{"}
+# What may stand between the words of a table's structure, besides brackets.
+MARKS = set(",.=+-*/%<>!?:|")
 ENGINES = re.compile(
     r"\w*MERGETREE|MEMORY|LOG|TINYLOG|STRIPELOG|NULL|SET|JOIN|BUFFER|VIEW|MATERIALIZEDVIEW|MERGE|ALIAS"
     r"|DICTIONARY|GENERATERANDOM|ATOMIC"
@@ -103,6 +108,58 @@ def parse(sql: bytes) -> Statement:
             name = sql[after[0].start : after[0].end].decode()
             return Statement(kind, sql[: here.start], name, tail=sql[after[0].end :], verb=verb)
     return Statement(kind, sql, None, verb=verb)
+
+
+def format_name(name: str) -> str:
+    """Return `name`, which is put after FORMAT as it stands; DoorError where it is more than a name."""
+    if not FORMAT.fullmatch(name):
+        raise refusal(
+            73,
+            "UNKNOWN_FORMAT",
+            f"A format is a name of letters and digits; {name!r} is none, so nothing runs",
+        )
+    return name
+
+
+def external_table(name: str, structure: str) -> str:
+    """Return the statement that creates a client's external table.
+
+    Raises DoorError where `name` is no identifier, where `structure` does not stay within its brackets, and
+    for all that `parse` refuses.
+    """
+    if not IDENTIFIER.fullmatch(name):
+        raise refusal(
+            36,
+            "BAD_ARGUMENTS",
+            f"An external table's name is an identifier; {name!r} is none, so nothing runs",
+        )
+    # The line break ends a comment that may stand last.
+    sql = f"CREATE OR REPLACE TEMPORARY TABLE {name} ({structure}\n)"
+    wire = sql.encode("utf-8", "surrogateescape")
+    parse(wire)
+    tokens = list(_tokens(wire))
+    stack: list[str] = []
+    for i, token in enumerate(tokens):
+        if token.kind == "open":
+            stack.append(token.value)
+        elif token.kind == "close":
+            closes = bool(stack) and stack.pop() == BRACKETS[token.value]
+            if not closes or (not stack and i < len(tokens) - 1):
+                raise _unbalanced(name, structure)
+        elif token.kind == "end" or (token.kind == "other" and token.value not in MARKS):
+            raise _unbalanced(name, structure)
+    if stack or tokens[-1].kind != "close":
+        raise _unbalanced(name, structure)
+    return sql
+
+
+def _unbalanced(name: str, structure: str) -> DoorError:
+    return refusal(
+        62,
+        "SYNTAX_ERROR",
+        f"The structure of the external table {name} must be columns with balanced brackets; "
+        f"{structure!r} is not, so nothing runs",
+    )
 
 
 def _tokens(sql: bytes) -> Iterator[_Token]:

@@ -1,7 +1,11 @@
+import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 from tests.warehouse.door.running import Running
+from warehouse.door.engine import Engine
+from warehouse.door.sessions import Sessions
 
 
 def test_a_session_keeps_settings_database_and_temporary_tables(door: Running) -> None:
@@ -46,3 +50,73 @@ def test_a_session_serves_one_request_at_a_time(door: Running) -> None:
         answer = door.ask("SELECT 1", session_id="one")
         assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (423, "373")
         assert slow.result().text == "0\n"
+
+
+def test_a_request_that_waits_for_a_session_that_closes_gets_a_new_one(door: Running) -> None:
+    door.ask("CREATE TEMPORARY TABLE mine (a UInt8)", session_id="shared")
+    with ThreadPoolExecutor(5) as pool:
+        sql = "SELECT sleep(0.5), count() FROM mine"
+        closing = pool.submit(door.ask, sql, session_id="shared", close_session=1)
+        door.until(f"SELECT count() FROM system.processes WHERE query = '{sql}'", "1")
+        waiting = [pool.submit(door.ask, "SELECT count() FROM mine", session_id="shared") for _ in range(4)]
+        assert closing.result().text == "0\t0\n"
+        codes = [answer.result().headers["X-ClickHouse-Exception-Code"] for answer in waiting]
+    assert codes == ["60"] * 4
+    assert door.ask("SELECT 1", session_id="shared", session_check=1).text == "1\n"
+
+
+class _Kept:
+    """Connections that know whether they are closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def connect(self) -> "_Kept":
+        return _Kept()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _closed(connection: Any) -> bool:
+    return cast(_Kept, connection).closed
+
+
+def test_a_waiter_never_gets_what_the_holder_closes() -> None:
+    async def run() -> None:
+        sessions = Sessions(cast(Engine, _Kept()), lambda: 1.0)
+        first = await sessions.take("a", 60, False)
+        waiters = [asyncio.create_task(sessions.take("a", 60, False)) for _ in range(3)]
+        await asyncio.sleep(0)
+        sessions.give_back("a", first, close=True)
+        assert _closed(first.connection)
+        for _ in waiters:
+            done, _ = await asyncio.wait([w for w in waiters if not w.done()], return_when="FIRST_COMPLETED")
+            second = done.pop().result()
+            assert second is not first
+            assert not _closed(second.connection)
+            sessions.give_back("a", second, close=True)
+
+    asyncio.run(run())
+
+
+def test_a_session_that_is_waited_for_is_not_swept() -> None:
+    now = 1.0
+
+    async def run() -> None:
+        nonlocal now
+        sessions = Sessions(cast(Engine, _Kept()), lambda: now)
+        first = await sessions.take("a", 1, False)
+        waiter = asyncio.create_task(sessions.take("a", 60, False))
+        await asyncio.sleep(0)
+        sessions.give_back("a", first, close=False)
+        now = 100.0
+        sessions.sweep()
+        assert await waiter is first
+        assert not _closed(first.connection)
+        sessions.give_back("a", first, close=False)
+        now = 1000.0
+        sessions.sweep()
+        assert _closed(first.connection)
+
+    asyncio.run(run())

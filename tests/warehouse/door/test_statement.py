@@ -1,7 +1,7 @@
 import pytest
 
 from warehouse.door.errors import DoorError
-from warehouse.door.statement import parse
+from warehouse.door.statement import external_table, format_name, parse
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,8 @@ def test_what_is_not_one_statement(sql: bytes) -> None:
         "SELECT 1 INTO /* */ outfile '/x'",
         "SELECT ‘ ' ’ INTO OUTFILE '/x'",
         "SELECT 1 — ' \n INTO OUTFILE '/x'",
+        "SELECT 1 AS a$x$ INTO OUTFILE '/x' --$x$",
+        "SELECT 1 AS $a$x$ INTO OUTFILE '/x' --$x$",
         "INSERT INTO t FROM INFILE '/x' FORMAT CSV",
         "SELECT file('/etc/passwd')",
         "SELECT `file`('/etc/passwd')",
@@ -82,3 +84,59 @@ def test_what_touches_the_server_is_closed(sql: str) -> None:
 )
 def test_what_only_looks_like_it_is_open(sql: str) -> None:
     parse(sql.encode())
+
+
+@pytest.mark.parametrize("name", ["JSON", "TSVWithNames", "One", "a1"])
+def test_a_format_is_a_name(name: str) -> None:
+    assert format_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["JSON; DROP TABLE x", "JSON\n", "", "1", "TSV SETTINGS a = 1", "JSÖN", "a_b"]
+)
+def test_a_format_that_is_more_than_a_name(name: str) -> None:
+    with pytest.raises(DoorError, match="UNKNOWN_FORMAT") as refused:
+        format_name(name)
+    assert refused.value.code == 73
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [
+        "a UInt8, b Array(Nullable(Decimal(10, 2)))",
+        "`a ) b` Enum8('(' = 1, ';' = -1) DEFAULT '(', c DateTime64(3, 'UTC') -- the end",
+        "a Array(UInt8) DEFAULT [1, (2)] /* ) */",
+    ],
+)
+def test_the_structure_of_an_external_table(structure: str) -> None:
+    assert external_table("sent_1", structure).endswith(f"sent_1 ({structure}\n)")
+
+
+@pytest.mark.parametrize(
+    ("structure", "code"),
+    [
+        ("a UInt8) AS SELECT (1", 62),
+        ("a UInt8) AS SELECT 1 --", 62),
+        ("a UInt8) AS SELECT 1 /*", 62),
+        ("a UInt8) ENGINE = Memory, (b UInt8", 62),
+        ("a UInt8); DROP TABLE t; SELECT (1", 62),
+        ("a [ UInt8) AS SELECT (1]", 62),
+        ("a UInt8;", 62),
+        ("a Array(UInt8", 62),
+        ("a 'UInt8", 62),
+        ("a Int8) — ' (b", 62),
+        ("a$x$ UInt8) AS SELECT 1 AS b --$x$", 62),
+        ("a String DEFAULT file('/etc/passwd')", 497),
+        ("a Int8) ENGINE = File(CSV, '/x'", 497),
+    ],
+)
+def test_a_structure_that_leaves_its_brackets(structure: str, code: int) -> None:
+    with pytest.raises(DoorError) as refused:
+        external_table("sent", structure)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("name", ["a b", "a; DROP TABLE t", "1a", "", "d.a", "a\n", "`a`"])
+def test_an_external_table_that_has_no_name(name: str) -> None:
+    with pytest.raises(DoorError, match="BAD_ARGUMENTS"):
+        external_table(name, "a UInt8")

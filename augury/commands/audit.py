@@ -1,0 +1,54 @@
+"""`augury audit`: the vectors that were served against the rows that the log gives."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from augury.clients import warehouse
+from augury.options import range_of
+from augury.settings import Settings
+from features.project import load_project
+from warehouse.audit import audit as recompute
+from warehouse.audit import visible_lag
+
+app = typer.Typer()
+
+
+@app.command()
+def audit(
+    project: Annotated[str, typer.Argument(help="The project's module, such as examples.flights.")],
+    model: Annotated[str, typer.Argument(help="A model's name.")],
+    since: Annotated[str | None, typer.Option(help="ISO 8601; from the beginning without it.")] = None,
+    until: Annotated[str | None, typer.Option(help="ISO 8601; the log's clock without it.")] = None,
+) -> None:
+    """Recompute served vectors by the identity of their rows; exit status 1 where a value differs.
+
+    The model's groups must be backfilled as far as the requests that are audited.
+    """
+    defined = load_project(project)
+    if model not in defined.model_plans:
+        known = ", ".join(defined.model_plans)
+        raise typer.BadParameter(f"a model is one of the project's ({known}); nothing is called {model!r}")
+    plan = defined.model_plans[model]
+    if not plan.groups:
+        raise typer.BadParameter(f"the audit goes by the rows that vectors hold, and {model} reads no group")
+    console, client = Console(), warehouse(Settings())
+    ranges = [range_of(client, defined.group_plans[g.label], since, until) for g in plan.groups]
+    start, end = ranges[0][0], min(last for _, last in ranges)
+    found, lag = recompute(client, plan, start, end), visible_lag(client, plan, start, end)
+    console.print(
+        f"{plan.name}: {found.vectors:,} vectors audited, {found.mismatches:,} differ, "
+        f"{found.skipped:,} of other group versions skipped"
+    )
+    table = Table("feature", "values that differ")
+    for name in (*(g.group for g in plan.groups), *plan.names):
+        table.add_row(name, f"{found.by_feature.get(name, 0):,}")
+    console.print(table)
+    console.print(
+        f"{lag.rows:,} rows used, {lag.current:,} the newest that the log held, {lag.ahead:,} ahead of it; "
+        f"they lagged by {lag.p50_ms:,.0f} ms (p50), {lag.p99_ms:,.0f} ms (p99)"
+    )
+    if found.mismatches:
+        raise typer.Exit(1)

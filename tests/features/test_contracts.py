@@ -1,0 +1,63 @@
+from dataclasses import replace
+
+import pytest
+
+from features.compile import compile_group
+from features.contracts import AppliedContract, Change, ChangeKind, changes, refuse_changed
+from features.definitions import Freshness
+from features.errors import DefinitionError
+from features.plan import GroupPlan
+from tests.definitions import lifetime, plain, whole
+
+PLAIN, WHOLE, LIFETIME = (compile_group(group) for group in (plain, whole, lifetime))
+
+
+def standing(plan: GroupPlan) -> AppliedContract:
+    return AppliedContract(plan.name, plan.version, plan.to_json(), plan.contract_hash)
+
+
+def test_what_applying_would_do() -> None:
+    raised = compile_group(replace(plain, version=2, meaning="Another"))
+    found = changes([WHOLE, raised, LIFETIME], [standing(WHOLE), standing(PLAIN)])
+    assert found == [
+        Change("whole.v2", ChangeKind.UNCHANGED),
+        Change("plain.v2", ChangeKind.CREATE),
+        Change("lifetime.v1", ChangeKind.CREATE),
+        Change("plain.v1", ChangeKind.ABSENT),
+    ]
+    refuse_changed(found)
+
+
+@pytest.mark.parametrize(
+    ("changed", "removed", "added"),
+    [
+        (replace(plain, owner="ops"), '-  "owner": "",', '+  "owner": "ops",'),
+        (replace(plain, where="seats > 2"), '-  "where": null,', '+  "where": "(seats > 2)",'),
+        (
+            replace(plain, freshness=Freshness(expected_max_lag="5m")),
+            '-    "expected_max_lag_ms": 600000,',
+            '+    "expected_max_lag_ms": 300000,',
+        ),
+        (replace(plain, aggregates=plain.aggregates[:1]), '-      "name": "delay_mean_1h",', None),
+    ],
+)
+def test_another_contract_under_the_same_version_is_refused_with_the_difference(
+    changed: object, removed: str, added: str | None
+) -> None:
+    assert isinstance(changed, type(plain))
+    (found,) = changes([compile_group(changed)], [standing(PLAIN)])
+    assert (found.label, found.kind) == ("plain.v1", ChangeKind.REFUSED)
+    lines = found.difference.splitlines()
+    assert lines[:2] == ["--- applied", "+++ project"]
+    assert removed in lines
+    assert added is None or added in lines
+    with pytest.raises(
+        DefinitionError, match=r"(?s)group plain\.v1.*raise the version.*--- applied"
+    ) as error:
+        refuse_changed([Change("whole.v2", ChangeKind.UNCHANGED), found])
+    assert removed in str(error.value)
+
+
+def test_the_same_definition_stated_otherwise_is_unchanged() -> None:
+    spaced = replace(whole, where="NOT diverted   OR (delay > 0.5)")
+    assert [c.kind for c in changes([compile_group(spaced)], [standing(WHOLE)])] == [ChangeKind.UNCHANGED]
