@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from py4j.java_gateway import JavaGateway
 from pyflink.java_gateway import get_gateway
@@ -18,6 +19,9 @@ from augury.stack import Stack
 def pytest_configure() -> None:
     """Let SIGTERM end the run as ^C does: fixtures are torn down, and their servers with them."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # one run tries what every other tries; a search for more is `--hypothesis-profile default`
+    hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+    hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
