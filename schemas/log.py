@@ -1,5 +1,6 @@
 """The log's topics and clients."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -185,12 +186,43 @@ def backlog(bootstrap: str, group: str, **more: str | float) -> int:
     Partitions that the group has never committed are left out. Raises `KafkaException` if the log cannot
     be reached.
     """
-    admin = _admin(bootstrap, more)
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-    committed = asked[group].result(timeout=_TIMEOUT_S).topic_partitions
-    reader = consumer(bootstrap, group, **more)
+    committed = _committed(bootstrap, group, more)
+    ends = _ends(bootstrap, list(committed), more)
+    return sum(max(0, ends[place] - offset) for place, offset in committed.items())
+
+
+def await_group(bootstrap: str, group: str, patience_s: float, **more: str | float) -> None:
+    """Wait until a consumer group has committed all that the log holds now, in the partitions it reads.
+
+    Raises `TimeoutError` where it has not after `patience_s`, `KafkaException` if the log cannot be reached.
+    """
+    ends = _ends(bootstrap, list(_committed(bootstrap, group, more)), more)
+    deadline = time.monotonic() + patience_s
+    while behind := sum(
+        max(0, ends[place] - offset)
+        for place, offset in _committed(bootstrap, group, more).items()
+        if place in ends
+    ):
+        if time.monotonic() > deadline:
+            raise TimeoutError(
+                f"{group} follows the log within {patience_s:.0f} s; it is {behind} records behind, so what "
+                "reads its tables now would miss them"
+            )
+        time.sleep(0.1)
+
+
+def _committed(bootstrap: str, group: str, more: Mapping[str, str | float]) -> dict[tuple[str, int], int]:
+    asked = _admin(bootstrap, more).list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+    found = asked[group].result(timeout=_TIMEOUT_S).topic_partitions
+    return {(p.topic, p.partition): p.offset for p in found}
+
+
+def _ends(
+    bootstrap: str, places: Sequence[tuple[str, int]], more: Mapping[str, str | float]
+) -> dict[tuple[str, int], int]:
+    reader = consumer(bootstrap, "augury.ends", **more)
     try:
-        ends = [reader.get_watermark_offsets(p, timeout=_TIMEOUT_S) for p in committed]
-        return sum(max(0, end[1] - p.offset) for p, end in zip(committed, ends, strict=True) if end)
+        marks = {p: reader.get_watermark_offsets(TopicPartition(*p), timeout=_TIMEOUT_S) for p in places}
+        return {place: mark[1] for place, mark in marks.items() if mark}
     finally:
         reader.close()

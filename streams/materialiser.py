@@ -20,6 +20,8 @@ from schemas.log import committed, is_fatal
 from streams.lag import Lag
 
 CLOCKS = "features.clocks"
+# For the consumer: a question for the log's ends waits behind the fetch under way, 500 ms by default.
+READING: dict[str, str | float] = {"fetch.wait.max.ms": 20}
 
 _log = logging.getLogger(__name__)
 _BATCH = 2_000

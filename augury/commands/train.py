@@ -56,4 +56,4 @@ def train(
             time.sleep(0.2)
     console.print(f"{model} version {done[0].version} is in {done[0].status.value}")
     for metric, value in held.experiment_metrics(done[0].experiment_id).items():
-        console.print(f"  {metric:20} {value:,.4f}")
+        console.print(f"  {metric:20} {'unknown' if value is None else f'{value:,.4f}'}")

@@ -17,7 +17,7 @@ from augury.commands.up import progress_of
 from augury.demo.drift import Drift, check
 from augury.demo.live import Live
 from augury.demo.scenario import Scenario
-from augury.demo.summary import Summary
+from augury.demo.summary import Summary, spell
 from augury.models import publish, registry
 from augury.replay import Replayer
 from augury.settings import Settings
@@ -180,8 +180,8 @@ class Demo:
         publish(self.settings, held)
         self.summary.champion_version_before = version.version
         self.console.print(
-            f"{dataset.rows:,} labelled vectors; holdout AUC {self.summary.holdout_auc:.3f}, "
-            f"prior {self.summary.prior_auc:.3f}; version {version.version} is champion"
+            f"{dataset.rows:,} labelled vectors; holdout AUC {spell(self.summary.holdout_auc)}, "
+            f"prior {spell(self.summary.prior_auc)}; version {version.version} is champion"
         )
         self._await_served(model, version.version)
         return dataset

@@ -12,6 +12,7 @@ from features.project import Project
 from flows.bridge import Bridge
 from flows.runs import PrefectRuns
 from flows.triggers import Triggers
+from inference.registry import publish_events
 from schemas.log import consumer, deliver, producer
 from schemas.records import load
 
@@ -28,10 +29,15 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
     def on_trial(model_name: str) -> int | None:
         return held.serving_config(model_name).shadow_model_version
 
+    encode_event = codec(settings).encoder("registry.events", load("registry_event"))
+
+    def publish() -> int:
+        return publish_events(held, sender, encode_event)
+
     triggers = Triggers(
         [p for p in project.policies if isinstance(p, DriftPolicy)],
         [p for p in project.policies if isinstance(p, EvaluationPolicy)],
     )
     reader = consumer(settings.kafka_bootstrap, "augury.bridge", **settings.kafka_client())
     with PrefectRuns(settings.prefect_api_url, settings.prefect_auth.get_secret_value()) as runs:
-        Bridge(reader, codec(settings), triggers, on_trial, runs, refuse).run(stop, ready)
+        Bridge(reader, codec(settings), triggers, on_trial, runs, refuse, publish).run(stop, ready)

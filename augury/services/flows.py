@@ -14,6 +14,9 @@ from flows.context import Context, configure
 from flows.evaluate import evaluate, start_trial
 from flows.retrain import retrain
 from flows.worker import FlowWorker
+from schemas.log import await_group
+
+_PATIENCE_S = 60.0
 
 
 def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], None]) -> None:
@@ -29,12 +32,18 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
             query=Query(client),
             publish=partial(publish, settings, held),
             code_version=code_version(),
+            wait_for_warehouse=partial(_await_sink, settings),
         )
     )
     auth = settings.prefect_auth.get_secret_value() or None
     FlowWorker(settings.prefect_api_url, [retrain, start_trial, evaluate], "flows", auth=auth).run(
         stop, ready
     )
+
+
+def _await_sink(settings: Settings, _until: int) -> None:
+    # All that the log holds now covers what it held then.
+    await_group(settings.kafka_bootstrap, "augury.sink", _PATIENCE_S, **settings.kafka_client())
 
 
 def code_version() -> str:

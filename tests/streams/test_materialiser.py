@@ -21,7 +21,7 @@ from schemas.codec import Codec
 from schemas.log import Topic, consumer, create_topics, producer
 from schemas.registry import SchemaRegistry
 from streams.lag import Lag
-from streams.materialiser import Materialiser
+from streams.materialiser import READING, Materialiser
 
 pytestmark = pytest.mark.stack
 KEPT = {"retention.ms": "-1"}  # the tests' records are old
@@ -83,7 +83,7 @@ class World:
 
     def materialiser(self) -> Materialiser:
         return Materialiser(
-            consumer(self.settings.kafka_bootstrap, f"materialiser.{self.group}"),
+            consumer(self.settings.kafka_bootstrap, f"materialiser.{self.group}", **READING),
             self.redis,
             self.codec,
             {self.topic: (self.group, 1, LAYOUT)},
