@@ -1,6 +1,6 @@
 """Augury's expressions in Flink SQL. A timestamp is a BIGINT of milliseconds there."""
 
-from features.expressions.tree import Call, Column, Dialect, Literal, case, function, infix, quote
+from features.expressions.tree import STANDARD, Call, Column, Dialect, Literal, case, function, infix, quote
 from features.types import MAX_TIME, MIN_TIME, DataType
 
 TYPES = {
@@ -63,20 +63,9 @@ FLINK = Dialect(
     column=_column,
     literal=_literal,
     operations={
-        "add": infix("+"),
-        "sub": infix("-"),
-        "mul": infix("*"),
+        **STANDARD,
         "div": lambda _, a: f"({a[0]} / NULLIF({a[1]}, 0E0))",
         "mod": lambda _, a: f"MOD({a[0]}, NULLIF({a[1]}, CAST(0 AS BIGINT)))",
-        "neg": lambda _, a: f"(- {a[0]})",
-        "eq": infix("="),
-        "lt": infix("<"),
-        "le": infix("<="),
-        "gt": infix(">"),
-        "ge": infix(">="),
-        "and": infix("AND"),
-        "or": infix("OR"),
-        "not": lambda _, a: f"(NOT {a[0]})",
         "is_null": lambda _, a: f"({a[0]} IS NULL)",
         "case": case,
         "coalesce": function("COALESCE"),

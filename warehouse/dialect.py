@@ -1,6 +1,6 @@
 """Augury's expressions in ClickHouse SQL."""
 
-from features.expressions.tree import Call, Column, Dialect, Literal, case, function, infix
+from features.expressions.tree import STANDARD, Call, Column, Dialect, Literal, case, function
 from features.types import MAX_TIME, MIN_TIME, DataType
 
 TYPES = {
@@ -99,21 +99,10 @@ CLICKHOUSE = Dialect(
     column=_column,
     literal=_literal,
     operations={
-        "add": infix("+"),
-        "sub": infix("-"),
-        "mul": infix("*"),
+        **STANDARD,
         "div": lambda _, a: f"({a[0]} / nullIf({a[1]}, 0))",
         # `%` raises for the least integer by -1
         "mod": lambda _, a: f"moduloOrZero({a[0]}, nullIf({a[1]}, 0))",
-        "neg": lambda _, a: f"(- {a[0]})",
-        "eq": infix("="),
-        "lt": infix("<"),
-        "le": infix("<="),
-        "gt": infix(">"),
-        "ge": infix(">="),
-        "and": infix("AND"),
-        "or": infix("OR"),
-        "not": lambda _, a: f"(NOT {a[0]})",
         "is_null": lambda _, a: f"isNull({a[0]})",
         "case": _case,
         "coalesce": _coalesce,

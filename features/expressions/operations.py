@@ -1,6 +1,6 @@
 """The whitelist: which functions an expression may call, and the canonical spelling of each operation."""
 
-from features.expressions.tree import Call, Column, Dialect, Literal, case, function, infix, quote
+from features.expressions.tree import STANDARD, Call, Column, Dialect, Literal, case, function, infix, quote
 from features.types import DataType
 
 DATE_PARTS = ("year", "month", "day", "dow", "doy", "hour", "minute", "second")
@@ -38,20 +38,9 @@ CANONICAL = Dialect(
     column=lambda c: c.name,
     literal=_literal,
     operations={
-        "add": infix("+"),
-        "sub": infix("-"),
-        "mul": infix("*"),
+        **STANDARD,
         "div": infix("/"),
         "mod": infix("%"),
-        "neg": lambda _, a: f"(- {a[0]})",
-        "eq": infix("="),
-        "lt": infix("<"),
-        "le": infix("<="),
-        "gt": infix(">"),
-        "ge": infix(">="),
-        "and": infix("AND"),
-        "or": infix("OR"),
-        "not": lambda _, a: f"(NOT {a[0]})",
         "is_null": lambda _, a: f"({a[0]} IS NULL)",
         "case": case,
         "coalesce": function("COALESCE"),

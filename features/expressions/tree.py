@@ -99,3 +99,20 @@ def case(_: Call, arguments: list[str]) -> str:
 def quote(text: str) -> str:
     """Write a string constant of standard SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+STANDARD: Mapping[str, Template] = {
+    "add": infix("+"),
+    "sub": infix("-"),
+    "mul": infix("*"),
+    "neg": lambda _, a: f"(- {a[0]})",
+    "eq": infix("="),
+    "lt": infix("<"),
+    "le": infix("<="),
+    "gt": infix(">"),
+    "ge": infix(">="),
+    "and": infix("AND"),
+    "or": infix("OR"),
+    "not": lambda _, a: f"(NOT {a[0]})",
+}
+"""The operations that every engine's SQL spells, and means, alike."""
