@@ -40,6 +40,7 @@ class Log:
         shadow = variant == "shadow"
         requested = START + int(at * HOUR)
         row = {
+            "deduplication_key": f"{self.model}/{request}",
             "request_id": request,
             "model_name": self.model,
             "model_version_used": 2 if shadow else 1,

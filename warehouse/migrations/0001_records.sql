@@ -26,11 +26,13 @@ CREATE TABLE IF NOT EXISTS model_prediction_log (
     latency_on_demand_ms Float64,
     latency_model_ms Float64,
     latency_total_ms Float64,
-    log_time DateTime64(3, 'UTC')
-) ENGINE = ReplacingMergeTree ORDER BY (model_name, deduplication_key);
+    log_time DateTime64(3, 'UTC'),
+    earliness UInt64 MATERIALIZED bitNot(toUInt64(toUnixTimestamp64Milli(predicted_at)))
+        COMMENT 'of a request that was answered twice the first answer stays'
+) ENGINE = ReplacingMergeTree(earliness) ORDER BY (model_name, deduplication_key);
 
 CREATE TABLE IF NOT EXISTS shadow_predictions AS model_prediction_log
-ENGINE = ReplacingMergeTree ORDER BY (model_name, deduplication_key, model_version_used)
+ENGINE = ReplacingMergeTree(earliness) ORDER BY (model_name, deduplication_key, model_version_used)
 SETTINGS allow_nullable_key = 1;
 
 CREATE TABLE IF NOT EXISTS ground_truth (
@@ -39,7 +41,7 @@ CREATE TABLE IF NOT EXISTS ground_truth (
     label Float64,
     happened_at DateTime64(3, 'UTC'),
     log_time DateTime64(3, 'UTC')
-) ENGINE = ReplacingMergeTree ORDER BY (model_name, request_id);
+) ENGINE = ReplacingMergeTree ORDER BY (model_name, request_id, happened_at);
 
 CREATE TABLE IF NOT EXISTS model_registry_events (
     event_id String,
