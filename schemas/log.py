@@ -61,7 +61,11 @@ def create_topics(bootstrap: str, topics: Iterable[Topic], **more: str | float) 
             )
     _configure(admin, [topic for topic in topics if topic.name in there and topic.config])
     missing = [topic for topic in topics if topic.name not in there]
-    return _create(admin, missing) if missing else []
+    if not missing:
+        return []
+    created = _create(admin, missing)
+    _ends(bootstrap, [(t.name, p) for t in missing for p in range(t.partitions)], more)  # they have leaders
+    return created
 
 
 def _create(admin: AdminClient, missing: Sequence[Topic]) -> list[str]:
@@ -221,8 +225,24 @@ def _ends(
     bootstrap: str, places: Sequence[tuple[str, int]], more: Mapping[str, str | float]
 ) -> dict[tuple[str, int], int]:
     reader = consumer(bootstrap, "augury.ends", **more)
+    deadline = time.monotonic() + _TIMEOUT_S
+    ends: dict[tuple[str, int], int] = {}
     try:
-        marks = {p: reader.get_watermark_offsets(TopicPartition(*p), timeout=_TIMEOUT_S) for p in places}
-        return {place: mark[1] for place, mark in marks.items() if mark}
+        while len(ends) < len(places):
+            place = places[len(ends)]
+            try:
+                mark = reader.get_watermark_offsets(TopicPartition(*place), timeout=_TIMEOUT_S)
+            except KafkaException:  # a topic just made may have no leader yet
+                if time.monotonic() > deadline:
+                    raise
+                mark = None
+                time.sleep(0.05)
+            if mark is not None:
+                ends[place] = mark[1]
+            elif time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"the log tells where {place[0]} ends within {_TIMEOUT_S:.0f} s; it has not"
+                )
+        return ends
     finally:
         reader.close()
