@@ -6,6 +6,8 @@ seconds to import, and `augury status` should not wait for them.
 
 import importlib
 import pkgutil
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -40,6 +42,10 @@ class Commands(TyperGroup):
         except (PartError, DefinitionError, UnknownModelError, ConflictError) as error:
             typer.echo(f"augury: {error}", err=True)
             raise typer.Exit(1) from error
+        except ModuleNotFoundError as error:
+            text = f"a project is a Python module that can be imported from {Path.cwd()}: {error}"
+            typer.echo(f"augury: {text}", err=True)
+            raise typer.Exit(1) from error
         except (ConnectionError, httpx.TransportError, KafkaException) as error:
             typer.echo(f"augury: {error}\nIs the stack up? `augury status` tells.", err=True)
             raise typer.Exit(1) from error
@@ -51,3 +57,4 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=F
 @app.callback()
 def augury() -> None:
     """Event-driven predictive analytics: one definition of a feature for training and for serving."""
+    sys.path.insert(0, str(Path.cwd()))  # a project is named as Python would import it from here

@@ -11,6 +11,7 @@ from schemas.records import load
 
 def registry(settings: Settings) -> Registry:
     """Open the registry database, with its tables up to date."""
+    settings.home.mkdir(parents=True, exist_ok=True)
     opened = Registry(settings.registry_database_url, wall_ms)
     opened.migrate()
     return opened

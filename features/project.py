@@ -50,7 +50,11 @@ def load_project(module_name: str) -> Project:
     Raises `DefinitionError` where two definitions share a name, `ModuleNotFoundError` where there is no
     such module.
     """
-    return collect(importlib.import_module(module_name))
+    project = collect(importlib.import_module(module_name))
+    if not (project.sources or project.groups or project.models):
+        rule = "a project's module states sources, feature groups or models"
+        raise DefinitionError(f"module {module_name}", rule, "there is nothing to apply")
+    return project
 
 
 def collect(module: ModuleType) -> Project:

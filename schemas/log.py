@@ -216,7 +216,8 @@ def await_group(bootstrap: str, group: str, patience_s: float, **more: str | flo
 
 
 def _committed(bootstrap: str, group: str, more: Mapping[str, str | float]) -> dict[tuple[str, int], int]:
-    asked = _admin(bootstrap, more).list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+    admin = _admin(bootstrap, more)  # kept: what it was asked ends with it
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
     found = asked[group].result(timeout=_TIMEOUT_S).topic_partitions
     return {(p.topic, p.partition): p.offset for p in found}
 

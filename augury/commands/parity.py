@@ -46,5 +46,7 @@ def parity(
             for name, (stream, backfill) in row.columns.items():
                 table.add_row(row.entity, str(row.seq), row.event_timestamp, name, str(stream), str(backfill))
         console.print(table)
-    if found.mismatches:
+    if not found.compared:
+        console.print("nothing was compared: backfill the group first, or name a range that has rows")
+    if found.mismatches or not found.compared:
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from augury.settings import Settings
 from augury.stack.flink import job_manager, task_manager
 from augury.stack.jars import fetch
 from augury.stack.kafka import kafka
-from augury.stack.part import PartStatus
+from augury.stack.part import PartError, PartStatus
 from augury.stack.prefect import prefect
 from augury.stack.redis import redis
 from augury.stack.registry import registry
@@ -49,6 +49,10 @@ class Stack:
 
         Services that run already are started anew, for they hold the definitions of their own start.
         """
+        servers = {part.name for part in self._servers}
+        down = [part.name for part in self.status() if part.name in servers and part.state == "down"]
+        if down:
+            raise PartError(f"services need the servers, and {', '.join(down)} are not up: run `augury up`")
         own = {part.name: part for part in services(self.settings, project)}
         self._project.write_text(project)
         self.supervisor.parts.update(own)
