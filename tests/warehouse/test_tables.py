@@ -55,7 +55,14 @@ def test_an_unfinished_migration_runs_again(client: Client) -> None:
 def test_record_targets_fit_their_tables(client: Client) -> None:
     migrate(client)
     for target in RECORDS.values():
-        assert set(target.columns) == set(described(client, target.table))
+        # what the table works out by itself is not written
+        computed = client.query(
+            "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String} "
+            "AND default_kind = 'MATERIALIZED'",
+            parameters={"table": target.table},
+        )
+        written = set(described(client, target.table)) - {name for (name,) in computed.result_rows}
+        assert set(target.columns) == written
 
 
 def test_a_source_table(client: Client) -> None:
