@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import httpx
+from prefect.client.base import PrefectHttpxSyncClient
 
 DEPLOYMENT = "augury"
 """The name of each flow's deployment."""
@@ -15,11 +16,20 @@ class RefusedRunError(ValueError):
 
 
 class PrefectRuns:
-    """Creates flow runs on the server at `api_url` (with its `/api`); `auth` is its "user:password"."""
+    """Creates flow runs on the server at `api_url` (with its `/api`); `auth` is its "user:password".
+
+    What the server says is worth another try (429, 502, 503: SQLite was locked, for one) is tried again,
+    some times; a run's key makes that safe.
+    """
 
     def __init__(self, api_url: str, auth: str | None = None) -> None:
         user, _, password = (auth or "").partition(":")
-        self._http = httpx.Client(base_url=api_url, auth=(user, password) if auth else None, timeout=30)
+        self._http = PrefectHttpxSyncClient(
+            base_url=api_url,
+            auth=(user, password) if auth else None,
+            timeout=30,
+            raise_on_all_errors=False,
+        )
         self._deployments: dict[str, str] = {}
 
     def __call__(self, flow: str, parameters: Mapping[str, Any], key: str) -> str:

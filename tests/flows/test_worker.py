@@ -42,7 +42,8 @@ FlowWorker(api, [slow], name).run(threading.Event(), lambda: (folder / "ready").
 
 
 def state(api: str, run: str) -> str:
-    return str(httpx.get(f"{api}/flow_runs/{run}", timeout=30).json()["state"]["type"])
+    answer = httpx.get(f"{api}/flow_runs/{run}", timeout=30)
+    return str(answer.json()["state"]["type"]) if answer.is_success else answer.reason_phrase
 
 
 def test_a_run_whose_worker_is_killed_is_run_again(stack: Any, tmp_path: Path) -> None:
