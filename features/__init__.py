@@ -1,6 +1,22 @@
 """Definitions: what a user states once, and what every engine is compiled from."""
 
-from features.aggregates import count, last, maximum, mean, minimum, share, total
+from features.aggregates import (
+    count,
+    count_distinct,
+    first,
+    last,
+    maximum,
+    mean,
+    minimum,
+    mode,
+    mode_share,
+    quantile,
+    share,
+    skewness,
+    stddev,
+    total,
+    variance,
+)
 from features.definitions import Entity, FeatureGroup, FeatureRef, Freshness, Label, Model, Source
 from features.errors import DefinitionError
 from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
@@ -20,10 +36,18 @@ __all__ = [
     "MonitoringPolicy",
     "Source",
     "count",
+    "count_distinct",
+    "first",
     "last",
     "maximum",
     "mean",
     "minimum",
+    "mode",
+    "mode_share",
+    "quantile",
     "share",
+    "skewness",
+    "stddev",
     "total",
+    "variance",
 ]

@@ -6,6 +6,7 @@ NULL for all others.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypedDict, Unpack
 
 from features.errors import DefinitionError
 from features.types import DataType
@@ -16,47 +17,72 @@ NUMBERS = frozenset({DataType.INTEGER, DataType.DOUBLE})
 
 
 class Part(StrEnum):
-    """What an engine keeps of the values in a window."""
+    """What an engine keeps of the values in a window. All but the extremes and lists can be subtracted."""
 
-    COUNT = "count"  # how many values: exact, subtractable
-    SUM = "sum"  # their sum as a fixed-point integer: exact, subtractable
+    COUNT = "count"  # how many values
+    SUM = "sum"  # their sum as a fixed-point integer of 128 bits
+    SQUARES = "squares"  # the sum of the squares of the fixed-point values, 256 bits
+    CUBES = "cubes"  # the sum of their cubes, 256 bits
     MIN = "min"
     MAX = "max"
-    LAST = "last"  # the value that is newest by (ts, log order)
+    FIRST = "first"  # the value that is oldest by (ts, log order)
+    LAST = "last"  # the values that are newest by (ts, log order), `nth` of them, distinct or not
+    VALUES = "values"  # how often each value is there
 
 
 @dataclass(frozen=True)
 class Operation:
     """One entry of the catalogue: what it takes, which parts it is computed from, what it gives.
 
-    `result` is the type of the feature; None stands for the argument's own type.
+    `result` is the type of the feature; None stands for the argument's own type. `options` are the
+    names of what else an aggregate states.
     """
 
     takes: frozenset[DataType]
     parts: tuple[Part, ...]
     result: DataType | None
     needs_argument: bool = True
+    options: tuple[str, ...] = ()
 
 
+_KEPT = ANY - {DataType.TIMESTAMP}
+_MOMENTS = (Part.SUM, Part.COUNT, Part.SQUARES)
 OPERATIONS: dict[str, Operation] = {
     "count": Operation(ANY, (Part.COUNT,), DataType.INTEGER, needs_argument=False),
     "sum": Operation(NUMBERS, (Part.SUM,), None),
     "mean": Operation(NUMBERS, (Part.SUM, Part.COUNT), DataType.DOUBLE),
     "share": Operation(frozenset({DataType.BOOLEAN}), (Part.SUM, Part.COUNT), DataType.DOUBLE),
+    "variance": Operation(NUMBERS, _MOMENTS, DataType.DOUBLE),
+    "stddev": Operation(NUMBERS, _MOMENTS, DataType.DOUBLE),
+    "skewness": Operation(NUMBERS, (*_MOMENTS, Part.CUBES), DataType.DOUBLE),
     "min": Operation(NUMBERS, (Part.MIN,), None),
     "max": Operation(NUMBERS, (Part.MAX,), None),
-    "last": Operation(ANY - {DataType.TIMESTAMP}, (Part.LAST,), None),
+    "first": Operation(_KEPT, (Part.FIRST,), None),
+    "last": Operation(_KEPT, (Part.LAST,), None, options=("nth", "distinct")),
+    "count_distinct": Operation(_KEPT, (Part.VALUES,), DataType.INTEGER, options=("limit",)),
+    "mode": Operation(_KEPT, (Part.VALUES,), None, options=("limit",)),
+    "mode_share": Operation(_KEPT, (Part.VALUES,), DataType.DOUBLE, options=("limit",)),
+    "quantile": Operation(NUMBERS, (Part.VALUES,), None, options=("q", "limit")),
 }
+
+Option = int | float | bool
+LIMIT = 1_000
+"""How many distinct values a window may hold by default, for what is computed from each of them."""
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """One aggregate feature: an operation on a column over a window, or over the entity's lifetime."""
+    """One aggregate feature: an operation on a column over a window, or over the entity's lifetime.
+
+    `where` keeps the events that it counts; `options` are those of the operation, by name.
+    """
 
     op: str
     argument: str | None
     window: Window | None
     name: str
+    where: str | None = None
+    options: tuple[tuple[str, Option], ...] = ()
 
     @property
     def operation(self) -> Operation:
@@ -64,59 +90,130 @@ class Aggregate:
         return OPERATIONS[self.op]
 
 
-def _aggregate(op: str, column: str | None, over: str | None, hop: str | None, name: str | None) -> Aggregate:
-    place = f"{op}({column or ''}{f', over={over!r}' if over else ''})"
-    if hop is not None and over is None:
+class Over(TypedDict, total=False):
+    """What every aggregate states alike.
+
+    `over` is the window's size, without which it is the entity's lifetime; `hop` is how finely its tail
+    moves; `where` is a condition on the event, and with it comes a `name`.
+    """
+
+    over: str
+    hop: str
+    where: str
+    name: str
+
+
+def _aggregate(op: str, column: str | None, spelled: str, over: Over, **options: Option) -> Aggregate:
+    size, hop = over.get("over"), over.get("hop")
+    place = f"{op}({column or ''}{f', over={size!r}' if size else ''})"
+    if hop is not None and size is None:
         raise DefinitionError(place, "a hop belongs to a window", "a lifetime has no tail to move", hop)
-    span = None if over is None else window(over, hop, place)
-    spelled = [column, op, None if span is None else spell(span.size)]
-    return Aggregate(op, column, span, name or "_".join(s for s in spelled if s))
+    where, name = over.get("where"), over.get("name")
+    if where is not None and name is None:
+        rule = "an aggregate with `where` states its name"
+        raise DefinitionError(place, rule, "it would be called as if it counted all events", where)
+    span = None if size is None else window(size, hop, place)
+    words = [column, spelled, None if span is None else spell(span.size)]
+    return Aggregate(
+        op, column, span, name or "_".join(w for w in words if w), where, tuple(sorted(options.items()))
+    )
 
 
-def count(
-    column: str | None = None, *, over: str | None = None, hop: str | None = None, name: str | None = None
-) -> Aggregate:
+def _at_least_one(number: int, what: str, place: str) -> int:
+    if number < 1:
+        raise DefinitionError(place, f"{what} is 1 or more", "there is no such value", number)
+    return number
+
+
+def count(column: str | None = None, **over: Unpack[Over]) -> Aggregate:
     """Count the events, or the values of `column` that are not NULL."""
-    return _aggregate("count", column, over, hop, name)
+    return _aggregate("count", column, "count", over)
 
 
-def total(
-    column: str, *, over: str | None = None, hop: str | None = None, name: str | None = None
-) -> Aggregate:
+def total(column: str, **over: Unpack[Over]) -> Aggregate:
     """Sum the values exactly, doubles as fixed-point integers of scale 6; named `<column>_sum_<over>`."""
-    return _aggregate("sum", column, over, hop, name)
+    return _aggregate("sum", column, "sum", over)
 
 
-def mean(
-    column: str, *, over: str | None = None, hop: str | None = None, name: str | None = None
-) -> Aggregate:
+def mean(column: str, **over: Unpack[Over]) -> Aggregate:
     """Divide the exact sum by the count; NULL where there is no value."""
-    return _aggregate("mean", column, over, hop, name)
+    return _aggregate("mean", column, "mean", over)
 
 
-def share(
-    column: str, *, over: str | None = None, hop: str | None = None, name: str | None = None
-) -> Aggregate:
+def share(column: str, **over: Unpack[Over]) -> Aggregate:
     """Give the share of true among the values of a boolean column; NULL where there is no value."""
-    return _aggregate("share", column, over, hop, name)
+    return _aggregate("share", column, "share", over)
 
 
-def minimum(
-    column: str, *, over: str | None = None, hop: str | None = None, name: str | None = None
-) -> Aggregate:
+def variance(column: str, **over: Unpack[Over]) -> Aggregate:
+    """Give the population variance, from exact sums; NULL where there is no value."""
+    return _aggregate("variance", column, "variance", over)
+
+
+def stddev(column: str, **over: Unpack[Over]) -> Aggregate:
+    """Give the population standard deviation: the root of the variance."""
+    return _aggregate("stddev", column, "stddev", over)
+
+
+def skewness(column: str, **over: Unpack[Over]) -> Aggregate:
+    """Give the population skewness (Fisher's g1), from exact sums; NULL where all values are equal."""
+    return _aggregate("skewness", column, "skewness", over)
+
+
+def minimum(column: str, **over: Unpack[Over]) -> Aggregate:
     """Give the smallest value."""
-    return _aggregate("min", column, over, hop, name)
+    return _aggregate("min", column, "min", over)
 
 
-def maximum(
-    column: str, *, over: str | None = None, hop: str | None = None, name: str | None = None
-) -> Aggregate:
+def maximum(column: str, **over: Unpack[Over]) -> Aggregate:
     """Give the greatest value."""
-    return _aggregate("max", column, over, hop, name)
+    return _aggregate("max", column, "max", over)
 
 
-def last(
-    column: str, *, over: str | None = None, hop: str | None = None, name: str | None = None
-) -> Aggregate:
-    """Give the value that is newest by event time, then by log order."""
-    return _aggregate("last", column, over, hop, name)
+def first(column: str, **over: Unpack[Over]) -> Aggregate:
+    """Give the value that is oldest by event time, then by log order."""
+    return _aggregate("first", column, "first", over)
+
+
+def last(column: str, nth: int = 1, *, distinct: bool = False, **over: Unpack[Over]) -> Aggregate:
+    """Give the value that is newest by event time, then by log order; with `nth`, the nth newest.
+
+    `distinct` counts each value once, at its newest; NULL where there are fewer than `nth`.
+    """
+    _at_least_one(nth, "nth", f"last({column})")
+    if nth == 1:  # the newest is also the newest of the distinct ones
+        return _aggregate("last", column, "last", over)
+    spelled = f"last{nth}_distinct" if distinct else f"last{nth}"
+    options: dict[str, Option] = {"distinct": True} if distinct else {}
+    return _aggregate("last", column, spelled, over, nth=nth, **options)
+
+
+def count_distinct(column: str, *, limit: int = LIMIT, **over: Unpack[Over]) -> Aggregate:
+    """Count the different values, exactly; NULL while there are more than `limit`."""
+    limit = _at_least_one(limit, "limit", f"count_distinct({column})")
+    return _aggregate("count_distinct", column, "count_distinct", over, limit=limit)
+
+
+def mode(column: str, *, limit: int = LIMIT, **over: Unpack[Over]) -> Aggregate:
+    """Give the most frequent value, the smallest of several; NULL while there are more than `limit`."""
+    limit = _at_least_one(limit, "limit", f"mode({column})")
+    return _aggregate("mode", column, "mode", over, limit=limit)
+
+
+def mode_share(column: str, *, limit: int = LIMIT, **over: Unpack[Over]) -> Aggregate:
+    """Give the share of the most frequent value; NULL while there are more than `limit` different ones."""
+    limit = _at_least_one(limit, "limit", f"mode_share({column})")
+    return _aggregate("mode_share", column, "mode_share", over, limit=limit)
+
+
+def quantile(column: str, q: float, *, limit: int = LIMIT, **over: Unpack[Over]) -> Aggregate:
+    """Give the smallest value that at least a share `q` of the values does not exceed, exactly.
+
+    This is definition 1 of Hyndman and Fan (1996). NULL while there are more than `limit` different values.
+    """
+    place = f"quantile({column})"
+    if not 0 <= q <= 1:
+        raise DefinitionError(place, "q lies between 0 and 1", "there is no such quantile", q)
+    limit = _at_least_one(limit, "limit", place)
+    spelled = f"q{100 * q:g}".replace(".", "_")
+    return _aggregate("quantile", column, spelled, over, q=float(q), limit=limit)

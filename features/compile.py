@@ -1,14 +1,15 @@
 """The compiler of sources and feature groups: from what a user wrote to the plan that engines read."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from features.aggregates import OPERATIONS, Aggregate
+from features.aggregates import OPERATIONS, Aggregate, Part
 from features.definitions import FeatureGroup, Freshness, Source
 from features.errors import DefinitionError
-from features.expressions import Column, Expression, parse
+from features.expressions import Call, Column, Expression, Literal, parse
 from features.expressions.tree import substitute
 from features.naming import check_name, check_source_name
-from features.plan import GroupPlan, NamedExpression, PlannedAggregate, SourcePlan
+from features.plan import CUBED_BOUND, Argument, GroupPlan, NamedExpression, PlannedAggregate, SourcePlan
 from features.types import DataType
 from features.windows import Window, milliseconds
 
@@ -68,13 +69,7 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
             raise DefinitionError(place, rule, "engines write doubles in different ways", key)
     columns = _expressions(group.columns, dict(source.columns), f"{place}, columns")
     readable = source.columns | {name: e.type for name, e in columns.items()}
-    where = None
-    if group.where is not None:
-        where = substitute(parse(group.where, readable, f"{place}, where"), columns)
-        if where.type is not DataType.BOOLEAN:
-            raise DefinitionError(
-                f"{place}, where", "a condition is boolean", "no event could be kept", group.where
-            )
+    where = None if group.where is None else _condition(group.where, readable, columns, f"{place}, where")
     arguments, windows, aggregates = _aggregates(group, readable, columns, place)
     derived = _expressions(group.derived, {a.name: a.type for a in aggregates}, f"{place}, derived")
     _check_features([*(a.name for a in aggregates), *derived], place)
@@ -115,26 +110,46 @@ def _expressions(
 
 def _aggregates(
     group: FeatureGroup, readable: Mapping[str, DataType], columns: Mapping[str, Expression], place: str
-) -> tuple[tuple[NamedExpression, ...], tuple[Window, ...], tuple[PlannedAggregate, ...]]:
+) -> tuple[tuple[Argument, ...], tuple[Window, ...], tuple[PlannedAggregate, ...]]:
     if not group.aggregates:
         raise DefinitionError(place, "a group has at least one aggregate", "its rows would be empty")
-    names = list(dict.fromkeys(a.argument for a in group.aggregates if a.argument is not None))
     windows = sorted({a.window for a in group.aggregates if a.window is not None})
-    planned = [_aggregate(a, readable, names, windows, place) for a in group.aggregates]
-    arguments = tuple(NamedExpression(n, columns.get(n, Column(n, readable[n]))) for n in names)
-    return arguments, tuple(windows), tuple(planned)
+    arguments: dict[Expression, Argument] = {}
+    planned = []
+    for aggregate in group.aggregates:
+        value, result = _value(aggregate, readable, columns, f"{place}, aggregate {aggregate.name}")
+        if value is not None:
+            cubed = Part.CUBES in aggregate.operation.parts
+            known = arguments.get(value) or Argument(_argument_name(aggregate, arguments), value)
+            arguments[value] = replace(known, bound=CUBED_BOUND) if cubed else known
+        planned.append(
+            PlannedAggregate(
+                name=aggregate.name,
+                op=aggregate.op,
+                argument=None if value is None else list(arguments).index(value),
+                window=None if aggregate.window is None else windows.index(aggregate.window),
+                type=result,
+                options=aggregate.options,
+            )
+        )
+    return tuple(arguments.values()), tuple(windows), tuple(planned)
 
 
-def _aggregate(
-    aggregate: Aggregate,
-    readable: Mapping[str, DataType],
-    names: list[str],
-    windows: list[Window],
-    place: str,
-) -> PlannedAggregate:
-    place = f"{place}, aggregate {aggregate.name}"
+def _argument_name(aggregate: Aggregate, arguments: Mapping[Expression, Argument]) -> str:
+    """Call an argument as its column; one under a condition as its aggregate, told from any column."""
+    if aggregate.where is None:
+        assert aggregate.argument is not None
+        return aggregate.argument
+    return f"{aggregate.name}_where_{len(arguments)}"
+
+
+def _value(
+    aggregate: Aggregate, readable: Mapping[str, DataType], columns: Mapping[str, Expression], place: str
+) -> tuple[Expression | None, DataType]:
+    """Give what the aggregate is computed from (None: from the events as such), and its feature's type."""
     operation = OPERATIONS[aggregate.op]
     result = operation.result
+    value: Expression | None = None
     if aggregate.argument is None:
         if operation.needs_argument:
             raise DefinitionError(place, f"{aggregate.op} takes a column", "there is nothing to aggregate")
@@ -150,14 +165,23 @@ def _aggregate(
                 place, rule, "it cannot be computed", f"{aggregate.argument}: {found.value}"
             )
         result = result or found
+        value = columns.get(aggregate.argument, Column(aggregate.argument, found))
     assert result is not None
-    return PlannedAggregate(
-        name=aggregate.name,
-        op=aggregate.op,
-        argument=None if aggregate.argument is None else names.index(aggregate.argument),
-        window=None if aggregate.window is None else windows.index(aggregate.window),
-        type=result,
-    )
+    if aggregate.where is not None:
+        keep = _condition(aggregate.where, readable, columns, f"{place}, where")
+        kept = Literal(True, DataType.BOOLEAN) if value is None else value
+        value = Call("case", (keep, kept, Literal(None, kept.type)), kept.type)
+    return value, result
+
+
+def _condition(
+    text: str, readable: Mapping[str, DataType], columns: Mapping[str, Expression], place: str
+) -> Expression:
+    """Parse a condition on an event; raises `DefinitionError` where it is not boolean."""
+    condition = substitute(parse(text, readable, place), columns)
+    if condition.type is not DataType.BOOLEAN:
+        raise DefinitionError(place, "a condition is boolean", "no event could be kept", text)
+    return condition
 
 
 def _check_features(names: list[str], place: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from features.aggregates import Option
 from features.expressions import Expression
 from features.expressions.operations import canonical
 from features.expressions.tree import columns_of
@@ -18,6 +19,7 @@ from features.windows import Window
 
 SCALE = 6  # decimal places that a double keeps in an exact sum
 BOUND = 10**12  # a number beyond it is refused, so that no 128-bit sum can overflow
+CUBED_BOUND = 10**9  # the same where cubes are summed and the moments multiplied, in 256 bits
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,13 @@ class NamedExpression:
 
 
 @dataclass(frozen=True)
+class Argument(NamedExpression):
+    """What aggregates are computed from: a number whose absolute value exceeds `bound` is refused."""
+
+    bound: int = BOUND
+
+
+@dataclass(frozen=True)
 class SourcePlan:
     """A source with its durations in milliseconds."""
 
@@ -61,7 +70,7 @@ class SourcePlan:
 class PlannedAggregate:
     """An aggregate by positions: `argument` into the plan's arguments, `window` into its windows.
 
-    `argument` None counts events; `window` None is the entity's lifetime.
+    `argument` None counts events; `window` None is the entity's lifetime; `options` are the operation's.
     """
 
     name: str
@@ -69,6 +78,17 @@ class PlannedAggregate:
     argument: int | None
     window: int | None
     type: DataType
+    options: tuple[tuple[str, Option], ...] = ()
+
+    def option(self, name: str, default: Option) -> Option:
+        """Give an option's value."""
+        return dict(self.options).get(name, default)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as plain data."""
+        stated: dict[str, Any] = {"options": dict(self.options)} if self.options else {}
+        place = {"argument": self.argument, "window": self.window}
+        return {"name": self.name, "op": self.op, **place, "type": self.type.value, **stated}
 
 
 @dataclass(frozen=True)
@@ -85,7 +105,7 @@ class GroupPlan:
     keys: tuple[str, ...]
     source: SourcePlan
     where: Expression | None
-    arguments: tuple[NamedExpression, ...]
+    arguments: tuple[Argument, ...]
     windows: tuple[Window, ...]
     aggregates: tuple[PlannedAggregate, ...]
     derived: tuple[NamedExpression, ...]
@@ -185,12 +205,11 @@ class GroupPlan:
             "where": None if self.where is None else canonical(self.where),
             "scale": SCALE,
             "bound": BOUND,
-            "arguments": [_named(a) for a in self.arguments],
-            "windows": [{"size": w.size, "hop": w.hop} for w in self.windows],
-            "aggregates": [
-                {"name": a.name, "op": a.op, "argument": a.argument, "window": a.window, "type": a.type.value}
-                for a in self.aggregates
+            "arguments": [
+                _named(a) | ({} if a.bound == BOUND else {"bound": a.bound}) for a in self.arguments
             ],
+            "windows": [{"size": w.size, "hop": w.hop} for w in self.windows],
+            "aggregates": [a.to_dict() for a in self.aggregates],
             "derived": [_named(d) for d in self.derived],
             "freshness": {
                 "expected_max_lag_ms": self.expected_max_lag_ms,
@@ -209,7 +228,7 @@ class GroupPlan:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
-def _named(named: NamedExpression) -> dict[str, str]:
+def _named(named: NamedExpression) -> dict[str, Any]:
     return {"name": named.name, "expression": canonical(named.expression), "type": named.type.value}
 
 

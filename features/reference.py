@@ -5,13 +5,14 @@ purpose, and the engines are held to it.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from features.expressions.python import evaluator, wrap
+from features.expressions.python import evaluator
 from features.naming import key_text
-from features.plan import BOUND, SCALE, GroupPlan, PlannedAggregate
+from features.plan import Argument, GroupPlan, PlannedAggregate
+from features.readings import read
 from features.types import MAX_TIME, MIN_TIME, DataType, Row, Value
 from features.windows import floor
 
@@ -87,7 +88,7 @@ def events(plan: GroupPlan, records: Iterable[LogRecord]) -> tuple[list[Event], 
         place = (record.topic, record.partition, record.offset)
         if any(v is None for v in values):
             refused.append((*place, "entity key is NULL"))
-        elif any(_beyond(a.type, n) for a, n in zip(plan.arguments, numbers, strict=True)):
+        elif any(_beyond(a, n) for a, n in zip(plan.arguments, numbers, strict=True)):
             refused.append((*place, "number beyond the contract's bound"))
         else:
             text = key_text([_text(t, v) for t, v in zip(keys, values, strict=True)])
@@ -155,41 +156,9 @@ def _value(plan: GroupPlan, aggregate: PlannedAggregate, arrived: Sequence[Event
     if aggregate.argument is None:
         return len(inside)
     at = aggregate.argument
-    held = [e for e in inside if e.arguments[at] is not None]
-    return _VALUES[aggregate.op](plan.arguments[at].type, held, at)
-
-
-def _sum(data_type: DataType, held: Sequence[Event], at: int) -> int:
-    if data_type is DataType.DOUBLE:
-        return sum(round(e.arguments[at] * 10**SCALE) for e in held)
-    return sum(int(e.arguments[at]) for e in held)
-
-
-def _total(data_type: DataType, held: Sequence[Event], at: int) -> int | float:
-    exact = _sum(data_type, held, at)
-    return float(exact) / 10**SCALE if data_type is DataType.DOUBLE else wrap(exact)
-
-
-def _mean(data_type: DataType, held: Sequence[Event], at: int) -> float | None:
-    if not held:
-        return None
-    exact = float(_sum(data_type, held, at))
-    return (exact / 10**SCALE if data_type is DataType.DOUBLE else exact) / len(held)
-
-
-def _last(_: DataType, held: Sequence[Event], at: int) -> Any:  # noqa: ANN401
-    return max(held, key=lambda e: (e.ts, e.position)).arguments[at] if held else None
-
-
-_VALUES: dict[str, Callable[[DataType, Sequence[Event], int], Any]] = {
-    "count": lambda _, held, __: len(held),
-    "sum": _total,
-    "mean": _mean,
-    "share": _mean,
-    "min": lambda _, held, at: min((e.arguments[at] for e in held), default=None),
-    "max": lambda _, held, at: max((e.arguments[at] for e in held), default=None),
-    "last": _last,
-}
+    by_time = sorted(inside, key=lambda e: (e.ts, e.position))
+    values = [e.arguments[at] for e in by_time if e.arguments[at] is not None]
+    return read(aggregate, plan.arguments[at].type, values)
 
 
 def _clean(data_type: DataType, value: Value) -> Value:
@@ -197,10 +166,10 @@ def _clean(data_type: DataType, value: Value) -> Value:
     return value + 0.0 if data_type is DataType.DOUBLE and isinstance(value, float) else value
 
 
-def _beyond(data_type: DataType, value: Value) -> bool:
-    if not data_type.numeric or not isinstance(value, int | float):
+def _beyond(argument: Argument, value: Value) -> bool:
+    if not argument.type.numeric or not isinstance(value, int | float):
         return False
-    return not (math.isfinite(value) and abs(value) <= BOUND)
+    return not (math.isfinite(value) and abs(value) <= argument.bound)
 
 
 def _text(data_type: DataType, value: Value) -> str:

@@ -1,6 +1,7 @@
 """Small definitions that tests share: one source, groups over it, and a model."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from features import (
@@ -12,12 +13,20 @@ from features import (
     Model,
     Source,
     count,
+    count_distinct,
+    first,
     last,
     maximum,
     mean,
     minimum,
+    mode,
+    mode_share,
+    quantile,
     share,
+    skewness,
+    stddev,
     total,
+    variance,
 )
 from features.aggregates import Aggregate
 
@@ -50,6 +59,36 @@ CATALOGUE: dict[str, tuple[Callable[..., Aggregate], tuple[str, ...]]] = {
     "late_count": (count, ("late",)),
     "carrier_last": (last, ("carrier",)),
     "count": (count, ()),
+    "delay_variance": (variance, ("delay",)),
+    "delay_stddev": (stddev, ("delay",)),
+    "delay_skewness": (skewness, ("delay",)),
+    "seats_variance": (variance, ("seats",)),
+    "seats_stddev": (stddev, ("seats",)),
+    "seats_skewness": (skewness, ("seats",)),
+    "delay_first": (first, ("delay",)),
+    "seats_first": (first, ("seats",)),
+    "late_first": (first, ("late",)),
+    "carrier_first": (first, ("carrier",)),
+    "delay_last2": (last, ("delay", 2)),
+    "late_last3": (last, ("late", 3)),
+    "carrier_last2": (last, ("carrier", 2)),
+    "seats_last2_distinct": (partial(last, distinct=True), ("seats", 2)),
+    "carrier_last2_distinct": (partial(last, distinct=True), ("carrier", 2)),
+    "delay_count_distinct": (count_distinct, ("delay",)),
+    "seats_count_distinct": (partial(count_distinct, limit=2), ("seats",)),
+    "late_count_distinct": (count_distinct, ("late",)),
+    "carrier_count_distinct": (count_distinct, ("carrier",)),
+    "delay_mode": (mode, ("delay",)),
+    "seats_mode": (partial(mode, limit=2), ("seats",)),
+    "late_mode": (mode, ("late",)),
+    "carrier_mode": (mode, ("carrier",)),
+    "delay_mode_share": (mode_share, ("delay",)),
+    "carrier_mode_share": (mode_share, ("carrier",)),
+    "delay_q50": (quantile, ("delay", 0.5)),
+    "seats_q90": (quantile, ("seats", 0.9)),
+    "seats_q0": (partial(quantile, limit=3), ("seats", 0.0)),
+    "late_delay_sum": (partial(total, where="late"), ("delay",)),
+    "diverted_count": (partial(count, where="diverted and delay > 0"), ()),
 }
 
 

@@ -4,7 +4,7 @@ The rules are those of the stream, word for word: T orders, dedup comes before `
 entity, and what the group refuses never reaches a window.
 """
 
-from features.plan import BOUND, GroupPlan, NamedExpression
+from features.plan import GroupPlan, NamedExpression
 from features.types import DataType
 from warehouse.dialect import CLICKHOUSE, column
 
@@ -60,7 +60,7 @@ def events(plan: GroupPlan, table: str, until: int) -> str:
     keep = "1" if plan.where is None else f"({CLICKHOUSE.render(plan.where)}) = 1"
     entity = entity_text([(k, plan.source.columns[k]) for k in plan.keys])
     fits = [
-        f"(isNull(_a{i}) OR abs(_a{i}) <= {BOUND})"  # NaN is not <= anything
+        f"(isNull(_a{i}) OR abs(_a{i}) <= {a.bound})"  # NaN is not <= anything
         for i, a in enumerate(plan.arguments)
         if a.type.numeric
     ]
