@@ -15,7 +15,8 @@ from augury.stack.jars import flink_jars
 from augury.stack.java import java
 from features.contracts import Change, changes, refuse_changed
 from features.errors import DefinitionError
-from features.plan import GroupPlan, SourcePlan
+from features.inputs import SourcePlan
+from features.plan import GroupPlan
 from features.policies import DriftPolicy, Policy
 from features.project import Project
 from schemas.log import Topic, create_topics
@@ -136,7 +137,9 @@ def _topics(project: Project, settings: Settings) -> list[Topic]:
     stamped = {"message.timestamp.type": "CreateTime" if settings.replay else "LogAppendTime"}
     events, rows = _FOREVER | stamped, _FOREVER | {"message.timestamp.type": "CreateTime"}
     topics = [Topic(s.topic, s.partitions, events | _skew(s)) for s in project.source_plans.values()]
-    topics += [Topic(p.topic, p.source.partitions, rows) for p in project.group_plans.values()]
+    topics += [
+        Topic(p.topic, max(s.partitions for s in p.sources), rows) for p in project.group_plans.values()
+    ]
     requests = {"prediction.requests": settings.partitions}
     return topics + [Topic(name, requests.get(name, 1), events) for name in TOPICS]
 

@@ -25,15 +25,14 @@ def range_of(client: Client, plan: GroupPlan, since: str | None, until: str | No
     Raises `typer.BadParameter` for an end beyond that: the events before it are not all there.
     """
     start = 0 if since is None else _moment(since)
-    clock = log_clock(client, plan.source)
+    clock = log_clock(client, *plan.inputs)
+    topics = " and ".join(source.topic for source in plan.inputs)
     if clock is None:
-        raise typer.BadParameter(
-            f"the warehouse has read nothing of {plan.source.topic} yet; is the sink running?"
-        )
+        raise typer.BadParameter(f"the warehouse has not read all of {topics} yet; is the sink running?")
     end = clock if until is None else _moment(until)
     if end > clock:
         raise typer.BadParameter(
-            f"a range ends at the latest where the warehouse's clock of {plan.source.topic} stands, "
+            f"a range ends at the latest where the warehouse's clock of {topics} stands, "
             f"at {clock} ms; rows up to {end} ms would miss events"
         )
     return start, end

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from features.plan import SourcePlan
+from features.inputs import SourcePlan
 from schemas.codec import Codec
 from schemas.log import producer
 from schemas.records import TOPICS, load

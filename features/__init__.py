@@ -17,7 +17,7 @@ from features.aggregates import (
     total,
     variance,
 )
-from features.definitions import Entity, FeatureGroup, FeatureRef, Freshness, Label, Model, Source
+from features.definitions import Entity, FeatureGroup, FeatureRef, Freshness, Label, Lookup, Model, Source
 from features.errors import DefinitionError
 from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from features.types import DataType
@@ -32,6 +32,7 @@ __all__ = [
     "FeatureRef",
     "Freshness",
     "Label",
+    "Lookup",
     "Model",
     "MonitoringPolicy",
     "Source",

@@ -1,56 +1,19 @@
-"""The compiler of sources and feature groups: from what a user wrote to the plan that engines read."""
+"""The compiler of feature groups: from what a user wrote to the plan that engines read."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from features.aggregates import OPERATIONS, Aggregate, Part
-from features.definitions import FeatureGroup, Freshness, Source
+from features.compile_inputs import compile_lookups, compile_sources
+from features.definitions import FeatureGroup, Freshness
 from features.errors import DefinitionError
 from features.expressions import Call, Column, Expression, Literal, parse
 from features.expressions.tree import substitute
-from features.naming import check_name, check_source_name
-from features.plan import CUBED_BOUND, Argument, GroupPlan, NamedExpression, PlannedAggregate, SourcePlan
+from features.inputs import event_columns, shared_columns
+from features.naming import check_name
+from features.plan import CUBED_BOUND, Argument, GroupPlan, NamedExpression, PlannedAggregate
 from features.types import DataType
 from features.windows import Window, milliseconds
-
-
-def compile_source(source: Source) -> SourcePlan:
-    """Check a source and read its durations. Raises `DefinitionError`."""
-    place = f"source {source.name}"
-    check_source_name(source.name, place)
-    for name in source.columns:
-        check_name(name, f"{place}, field {name}")
-    for role, name in (
-        ("event_time", source.event_time),
-        ("event_id", source.event_id),
-        ("partition_key", source.partition_key),
-    ):
-        if name not in source.columns:
-            rule = f"{role} names a column of the schema ({', '.join(source.columns)})"
-            raise DefinitionError(place, rule, "the source cannot be read", name)
-    if source.columns[source.event_time] is not DataType.TIMESTAMP:
-        raise DefinitionError(
-            place,
-            "event_time is a timestamp-millis column",
-            "no window could be told",
-            f"{source.event_time}: {source.columns[source.event_time].value}",
-        )
-    if source.partitions < 1:
-        raise DefinitionError(
-            place, "a topic has at least one partition", "it cannot be made", source.partitions
-        )
-    return SourcePlan(
-        name=source.name,
-        topic=source.name,
-        columns=source.columns,
-        event_time=source.event_time,
-        event_id=source.event_id,
-        partition_key=source.partition_key,
-        dedup_ms=0 if source.dedup is None else milliseconds(source.dedup, f"{place}, dedup"),
-        max_clock_skew_ms=milliseconds(source.max_clock_skew, f"{place}, max_clock_skew"),
-        partitions=source.partitions,
-        avro=source.avro,
-    )
 
 
 def compile_group(group: FeatureGroup) -> GroupPlan:
@@ -59,16 +22,22 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
     check_name(group.name, place)
     if group.version < 1:
         raise DefinitionError(place, "a version is 1 or more", "it cannot be ordered", group.version)
-    source = compile_source(group.source)
+    sources = compile_sources(group, place)
+    shared = shared_columns(sources)
+    lookups = compile_lookups(group.lookups, sources, shared, place)
+    given = event_columns(shared, lookups)
     for key in group.entity.keys:
-        if key not in source.columns:
-            rule = f"entity {group.entity.name} is keyed by columns of source {source.name}"
+        if key not in given:
+            rule = (
+                f"entity {group.entity.name} is keyed by columns of {' and '.join(s.name for s in sources)} "
+                f"({', '.join(given)})"
+            )
             raise DefinitionError(place, rule, "events could not be told apart by entity", key)
-        if source.columns[key] is DataType.DOUBLE:
+        if given[key] is DataType.DOUBLE:
             rule = "an entity is keyed by text, integers, booleans or timestamps"
             raise DefinitionError(place, rule, "engines write doubles in different ways", key)
-    columns = _expressions(group.columns, dict(source.columns), f"{place}, columns")
-    readable = source.columns | {name: e.type for name, e in columns.items()}
+    columns = _expressions(group.columns, dict(given), f"{place}, columns")
+    readable = given | {name: e.type for name, e in columns.items()}
     where = None if group.where is None else _condition(group.where, readable, columns, f"{place}, where")
     arguments, windows, aggregates = _aggregates(group, readable, columns, place)
     derived = _expressions(group.derived, {a.name: a.type for a in aggregates}, f"{place}, derived")
@@ -79,7 +48,8 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
         version=group.version,
         entity=group.entity.name,
         keys=group.entity.keys,
-        source=source,
+        sources=sources,
+        lookups=lookups,
         where=where,
         arguments=arguments,
         windows=windows,

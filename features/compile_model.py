@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from features.compile import compile_group, compile_source
+from features.compile import compile_group
+from features.compile_inputs import compile_source
 from features.definitions import FeatureGroup, Label, Model
 from features.errors import DefinitionError
 from features.expressions import Expression, parse

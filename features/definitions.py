@@ -58,6 +58,20 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """The latest values of another source, as the log held them when an event came.
+
+    `on` says which column of the event equals which column of `source`; `columns` names what the event
+    gains, each from a column of `source`. Latest goes by event time, then by the order of the log; NULL
+    where there is nothing yet.
+    """
+
+    source: Source
+    on: Mapping[str, str]
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Freshness:
     """How fresh a group must be, and what a reader gets when it is not (`serve` or `refuse`)."""
 
@@ -76,17 +90,20 @@ class FeatureRef:
 
 @dataclass(frozen=True)
 class FeatureGroup:
-    """Features of one entity from one source, under one version of one contract.
+    """Features of one entity from a source, under one version of one contract.
 
-    `where` keeps the events for which it is true; `columns` are row columns that aggregates may name;
-    `derived` are computed from the aggregates of the same row.
+    Several sources are read as one: the group sees the columns that all of them have, of one type.
+    `lookups` add the latest values of other sources to each event. `where` keeps the events for which it
+    is true; `columns` are row columns that aggregates may name; `derived` are computed from the
+    aggregates of the same row.
     """
 
     name: str
     version: int
     entity: Entity
-    source: Source
+    source: Source | Sequence[Source]
     aggregates: Sequence[Aggregate]
+    lookups: Sequence[Lookup] = ()
     where: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     derived: Mapping[str, str] = field(default_factory=dict)
@@ -104,6 +121,11 @@ class FeatureGroup:
                 feature,
             )
         return FeatureRef(self, feature)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources whose events the group takes."""
+        return (self.source,) if isinstance(self.source, Source) else tuple(self.source)
 
     @property
     def label(self) -> str:

@@ -14,6 +14,7 @@ from features.aggregates import Option
 from features.expressions import Expression
 from features.expressions.operations import canonical
 from features.expressions.tree import columns_of
+from features.inputs import LookupPlan, SourcePlan, event_columns, shared_columns
 from features.types import DataType, to_avro
 from features.windows import Window
 
@@ -48,22 +49,6 @@ class Argument(NamedExpression):
     """What aggregates are computed from: a number whose absolute value exceeds `bound` is refused."""
 
     bound: int = BOUND
-
-
-@dataclass(frozen=True)
-class SourcePlan:
-    """A source with its durations in milliseconds."""
-
-    name: str
-    topic: str
-    columns: dict[str, DataType]
-    event_time: str
-    event_id: str
-    partition_key: str
-    dedup_ms: int
-    max_clock_skew_ms: int
-    partitions: int
-    avro: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -103,7 +88,8 @@ class GroupPlan:
     version: int
     entity: str
     keys: tuple[str, ...]
-    source: SourcePlan
+    sources: tuple[SourcePlan, ...]
+    lookups: tuple[LookupPlan, ...]
     where: Expression | None
     arguments: tuple[Argument, ...]
     windows: tuple[Window, ...]
@@ -136,22 +122,37 @@ class GroupPlan:
         return f"backfill_{self.name}_v{self.version}"
 
     @property
+    def source(self) -> SourcePlan:
+        """The first of the sources; the only one of most groups."""
+        return self.sources[0]
+
+    @cached_property
+    def inputs(self) -> tuple[SourcePlan, ...]:
+        """All sources that the group reads, each once: its clock is the least of theirs."""
+        read = {s.name: s for s in (*self.sources, *(lookup.source for lookup in self.lookups))}
+        return tuple(read.values())
+
+    @cached_property
+    def shared(self) -> dict[str, DataType]:
+        """The columns that all sources of the group have, of one type."""
+        return shared_columns(self.sources)
+
+    @cached_property
+    def columns(self) -> dict[str, DataType]:
+        """The columns of an event: those that its sources share, then what lookups add."""
+        return event_columns(self.shared, self.lookups)
+
+    @property
     def order(self) -> str:
         """How events are applied: `arrival` where one partition holds all of an entity, else `log`.
 
         In `log` order an event waits until the clock of every partition has passed it, then goes by
         (T, topic, partition, offset).
         """
+        if len(self.inputs) > 1:
+            return "log"
         aligned = self.source.partitions == 1 or self.keys == (self.source.partition_key,)
-        return "arrival" if aligned and self.dedup in ("none", "partition") else "log"
-
-    @property
-    def dedup(self) -> str:
-        """Where duplicates meet: `partition` where an event id keeps to one, else `keyed` by the id."""
-        if self.source.dedup_ms == 0:
-            return "none"
-        aligned = self.source.partitions == 1 or self.source.event_id == self.source.partition_key
-        return "partition" if aligned else "keyed"
+        return "arrival" if aligned and self.source.dedup in ("none", "partition") else "log"
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -190,18 +191,9 @@ class GroupPlan:
             "meaning": self.meaning,
             "owner": self.owner,
             "entity": {"name": self.entity, "keys": list(self.keys)},
-            "source": {
-                "name": self.source.name,
-                "columns": {name: t.value for name, t in _columns_read(self).items()},
-                "event_time": self.source.event_time,
-                "event_id": self.source.event_id,
-                "partition_key": self.source.partition_key,
-                "partitions": self.source.partitions,
-                "dedup_ms": self.source.dedup_ms,
-                "max_clock_skew_ms": self.source.max_clock_skew_ms,
-            },
+            "sources": [source.to_dict(_columns_read(self)) for source in self.sources],
+            "lookups": [lookup.to_dict() for lookup in self.lookups],
             "order": self.order,
-            "dedup": self.dedup,
             "where": None if self.where is None else canonical(self.where),
             "scale": SCALE,
             "bound": BOUND,
@@ -232,9 +224,9 @@ def _named(named: NamedExpression) -> dict[str, Any]:
     return {"name": named.name, "expression": canonical(named.expression), "type": named.type.value}
 
 
-def _columns_read(plan: GroupPlan) -> dict[str, DataType]:
-    """Give the source columns that the group reads: another one may come or go without a new contract."""
-    read = {plan.source.event_time, plan.source.event_id, plan.source.partition_key, *plan.keys}
+def _columns_read(plan: GroupPlan) -> set[str]:
+    """Name the columns that the group reads: another one may come or go without a new contract."""
+    read = {*plan.keys, *(column for lookup in plan.lookups for column, _ in lookup.on)}
     for expression in (plan.where, *(a.expression for a in plan.arguments)):
         read.update(() if expression is None else columns_of(expression))
-    return {name: data_type for name, data_type in plan.source.columns.items() if name in read}
+    return read

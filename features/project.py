@@ -7,11 +7,13 @@ from functools import cached_property
 from types import ModuleType
 from typing import TypeVar
 
-from features.compile import compile_group, compile_source
+from features.compile import compile_group
+from features.compile_inputs import compile_source
 from features.compile_model import compile_model
 from features.definitions import FeatureGroup, Model, Source
 from features.errors import DefinitionError
-from features.plan import GroupPlan, SourcePlan
+from features.inputs import SourcePlan
+from features.plan import GroupPlan
 from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy, Policy
 from features.vector import ModelPlan
 
@@ -68,7 +70,8 @@ def collect(module: ModuleType) -> Project:
     grouped += [p.group for p in policies if isinstance(p, DriftPolicy)]
     groups = _distinct(grouped, lambda g: g.label, "feature group")
     named = [v for v in values if isinstance(v, Source)]
-    named += [g.source for g in groups] + [m.label.source for m in models]
+    named += [source for g in groups for source in (*g.sources, *(at.source for at in g.lookups))]
+    named += [m.label.source for m in models]
     return Project(
         name=module.__name__,
         sources=tuple(_distinct(named, lambda s: s.name, "source")),

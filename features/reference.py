@@ -5,11 +5,12 @@ purpose, and the engines are held to it.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from features.expressions.python import evaluator
+from features.inputs import LookupPlan, SourcePlan
 from features.naming import key_text
 from features.plan import Argument, GroupPlan, PlannedAggregate
 from features.readings import read
@@ -28,12 +29,16 @@ class LogRecord:
     value: Row | None
 
 
+Position = tuple[int, str, int, int]  # (T, topic, partition, offset): the order of the log
+Refusal = tuple[str, int, int, str]  # topic, partition, offset, reason
+
+
 @dataclass(frozen=True)
 class Event:
     """An event of one entity that passed dedup and `where`, at its place in the log."""
 
     entity: str
-    position: tuple[int, str, int, int]  # (T, topic, partition, offset)
+    position: Position
     ts: int  # ms; never after T
     arguments: tuple[Any, ...]
 
@@ -41,9 +46,6 @@ class Event:
     def clock(self) -> int:
         """T, in ms."""
         return self.position[0]
-
-
-Refusal = tuple[str, int, int, str]  # topic, partition, offset, reason
 
 
 def with_log_time(records: Iterable[LogRecord]) -> list[tuple[int, LogRecord]]:
@@ -61,40 +63,76 @@ def with_log_time(records: Iterable[LogRecord]) -> list[tuple[int, LogRecord]]:
 
 
 def events(plan: GroupPlan, records: Iterable[LogRecord]) -> tuple[list[Event], list[Refusal]]:
-    """Apply refusals, dedup and `where`, and evaluate the arguments.
+    """Apply refusals, dedup, lookups and `where`, and evaluate the arguments.
 
-    Gives the events in log order, and what the group refused.
+    Gives the events in log order, and what the group refused. Records of other topics are passed over.
     """
     keep = None if plan.where is None else evaluator(plan.where)
     arguments = [(a.type, evaluator(a.expression)) for a in plan.arguments]
-    keys = [plan.source.columns[key] for key in plan.keys]
-    seen: dict[Value, int] = {}
+    keys = [plan.columns[key] for key in plan.keys]
+    newest = [_Newest(lookup) for lookup in plan.lookups]
+    taken = {source.topic for source in plan.sources}
     kept: list[Event] = []
     refused: list[Refusal] = []
-    for clock, record in with_log_time(records):
-        row = record.value
-        if row is None:
+    for position, ts, source, row in _read(plan.inputs, records):
+        if source.topic not in taken:
+            for latest in newest:
+                latest.update(source, (ts, position), row)
             continue
-        event_id, event_time = row[plan.source.event_id], row[plan.source.event_time]
-        if event_id is None or event_time is None or not MIN_TIME <= int(event_time) <= MAX_TIME:
+        found = {name: row[name] for name in plan.shared}
+        for latest in newest:
+            found |= latest.values(found)
+        if keep is not None and keep(found) is not True:
             continue
-        before, seen[event_id] = seen.get(event_id), clock
-        if before is not None and clock - before < plan.source.dedup_ms:
-            continue
-        if keep is not None and keep(row) is not True:
-            continue
-        values = [row[key] for key in plan.keys]
-        numbers = tuple(_clean(data_type, argument(row)) for data_type, argument in arguments)
-        place = (record.topic, record.partition, record.offset)
+        values = [found[key] for key in plan.keys]
+        numbers = tuple(_clean(data_type, argument(found)) for data_type, argument in arguments)
         if any(v is None for v in values):
-            refused.append((*place, "entity key is NULL"))
+            refused.append((*position[1:], "entity key is NULL"))
         elif any(_beyond(a, n) for a, n in zip(plan.arguments, numbers, strict=True)):
-            refused.append((*place, "number beyond the contract's bound"))
+            refused.append((*position[1:], "number beyond the contract's bound"))
         else:
             text = key_text([_text(t, v) for t, v in zip(keys, values, strict=True)])
-            ts = min(int(event_time), clock)
-            kept.append(Event(text, (clock, *place), ts, numbers))
+            kept.append(Event(text, position, ts, numbers))
     return kept, refused
+
+
+def _read(
+    inputs: Sequence[SourcePlan], records: Iterable[LogRecord]
+) -> Iterator[tuple[Position, int, SourcePlan, Row]]:
+    """Give the readable records in log order, without duplicates: position, ts, source and row."""
+    sources = {source.topic: source for source in inputs}
+    seen: dict[tuple[str, Value], int] = {}
+    for clock, record in with_log_time(records):
+        source, row = sources.get(record.topic), record.value
+        if source is None or row is None:
+            continue
+        event_id, event_time = row[source.event_id], row[source.event_time]
+        if event_id is None or event_time is None or not MIN_TIME <= int(event_time) <= MAX_TIME:
+            continue
+        identity = (source.name, event_id)
+        before, seen[identity] = seen.get(identity), clock
+        if before is None or clock - before >= source.dedup_ms:
+            position = (clock, record.topic, record.partition, record.offset)
+            yield position, min(int(event_time), clock), source, row
+
+
+class _Newest:
+    """The rows that a lookup would find now: for each key the newest by (ts, log order)."""
+
+    def __init__(self, lookup: LookupPlan) -> None:
+        self._lookup = lookup
+        self._rows: dict[tuple[Value, ...], tuple[tuple[int, Position], Row]] = {}
+
+    def update(self, source: SourcePlan, age: tuple[int, Position], row: Row) -> None:
+        if source.name != self._lookup.source.name:
+            return
+        key = tuple(row[column] for _, column in self._lookup.on)
+        if None not in key and (key not in self._rows or age > self._rows[key][0]):
+            self._rows[key] = (age, row)
+
+    def values(self, event: Row) -> Row:
+        found = self._rows.get(tuple(event[column] for column, _ in self._lookup.on))
+        return {name: None if found is None else found[1][column] for name, column in self._lookup.columns}
 
 
 def rows(plan: GroupPlan, records: Iterable[LogRecord], until: int) -> list[dict[str, Any]]:

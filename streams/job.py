@@ -77,7 +77,7 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster) -> str:
     tables.get_config().set("table.local-time-zone", "UTC")
     tables.get_config().set("pipeline.name", plan.label)
     for statement in (
-        sql.source_table(plan, at),
+        *(sql.source_table(plan, source, at) for source in plan.inputs),
         sql.rows_table(plan, at),
         sql.refused_table(at),
         sql.clocks_table(at),
@@ -85,8 +85,15 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster) -> str:
         tables.execute_sql(statement)
     java: Any = tables._j_tenv
     pipeline = get_gateway().jvm.io.augury.streams.Pipeline
-    clocked = pipeline.clock(_stream(java, tables.from_path(plan.source.name)), sql.clock_plan(plan))
-    java.createTemporaryView(sql.CLOCKED, java.fromDataStream(clocked, _timed()))
+    for source in plan.inputs:
+        clocked = pipeline.clock(_stream(java, tables.from_path(source.name)), sql.clock_plan(plan, source))
+        java.createTemporaryView(sql.clocked(source), java.fromDataStream(clocked, _timed()))
+    tables.create_temporary_view(sql.TAKEN, tables.sql_query(sql.taken(plan)))
+    for number, lookup in enumerate(plan.lookups):
+        name = f"{plan.label} {lookup.source.name} {number}"
+        asked = _stream(java, tables.sql_query(sql.lookup(plan, number)))
+        found = pipeline.lookup(asked, name, len(lookup.columns))
+        java.createTemporaryView(sql.looked_up(number + 1), java.fromDataStream(found, _timed()))
     outputs = pipeline.windows(_stream(java, tables.sql_query(sql.events(plan))), plan.to_json())
     java.createTemporaryView(sql.WINDOWED, java.fromDataStream(outputs.getRows()))
     java.createTemporaryView(sql.REFUSED, java.fromDataStream(outputs.getRefused()))

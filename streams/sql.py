@@ -1,7 +1,8 @@
 """A plan as Flink SQL: the tables that a job reads and writes, and the queries between its Java steps.
 
-The job is: source -> clock (Java) -> `events` (SQL) -> windows (Java) -> `rows` (SQL) -> sink. Times are
-BIGINT of milliseconds up to the sink, whose format wants timestamps; the session's time zone is UTC.
+The job is: sources -> clock (Java, one for each) -> `taken` (SQL) -> lookups (SQL and Java, where there are
+any) -> `events` (SQL) -> windows (Java) -> `rows` (SQL) -> sink. Times are BIGINT of milliseconds up to the
+sink, whose format wants timestamps; the session's time zone is UTC.
 """
 
 import json
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.expressions.tree import quote
+from features.inputs import SourcePlan
 from features.plan import GroupPlan
 from features.types import MAX_TIME, MIN_TIME, DataType
 from schemas.records import load
 from streams.dialect import FLINK, TYPES, column
 
-CLOCKED, WINDOWED, REFUSED, CLOCKS = "clocked", "windowed", "refused", "clocks"
+TAKEN, WINDOWED, REFUSED, CLOCKS = "taken", "windowed", "refused", "clocks"
+_PLACE = "`t`, `_topic`, `_partition`, `_offset`"
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,9 @@ class Addresses:
     kafka: Mapping[str, str]
 
 
-def source_table(plan: GroupPlan, at: Addresses) -> str:
-    """Write the table of the source's topic: its columns, then the record's place and Kafka time."""
-    columns = [f"{column(name)} {TYPES[data_type]}" for name, data_type in plan.source.columns.items()]
+def source_table(plan: GroupPlan, source: SourcePlan, at: Addresses) -> str:
+    """Write the table of a source's topic: its columns, then the record's place and Kafka time."""
+    columns = [f"{column(name)} {TYPES[data_type]}" for name, data_type in source.columns.items()]
     columns += [
         "`_topic` STRING METADATA FROM 'topic' VIRTUAL",
         "`_partition` INT METADATA FROM 'partition' VIRTUAL",
@@ -38,11 +41,11 @@ def source_table(plan: GroupPlan, at: Addresses) -> str:
         "WATERMARK FOR `_kafka_time` AS `_kafka_time` - INTERVAL '0.001' SECOND",
     ]
     return _table(
-        plan.source.name,
+        source.name,
         columns,
         {
             "connector": "kafka",
-            "topic": plan.source.topic,
+            "topic": source.topic,
             "properties.bootstrap.servers": at.bootstrap,
             "properties.group.id": f"augury.{plan.label}",
             "properties.isolation.level": "read_committed",
@@ -54,18 +57,64 @@ def source_table(plan: GroupPlan, at: Addresses) -> str:
     )
 
 
+def clocked(source: SourcePlan) -> str:
+    """Name the view of a source's rows with T, without refused ones and duplicates."""
+    return f"clocked_{source.name}"
+
+
+def taken(plan: GroupPlan) -> str:
+    """Select the events of all sources of the group: `ts`, place in the log, and the shared columns."""
+    columns = _given(list(plan.shared))
+    return "\nUNION ALL ".join(
+        f"SELECT {column(source.event_time)} AS `_ts`, {_PLACE}{columns}\nFROM {column(clocked(source))}"
+        for source in plan.sources
+    )
+
+
+def looked_up(number: int) -> str:
+    """Name the view of the events with what the first lookups have found, `number` of them."""
+    return TAKEN if number == 0 else f"looked_up_{number}"
+
+
+def lookup(plan: GroupPlan, number: int) -> str:
+    """Select what lookup `number` takes: the events, and the records of its source, under their keys.
+
+    Gives `_key`, `_event`, `_ts`, the place in the log, the looked up columns (NULL in events), and the
+    columns of the event (NULL in records). A key without a value is that of no record.
+    """
+    asked = plan.lookups[number]
+    before = [*plan.shared, *(n for earlier in plan.lookups[:number] for n, _ in earlier.columns)]
+    key = entity_text([(name, plan.columns[name]) for name, _ in asked.on])
+    nothing = [f"CAST(NULL AS {TYPES[t]}) AS {column(name)}" for name, t in asked.types.items()]
+    events = [
+        f"COALESCE('k' || {key}, 'n') AS `_key`, TRUE AS `_event`, `_ts`, {_PLACE}",
+        *nothing,
+        *(column(name) for name in before),
+    ]
+    their_key = entity_text([(name, asked.source.columns[name]) for _, name in asked.on])
+    records = [
+        f"'k' || {their_key}, FALSE, {column(asked.source.event_time)}, {_PLACE}",
+        *(column(name) for _, name in asked.columns),
+        *(f"CAST(NULL AS {TYPES[plan.columns[name]]})" for name in before),
+    ]
+    there = " AND ".join(f"{column(name)} IS NOT NULL" for _, name in asked.on)
+    return (
+        f"SELECT {_lines(events)}\nFROM {looked_up(number)}\n"
+        f"UNION ALL SELECT {_lines(records)}\nFROM {column(clocked(asked.source))}\nWHERE {there}"
+    )
+
+
 def events(plan: GroupPlan) -> str:
     """Select what the windows take: entity, ts, T, the place in the log, and the arguments."""
-    source = plan.source
     arguments = [f"{FLINK.render(a.expression)} AS {column(a.name)}" for a in plan.arguments]
     selected = [
-        f"{entity_text([(k, source.columns[k]) for k in plan.keys])} AS `entity`",
-        f"{column(source.event_time)} AS `ts`",
+        f"{entity_text([(k, plan.columns[k]) for k in plan.keys])} AS `entity`",
+        "`_ts` AS `ts`",
         "`t`, `_topic` AS `topic`, `_partition` AS `partition`, `_offset` AS `offset`",
         *arguments,
     ]
     keep = "" if plan.where is None else f"\nWHERE {FLINK.render(plan.where)}"
-    return f"SELECT {_lines(selected)}\nFROM {CLOCKED}{keep}"
+    return f"SELECT {_lines(selected)}\nFROM {looked_up(len(plan.lookups))}{keep}"
 
 
 def rows(plan: GroupPlan) -> str:
@@ -111,22 +160,24 @@ def inserts(plan: GroupPlan) -> list[str]:
 
 def script(plan: GroupPlan, at: Addresses) -> str:
     """Write the whole job as one text, for golden files and for readers."""
-    parts = [source_table(plan, at), rows_table(plan, at), refused_table(at), clocks_table(at)]
-    steps = [f"-- {CLOCKED}: the source's rows with T, without refused ones and duplicates\n{events(plan)}"]
-    return ";\n\n".join([*parts, *steps, *inserts(plan)]) + ";\n"
+    tables = [*(source_table(plan, source, at) for source in plan.inputs), rows_table(plan, at)]
+    tables += [refused_table(at), clocks_table(at)]
+    steps = [f"-- {TAKEN}\n{taken(plan)}"]
+    steps += [f"-- {looked_up(n + 1)}\n{lookup(plan, n)}" for n in range(len(plan.lookups))]
+    return ";\n\n".join([*tables, *steps, f"-- events\n{events(plan)}", *inserts(plan)]) + ";\n"
 
 
-def clock_plan(plan: GroupPlan) -> str:
-    """Write the JSON that the clock step is driven by."""
-    names = list(plan.source.columns)
+def clock_plan(plan: GroupPlan, source: SourcePlan) -> str:
+    """Write the JSON that the clock step of a source is driven by."""
+    names = list(source.columns)
     return json.dumps(
         {
-            "name": plan.label,
-            "partitions": plan.source.partitions,
-            "event_id": names.index(plan.source.event_id),
-            "event_time": names.index(plan.source.event_time),
-            "dedup": plan.dedup,
-            "dedup_ms": plan.source.dedup_ms,
+            "name": f"{plan.label} {source.name}",
+            "partitions": source.partitions,
+            "event_id": names.index(source.event_id),
+            "event_time": names.index(source.event_time),
+            "dedup": source.dedup,
+            "dedup_ms": source.dedup_ms,
             "min_time": MIN_TIME,
             "max_time": MAX_TIME,
         }
@@ -194,6 +245,10 @@ def _more(at: Addresses) -> dict[str, str]:
 def _table(name: str, columns: list[str], options: Mapping[str, str]) -> str:
     settings = ",\n".join(f"  {quote(k)} = {quote(v)}" for k, v in options.items())
     return f"CREATE TEMPORARY TABLE {column(name)} ({_lines(columns)}\n) WITH (\n{settings}\n)"
+
+
+def _given(names: list[str]) -> str:
+    return "".join(f", {column(name)}" for name in names)
 
 
 def _lines(parts: list[str]) -> str:

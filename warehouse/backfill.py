@@ -6,7 +6,8 @@ from time import perf_counter
 
 from clickhouse_connect.driver.client import Client
 
-from features.plan import GroupPlan, SourcePlan
+from features.inputs import SourcePlan
+from features.plan import GroupPlan
 from warehouse.backfill_sql import rows, stage
 from warehouse.dialect import column
 
@@ -30,8 +31,7 @@ def backfill(client: Client, plan: GroupPlan, since: int, until: int) -> Backfil
     staged = f"_stage_{plan.backfill_table}_{uuid.uuid4().hex}"  # of this run alone
     try:
         client.command(
-            f"CREATE TABLE {staged} ENGINE MergeTree ORDER BY (entity, seq) AS "
-            + stage(plan, plan.source.name, until)
+            f"CREATE TABLE {staged} ENGINE MergeTree ORDER BY (entity, seq) AS " + stage(plan, until)
         )
         names = ", ".join(
             [
@@ -48,14 +48,14 @@ def backfill(client: Client, plan: GroupPlan, since: int, until: int) -> Backfil
     return Backfilled(rows=counted[0], events=counted[1], seconds=perf_counter() - started)
 
 
-def log_clock(client: Client, source: SourcePlan) -> int | None:
-    """Give how far the log's clock has come for a source: the least T of its partitions, in ms.
+def log_clock(client: Client, *sources: SourcePlan) -> int | None:
+    """Give how far the log's clock has come for all of the sources: the least T of their partitions, in ms.
 
     Every row before it has been emitted, and none before it will be. None until every partition was read.
     """
     found = client.query(
         "SELECT min(clock), count() FROM (SELECT max(toUnixTimestamp64Milli(log_time)) AS clock "
-        "FROM log_clock WHERE topic = {topic:String} GROUP BY partition)",
-        parameters={"topic": source.topic},
+        "FROM log_clock WHERE topic IN {topics:Array(String)} GROUP BY topic, partition)",
+        parameters={"topics": [source.topic for source in sources]},
     ).result_rows[0]
-    return int(found[0]) if found[1] >= source.partitions else None
+    return int(found[0]) if found[1] >= sum(source.partitions for source in sources) else None

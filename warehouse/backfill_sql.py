@@ -47,7 +47,7 @@ def held(plan: GroupPlan) -> list[Held]:
     )
 
 
-def stage(plan: GroupPlan, table: str, until: int) -> str:
+def stage(plan: GroupPlan, until: int) -> str:
     """Select the rows with their parts, but without the windows' smallest and greatest values."""
     parts = held(plan)
     totals = [h for h in parts if h.part in (Part.COUNT, Part.SUM)]
@@ -84,7 +84,7 @@ def stage(plan: GroupPlan, table: str, until: int) -> str:
             f"ARRAY JOIN arrayFilter(b -> b.2 > _t, [{boundaries}]) AS _left GROUP BY entity, _left.2"
         )
     return (
-        f"WITH _events AS ({events(plan, table, until)}) SELECT {', '.join(selected)} FROM ({union}) "
+        f"WITH _events AS ({events(plan, until)}) SELECT {', '.join(selected)} FROM ({union}) "
         f"WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset {_FRAME})"
     )
 

@@ -41,7 +41,7 @@ def record(client: Client, plans: Iterable[GroupPlan], now: int) -> None:
             p.name,
             p.version,
             p.entity,
-            p.source.name,
+            ", ".join(source.name for source in p.inputs),
             p.to_json(),
             p.contract_hash,
             p.owner,

@@ -4,7 +4,8 @@ A source's table has its columns and where the log holds the event; a group's ha
 What a replay of the log writes twice has the same key and is one row: read with FINAL.
 """
 
-from features.plan import GroupPlan, SourcePlan
+from features.inputs import SourcePlan
+from features.plan import GroupPlan
 from warehouse.dialect import TYPES, column
 
 _TIME = "DateTime64(3, 'UTC')"

@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from features.plan import GroupPlan, SourcePlan
+from features.inputs import SourcePlan
+from features.plan import GroupPlan
 from features.types import MAX_TIME, MIN_TIME, to_avro
 from schemas import records
 from warehouse.tables import LOG_COLUMNS, ROW_COLUMNS

@@ -18,9 +18,10 @@ from augury.demo.scenario import Scenario
 from augury.replay import Event, Replayer
 from augury.settings import Settings
 from features.compile_model import compile_model
+from features.inputs import SourcePlan
 from features.layout import clock_key, row_key, unpack_clock
 from features.naming import key_text
-from features.plan import GroupPlan, SourcePlan
+from features.plan import GroupPlan
 from schemas.log import consumer, producer
 
 _PATIENCE_S = 120.0
@@ -58,7 +59,8 @@ class Live:
         self._probed_group = groups[scenario.probe.label]
         self._horizon_ms = compile_model(scenario.model).label.horizon_ms
         self._codec = codec(settings)
-        self._encode = self._codec.encoder(scenario.probe.source.name, scenario.probe.source.avro)
+        probed = scenario.probe.sources[0]
+        self._encode = self._codec.encoder(probed.name, probed.avro)
         kafka, options = settings.kafka_bootstrap, settings.kafka_client()
         self._replayer = Replayer(kafka, self._codec, sources, options=options)
         self._asker = Replayer(kafka, self._codec, {}, options=options)
@@ -113,7 +115,7 @@ class Live:
         return end
 
     def _last_probe(self, events: list[list[Event]]) -> Event | None:
-        topic = self._scenario.probe.source.name
+        topic = self._scenario.probe.sources[0].name
         mine = [e for stream in events for e in stream if e.topic == topic and e != self._probed]
         return mine[-1] if mine else None
 

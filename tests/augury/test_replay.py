@@ -11,9 +11,9 @@ from confluent_kafka import Message, TopicPartition
 from augury.clock import wall_ms
 from augury.replay import Event, Replayer
 from augury.stack import Stack
-from features.compile import compile_source
+from features.compile_inputs import compile_source
 from features.definitions import Source
-from features.plan import SourcePlan
+from features.inputs import SourcePlan
 from schemas.codec import Codec
 from schemas.log import Topic, consumer, create_topics
 from schemas.registry import SchemaRegistry

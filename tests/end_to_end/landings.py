@@ -1,6 +1,6 @@
 """A small project with every operation: keys that keep to a partition and keys that do not."""
 
-from features import FeatureGroup, Freshness, Source, count, mean, minimum, total
+from features import FeatureGroup, Freshness, Lookup, Source, count, last, mean, minimum, total
 from tests.definitions import CATALOGUE, SCHEMA, aggregates, carrier, stand
 
 _FRESH = Freshness("1h", 90, "serve")
@@ -45,5 +45,22 @@ airline_now = FeatureGroup(
     entity=carrier,
     source=at_once,
     aggregates=[count(over="2s", hop="1s"), mean("delay", over="6h"), total("seats"), minimum("seats")],
+    freshness=_FRESH,
+)
+# The events of two sources as one, each with what the third one told last.
+gathered = FeatureGroup(
+    "gathered",
+    version=1,
+    entity=carrier,
+    source=[by_id, by_carrier],
+    lookups=[
+        Lookup(
+            at_once,
+            on={"gate": "gate", "diverted": "diverted"},
+            columns={"before_by": "carrier", "before": "delay"},
+        )
+    ],
+    where="before_by is null or not diverted",
+    aggregates=[count(over="1h"), last("before_by"), mean("before", over="6h"), total("delay", over="90m")],
     freshness=_FRESH,
 )

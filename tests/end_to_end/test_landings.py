@@ -10,7 +10,8 @@ from confluent_kafka import TopicPartition
 from py4j.java_gateway import JavaGateway
 
 from augury.stack import Stack
-from features.plan import BOUND, SourcePlan
+from features.inputs import SourcePlan
+from features.plan import BOUND, GroupPlan
 from features.reference import LogRecord, events, rows
 from schemas.log import consumer, producer
 from tests.end_to_end.world import World
@@ -117,6 +118,10 @@ class Landings(World):
         reader.close()
         return found
 
+    def read_by(self, plan: GroupPlan) -> list[LogRecord]:
+        """Give the logs of the group's sources."""
+        return [record for source in plan.inputs for record in self.logs[source.name]]
+
 
 @pytest.fixture(scope="module")
 def landings(stack: Stack, flink_client: JavaGateway) -> Iterator[Landings]:
@@ -126,14 +131,16 @@ def landings(stack: Stack, flink_client: JavaGateway) -> Iterator[Landings]:
 
 
 def test_the_project_has_every_order_and_dedup(landings: Landings) -> None:
-    ways = {(plan.order, plan.dedup) for plan in landings.plans}
+    ways = {(plan.order, plan.source.dedup) for plan in landings.plans}
     assert ways == {("log", "partition"), ("log", "keyed"), ("arrival", "none")}
 
 
-@pytest.mark.parametrize("label", ["stand_landings.v1", "airline_landings.v3", "airline_now.v1"])
+@pytest.mark.parametrize(
+    "label", ["stand_landings.v1", "airline_landings.v3", "airline_now.v1", "gathered.v1"]
+)
 def test_three_engines_give_the_same_rows(landings: Landings, label: str) -> None:
     plan = landings.project.group_plans[label]
-    expected = rows(plan, landings.logs[plan.source.name], landings.end)
+    expected = rows(plan, landings.read_by(plan), landings.end)
     assert len(expected) > 300
     assert differences(landings.rows(plan, plan.table), expected) == []
     found = landings.backfilled(plan, landings.end)
@@ -152,7 +159,7 @@ def test_good_events_all_arrive(landings: Landings) -> None:
 def test_what_is_refused_is_a_dead_letter_with_its_place_and_reason(landings: Landings) -> None:
     reasons = dict(landings.bad)
     for plan in landings.plans:
-        _, refused = events(plan, landings.logs[plan.source.name])
+        _, refused = events(plan, landings.read_by(plan))
         for topic, partition, offset, reason in refused:
             reasons[plan.label, topic, partition, offset] = said(reason)
     found = landings.dead_letters(landings.project.source_plans)

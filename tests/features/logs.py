@@ -1,12 +1,12 @@
 """Random logs for property tests, built of steps so that a failing one shrinks and can be pasted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, nan
 
 from hypothesis import strategies as st
 
-from features import FeatureGroup
+from features import FeatureGroup, Lookup, last, total
 from features.compile import compile_group
 from features.plan import BOUND, GroupPlan
 from features.reference import LogRecord
@@ -15,6 +15,7 @@ from tests.definitions import CATALOGUE, aggregates, carrier, landed, stand
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 START = 1_356_998_400_000  # a multiple of every hop, so that small gaps meet boundaries
+GATHERED = ("landed", "landed_too", "landed_before")
 ENTITIES = {"carrier": carrier, "stand": stand}
 
 
@@ -37,7 +38,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Case:
-    """Some of the catalogue over windows (size, hop), None for the lifetime; and a log of the source."""
+    """Some of the catalogue over windows (size, hop), None for the lifetime; and a log of the source.
+
+    Where `gathered`, each partition is a source of its own: the group takes the events of two as one, and
+    looks values up in the third.
+    """
 
     windows: tuple[tuple[str, str | None] | None, ...]
     aggregates: tuple[str, ...]
@@ -46,6 +51,7 @@ class Case:
     partitions: int = 1
     dedup: str = "1h"
     start: int = START
+    gathered: bool = False
 
     @property
     def plan(self) -> GroupPlan:
@@ -65,12 +71,31 @@ class Case:
             columns={"late": "delay > 15 and seats > 2"},
             derived={"few": "least(count_w0, 2) + 1", "rest": "1 / nullif(count_w0 - few, 0)"},
         )
-        return compile_group(group)
+        return compile_group(self._gather(group) if self.gathered else group)
+
+    def _gather(self, group: FeatureGroup) -> FeatureGroup:
+        first, second, third = (replace(landed(1, self.dedup), name=name) for name in GATHERED)
+        looked_up = {"their_delay": "delay", "their_gate": "gate", "their_carrier": "carrier"}
+        return replace(
+            group,
+            source=[first, second],
+            lookups=[Lookup(third, on={"carrier": "carrier", "diverted": "diverted"}, columns=looked_up)],
+            where=f"({group.where}) and coalesce(their_gate, 0) <> -2",
+            aggregates=[
+                *group.aggregates,
+                last("their_delay", over="1h", hop="30m"),
+                last("their_carrier"),
+                total("their_gate"),
+            ],
+        )
 
     @property
     def records(self) -> list[LogRecord]:
         """The log."""
-        return log(self.steps, self.partitions, self.start)
+        if not self.gathered:
+            return log(self.steps, self.partitions, self.start)
+        found = log(self.steps, len(GATHERED), self.start)
+        return [replace(r, topic=GATHERED[r.partition], partition=0) for r in found]
 
     @property
     def end(self) -> int:
@@ -128,4 +153,5 @@ cases = st.builds(
     partitions=st.sampled_from([1, 3]),
     dedup=st.sampled_from(["1h", "1s"]),
     start=st.sampled_from([START, 0]),
+    gathered=st.sampled_from([False, False, True]),
 )

@@ -19,7 +19,8 @@ from features import (
     total,
 )
 from features.aggregates import Aggregate
-from features.compile import compile_group, compile_source
+from features.compile import compile_group
+from features.compile_inputs import compile_source
 from features.plan import GroupPlan
 from tests.definitions import carrier, landed, lifetime, plain, stand, whole
 
@@ -175,11 +176,11 @@ def test_events_wait_for_other_partitions_only_where_they_must(
 ) -> None:
     group = source(replace(BASE, entity=entity), partitions=partitions, partition_key=partition_key)
     plan = compile_group(group)
-    assert (plan.order, plan.dedup) == (order, dedup)
+    assert (plan.order, plan.source.dedup) == (order, dedup)
 
 
 def test_the_columns_that_a_group_reads() -> None:
-    columns = [list(compile_group(g).to_dict()["source"]["columns"]) for g in (BASE, lifetime)]
+    columns = [list(compile_group(g).to_dict()["sources"][0]["columns"]) for g in (BASE, lifetime)]
     assert columns[0] == ["id", "landed_at", "carrier", "delay", "diverted"]
     assert columns[1] == [*("id", "landed_at", "carrier", "gate", "delay", "seats", "due")]
 
@@ -262,7 +263,8 @@ def test_the_avro_schema_holds_every_feature_as_nullable() -> None:
         ),
         (
             lambda g: replace(g, entity=Entity("tail")),
-            "group plain v1: entity tail is keyed by columns of source landed (found 'tail'); "
+            "group plain v1: entity tail is keyed by columns of landed (id, landed_at, "
+            "carrier, gate, delay, seats, diverted, due) (found 'tail'); "
             "events could not be told apart by entity",
         ),
         (

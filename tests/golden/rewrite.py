@@ -35,7 +35,7 @@ def texts() -> dict[str, str]:
 
 
 def _clickhouse(plan: GroupPlan) -> str:
-    staged = backfill_sql.stage(plan, plan.source.name, UNTIL)
+    staged = backfill_sql.stage(plan, UNTIL)
     selected = backfill_sql.rows(plan, "staged", SINCE, UNTIL)
     return f"-- staged\n{_broken(staged)};\n\n-- rows\n{_broken(selected)};\n"
 

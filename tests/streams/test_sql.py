@@ -40,7 +40,7 @@ def test_the_rows_fit_the_table_and_the_schema(plan: GroupPlan) -> None:
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.name)
 def test_the_source_has_the_schemas_columns_then_the_records_place(plan: GroupPlan) -> None:
-    found = columns(sql.source_table(plan, AT))
+    found = columns(sql.source_table(plan, plan.source, AT))
     assert found == [*plan.source.columns, "_topic", "_partition", "_offset", "_kafka_time"]
 
 
@@ -54,7 +54,7 @@ def test_the_events_give_the_arguments_in_the_plans_order(plan: GroupPlan) -> No
 def test_every_table_is_given_the_clients_settings_quoted() -> None:
     plan = compile_group(plain)
     for table in (
-        sql.source_table(plan, AT),
+        sql.source_table(plan, plan.source, AT),
         sql.rows_table(plan, AT),
         sql.refused_table(AT),
         sql.clocks_table(AT),
@@ -76,11 +76,11 @@ def test_a_feature_topic_is_keyed_by_entity_and_the_others_are_not() -> None:
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.name)
 def test_the_clock_step_finds_its_columns_by_position(plan: GroupPlan) -> None:
-    driven = json.loads(sql.clock_plan(plan))
+    driven = json.loads(sql.clock_plan(plan, plan.source))
     names = list(plan.source.columns)
     assert names[driven["event_id"]] == plan.source.event_id
     assert names[driven["event_time"]] == plan.source.event_time
-    assert (driven["dedup"], driven["dedup_ms"]) == (plan.dedup, plan.source.dedup_ms)
+    assert (driven["dedup"], driven["dedup_ms"]) == (plan.source.dedup, plan.source.dedup_ms)
     assert (driven["min_time"], driven["max_time"]) == (MIN_TIME, MAX_TIME)
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from features.plan import GroupPlan, SourcePlan
+from features.inputs import SourcePlan
+from features.plan import GroupPlan
 from features.reference import LogRecord, with_log_time
 from warehouse.client import Client
 from warehouse.dialect import column

@@ -7,9 +7,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from features.compile import compile_source
+from features.compile_inputs import compile_source
 from features.definitions import Source
-from features.plan import SourcePlan
+from features.inputs import SourcePlan
 from schemas.codec import Codec
 from schemas.log import consumer, producer
 from schemas.registry import SchemaRegistry

@@ -13,7 +13,7 @@ from features.plan import GroupPlan
 from features.reference import LogRecord, rows, with_log_time
 from features.types import DataType, Row, Value
 from tests.definitions import CATALOGUE, carrier, landed
-from tests.features.logs import DAY, HOUR, MINUTE, START, Case, Step, cases
+from tests.features.logs import DAY, GATHERED, HOUR, MINUTE, START, Case, Step, cases
 from tests.warehouse.engine import Query, in_process
 from warehouse import backfill_sql
 from warehouse.dialect import TYPES, text
@@ -31,10 +31,11 @@ def query() -> Iterator[Query]:
     )
     place = "log_topic LowCardinality(String), log_partition Int32, log_offset Int64"
     with in_process() as running:
-        running(
-            f"CREATE TABLE landed ({columns}, log_time DateTime64(3, 'UTC'), {place}) "
-            "ENGINE ReplacingMergeTree ORDER BY (log_topic, log_partition, log_offset)"
-        )
+        for source in GATHERED:
+            running(
+                f"CREATE TABLE {source} ({columns}, log_time DateTime64(3, 'UTC'), {place}) "
+                "ENGINE ReplacingMergeTree ORDER BY (log_topic, log_partition, log_offset)"
+            )
         yield running
 
 
@@ -58,15 +59,22 @@ def insert(query: Query, records: list[LogRecord]) -> None:
         place = [moment(clock), text(record.topic), str(record.partition), str(record.offset)]
         return f"({', '.join([*cells, *place])})"
 
-    lines = [values(clock, r, r.value) for clock, r in with_log_time(records) if r.value is not None]
-    if lines:
-        query(f"INSERT INTO landed VALUES {', '.join(lines)}")
+    timed = with_log_time(records)
+    for source in GATHERED:
+        lines = [values(t, r, r.value) for t, r in timed if r.topic == source and r.value is not None]
+        if lines:
+            query(f"INSERT INTO {source} VALUES {', '.join(lines)}")
+
+
+def clear(query: Query) -> None:
+    for source in GATHERED:
+        query(f"TRUNCATE TABLE {source}")
 
 
 def backfilled(query: Query, plan: GroupPlan, since: int, until: int) -> list[dict[str, Any]]:
     """Compute the rows in ClickHouse, times in ms, by entity and `seq`."""
     query("DROP TABLE IF EXISTS staged")
-    staged = backfill_sql.stage(plan, "landed", until)
+    staged = backfill_sql.stage(plan, until)
     query(f"CREATE TABLE staged ENGINE MergeTree ORDER BY (entity, seq) AS {staged}")
     times = ", ".join(f"toUnixTimestamp64Milli({n}) AS {n}" for n in ("event_timestamp", "last_event_time"))
     selected = backfill_sql.rows(plan, "staged", since, until)
@@ -125,7 +133,7 @@ def differences(got: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> list
     )
 )
 def test_rows_are_those_of_the_reference(query: Query, case: Case) -> None:
-    query("TRUNCATE TABLE landed")
+    clear(query)
     insert(query, case.records)
     until = case.end + 3 * DAY
     assert differences(backfilled(query, case.plan, EVER, until), rows(case.plan, case.records, until)) == []
@@ -137,7 +145,7 @@ CASE = Case((("1h", "30m"), ("6h", None)), ("delay_min", "delay_sum", "late_last
 
 @pytest.mark.parametrize("edge", [START, START + HOUR, START + 90 * MINUTE, START + HOUR + MINUTE])
 def test_a_range_of_rows_takes_its_start_and_leaves_its_end(query: Query, edge: int) -> None:
-    query("TRUNCATE TABLE landed")
+    clear(query)
     insert(query, CASE.records)
     end = CASE.end + DAY
     every = sorted(rows(CASE.plan, CASE.records, end), key=lambda r: r["seq"])
@@ -148,7 +156,7 @@ def test_a_range_of_rows_takes_its_start_and_leaves_its_end(query: Query, edge: 
 
 
 def test_a_feature_may_be_called_as_one_likes(query: Query) -> None:
-    query("TRUNCATE TABLE landed")
+    clear(query)
     insert(query, CASE.records)
     group = FeatureGroup("g", 1, carrier, landed(3), [last("delay", name="last_ts"), count(name="staged")])
     plan, end = compile_group(group), CASE.end + DAY
@@ -156,7 +164,7 @@ def test_a_feature_may_be_called_as_one_likes(query: Query) -> None:
 
 
 def test_an_offset_that_was_inserted_twice_counts_once(query: Query) -> None:
-    query("TRUNCATE TABLE landed")
+    clear(query)
     insert(query, CASE.records)
     insert(query, CASE.records)
     end = CASE.end + DAY

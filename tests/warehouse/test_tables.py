@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from features.compile import compile_group, compile_source
+from features.compile import compile_group
+from features.compile_inputs import compile_source
 from tests.definitions import landed, whole
 from warehouse.client import connect, migrate
 from warehouse.tables import group_tables, source_table

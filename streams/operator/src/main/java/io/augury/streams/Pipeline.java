@@ -2,6 +2,7 @@ package io.augury.streams;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.dag.Transformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
@@ -21,6 +22,7 @@ public final class Pipeline {
 
     private static final String CLOCK = "-clock";
     private static final String DEDUP = "-dedup";
+    private static final String LOOKUP = "-lookup";
 
     private Pipeline() {}
 
@@ -55,6 +57,25 @@ public final class Pipeline {
     }
 
     /**
+     * Gives each event the newest values, by (ts, log order), that the log held before it under its key.
+     *
+     * @param in key STRING, event BOOLEAN (else a record that is looked up), ts and t (ms), topic STRING,
+     *     partition INT, offset BIGINT, the looked up columns (NULL in events), the columns of the event
+     * @param name of the step, unique in the job
+     * @param columns how many columns are looked up
+     * @return the events, in the columns of {@code in}
+     */
+    public static DataStream<RowData> lookup(DataStream<RowData> in, String name, int columns) {
+        RowType row = rowType(in);
+        int parallelism = parallelismOfClock(in.getTransformation());
+        pin(in.getTransformation(), parallelism);
+        return in.keyBy(data -> data.getString(Lookup.KEY).toString(), Types.STRING)
+                .process(new Lookup(row, columns), InternalTypeInfo.of(row))
+                .name(name + " lookup")
+                .uid(name + LOOKUP);
+    }
+
+    /**
      * Computes a group's rows.
      *
      * @param in entity STRING, ts, t (BIGINT of ms or timestamps), topic STRING, partition INT, offset
@@ -84,9 +105,9 @@ public final class Pipeline {
         return new Outputs(rows, accepted.getSideOutput(Refusals.REFUSED), clocks);
     }
 
-    /** Tells whether the transformation is one that {@link #clock} gave. */
+    /** Tells whether the transformation is one that {@link #clock} or {@link #lookup} gave. */
     private static boolean clocked(Transformation<?> step) {
-        return step.getUid() != null && (step.getUid().endsWith(CLOCK) || step.getUid().endsWith(DEDUP));
+        return step.getUid() != null && Stream.of(CLOCK, DEDUP, LOOKUP).anyMatch(step.getUid()::endsWith);
     }
 
     /**
