@@ -79,7 +79,7 @@ def events(plan: GroupPlan, records: Iterable[LogRecord]) -> tuple[list[Event], 
             for latest in newest:
                 latest.update(source, (ts, position), row)
             continue
-        found = {name: row[name] for name in plan.shared}
+        found = {name: row.get(name) for name in plan.shared}
         for latest in newest:
             found |= latest.values(found)
         if keep is not None and keep(found) is not True:
