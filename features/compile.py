@@ -40,7 +40,9 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
     readable = given | {name: e.type for name, e in columns.items()}
     where = None if group.where is None else _condition(group.where, readable, columns, f"{place}, where")
     arguments, windows, aggregates = _aggregates(group, readable, columns, place)
-    derived = _expressions(group.derived, {a.name: a.type for a in aggregates}, f"{place}, derived")
+    derived = _expressions(
+        group.derived, {a.name: a.type for a in aggregates}, f"{place}, derived", inexact=True
+    )
     _check_features([*(a.name for a in aggregates), *derived], place)
     lag, alert, on_stale = _freshness(group.freshness, place)
     return GroupPlan(
@@ -64,7 +66,7 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
 
 
 def _expressions(
-    texts: Mapping[str, str], readable: dict[str, DataType], place: str
+    texts: Mapping[str, str], readable: dict[str, DataType], place: str, *, inexact: bool = False
 ) -> dict[str, Expression]:
     """Parse in order; each may name those before it, which are put in its place."""
     known = dict(readable)
@@ -73,7 +75,7 @@ def _expressions(
         check_name(name, place)
         if name in known:
             raise DefinitionError(f"{place}, {name}", "a name is given once", "it would be ambiguous", name)
-        parsed[name] = substitute(parse(text, known, f"{place}, {name}"), parsed)
+        parsed[name] = substitute(parse(text, known, f"{place}, {name}", inexact=inexact), parsed)
         known[name] = parsed[name].type
     return parsed
 

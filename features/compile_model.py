@@ -33,7 +33,7 @@ def compile_model(model: Model) -> ModelPlan:
         at = f"{place}, on_demand {name}"
         if name in readable:
             raise DefinitionError(at, "a name is given once", "it would be ambiguous", name)
-        on_demand[name] = substitute(parse(text, readable, at), on_demand)
+        on_demand[name] = substitute(parse(text, readable, at, inexact=True), on_demand)
         readable[name] = on_demand[name].type
         if on_demand[name].type not in (DataType.INTEGER, DataType.DOUBLE, DataType.BOOLEAN):
             raise DefinitionError(

@@ -118,7 +118,7 @@ class ModelPlan:
             entities={name: tuple(keys) for name, keys in data["entities"].items()},
             inputs=inputs,
             on_demand=tuple(
-                NamedExpression(name, parse(text, inputs, f"{place}, on_demand {name}"))
+                NamedExpression(name, parse(text, inputs, f"{place}, on_demand {name}", inexact=True))
                 for name, text in data["on_demand"].items()
             ),
             label=LabelPlan(

@@ -13,6 +13,7 @@ from pyflink.util.java_utils import add_jars_to_context_class_loader, to_jarray
 
 from features.plan import GroupPlan
 from streams import sql
+from streams.dialect import FUNCTIONS
 
 _RUNNING = frozenset({"INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "RECONCILING", "FAILING"})
 
@@ -76,6 +77,8 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster) -> str:
     tables = StreamTableEnvironment.create(environment)
     tables.get_config().set("table.local-time-zone", "UTC")
     tables.get_config().set("pipeline.name", plan.label)
+    for name, class_name in FUNCTIONS.items():
+        tables.create_java_temporary_system_function(name, class_name)
     for statement in (
         *(sql.source_table(plan, source, at) for source in plan.inputs),
         sql.rows_table(plan, at),

@@ -34,6 +34,7 @@ class Sheet:
     columns: dict[str, DataType]
     values: dict[str, tuple[Value, ...]]
     texts: tuple[str, ...]
+    ulps: int = 0  # by how many units in the last place doubles may differ
 
     @property
     def rows(self) -> list[Row]:
@@ -43,7 +44,8 @@ class Sheet:
     @property
     def expressions(self) -> list[Expression]:
         """The texts, parsed."""
-        return [parse(text, self.columns, f"sheet {self.name}") for text in self.texts]
+        place = f"sheet {self.name}"
+        return [parse(text, self.columns, place, inexact=self.ulps > 0) for text in self.texts]
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,34 @@ TEXTS: tuple[Value, ...] = (
     "ÄßÿİıΣ",
     "日本",
     "🛬",
+    " a b  ",
+    "\t\na",
+    "🛬a🛬",
+)
+NUMBERS: tuple[Value, ...] = (
+    *(None, "", "0", "-0", "+7", "007", "1e5", "1E-5", "1.5", ".5", "5.", ".", "-", "+", "e5", "1e", "1e+"),
+    *(
+        "--1",
+        " 1",
+        "1 ",
+        "1\n",
+        "\t1",
+        "1,5",
+        "1_0",
+        "0x1f",
+        "1f",
+        "1d",
+        "1L",
+        "nan",
+        "NaN",
+        "inf",
+        "Infinity",
+    ),
+    *("9223372036854775807", "9223372036854775808", "-9223372036854775808"),
+    *("-9223372036854775809", "9999999999999999999", "00000000000000000001", "1" * 400, "0." + "1" * 400),
+    *("1.7976931348623157e308", "1.7976931348623159e308", "1e999", "-1e999", "1e9999", "1e99999"),
+    *("5e-324", "1e-999", "1e-9999", "0e9999", "2.2250738585072011e-308", "9007199254740993", "-1.5e+3"),
+    *("0.1", "0.30000000000000004", "true", "½", "１"),
 )
 MOMENTS: tuple[Value, ...] = (
     *(None, 0, 1, -1, -999, -1000, -1001),
@@ -96,7 +126,8 @@ MOMENTS: tuple[Value, ...] = (
     *(ms("2100-02-28T23:59:59"), ms("2200-01-01T00:00:00")),
     *(MIN_TIME - 1, MIN_TIME, MAX_TIME, MAX_TIME + 1, 10**14),  # the first and last that every engine holds
 )
-PARTS = ("year", "month", "day", "dow", "doy", "hour", "minute", "second")
+PARTS = ("year", "quarter", "month", "day", "dow", "doy", "hour", "minute", "second", "millisecond")
+TRUNCATIONS = ("second", "minute", "hour", "day", "week", "month", "year")
 ZONES = ("UTC", "America/New_York", "Asia/Kathmandu")
 COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 
@@ -122,6 +153,10 @@ _INTEGER_TEXTS = (
     *("i in (1, null)", "i between j and 2", "i not between -1 and j", "case when i > j then i end"),
     *("case when j <> 0 then i % j else -1 end", "case when i = 1 then 'one' when i > 1 then 'many' end"),
     *("cast(i as double)", "cast(i as string)", "cast(cast(i as double) as bigint)", "i + 0.5", "i < 0.5"),
+    *("round(i)", "round(i, 2)", "sign(i)", "sqrt(i)", "hash_bucket(i, 7)", "hash_bucket(i, 2147483647)"),
+    *("cast(cast(i as timestamp) as bigint)", "i in (null)", "i not in (1, null)", "i in (1, 1)", "i in (i)"),
+    *("i between null and 2", "i not between 2 and null", "nullif(i, null)", "coalesce(null, i)"),
+    *("case when null then i else j end", "case when i > 0 then null else j end"),
     *("i * i - j * j", "i % 3 = -1", "- (- i)", "i / nullif(j, 1)", "9223372036854775807 + i"),
 )
 _DOUBLE_TEXTS = (
@@ -138,6 +173,9 @@ _DOUBLE_TEXTS = (
         "x > 15",
         "x * -0.0",
     ),
+    *("round(x)", "round(x, 1)", "round(x, 2)", "round(x, 15)", "round(- x)", "sign(x)"),
+    *("sqrt(x)", "sqrt(x * y)"),
+    *("x between y and null", "x not in (0, null)", "nullif(x, -0.0)"),
 )
 _BOOLEAN_TEXTS = (
     *("p and q", "p or q", "not p", "not (p and q)", "p or not q", "p = q", "p <> q", "p < q", "p >= q"),
@@ -152,16 +190,36 @@ _BOOLEAN_TEXTS = (
     *("cast(p as string)", "p in (q, true)", "(p = q) = p", "p = (q is null)", "coalesce(p = q, false)"),
     *("cast(p and q as bigint) + 1", "cast(p = q as string)", "p and null", "p or null", "not (p and null)"),
 )
+_PATTERNS = (
+    *("", "%", "_", "__", "a", "a%", "%a", "%a%", "a_", "_a", "%_", "a%B", "%.%", "(%", "^a$", "[a]"),
+    *("%%", "%日%", "日_", "🛬%🛬", "_a_", "%\t%", "% %", "*", "a+", "$", "{}", "#", "&&", "~", "-", '"'),
+    *("\\%\\_", "\\\\", "%\\\\%", "\\%%", "_\\_"),  # escaped
+)
 _TEXT_TEXTS = (
     *("lower(s)", "upper(s)", "s || r", "lower(s || 'X')", "s is null", "coalesce(s, r, '')", "nullif(s, r)"),
     *(f"s {op} r" for op in COMPARISONS),
     *("s in ('a', 'it''s', r)", "s = 'it''s'", "s = '\\'", "s || '\\' || '\\n'", "s <> '日本'"),
+    *("length(s)", "length(s || r)", "trim(s)", "ltrim(s)", "rtrim(s)", "trim(s || ' ' || r)"),
+    *("replace(s, 'a', r)", "replace(s, r, '🛬')", "replace(s, r, r)", "replace(s, '🛬', '')"),
+    *("replace(s, null, r)", "replace(s, r, null)", "replace('aaa', 'aa', s)"),
+    *("starts_with(s, r)", "ends_with(s, r)", "starts_with(s, '')", "ends_with(s, null)"),
+    *("not starts_with(s, r)", "starts_with(s, r) = (s = r)"),
+    *("strpos(s, r)", "position('a' in s)", "strpos(s || 'a', 'a')", "strpos(s, null)"),
+    *("substring(s, strpos(s, 'a') + 1)", "substring(s, 2, length(s) - 2)"),
+    *("hash_bucket(s, 7)", "hash_bucket(s || r, 1)", "hash_bucket(s, 2147483647)"),
+    *(f"s {word} '{pattern}'" for word in ("like", "not like") for pattern in _PATTERNS),
+    *("s || r like '%a%'", "coalesce(s like '%a', false)", "case when s like '_' then length(s) end"),
     *("case when s < r then s || '|' else upper(r) end", "s between 'A' and r", "s || null"),
 )
 _MOMENT_TEXTS = tuple(
     f"extract({part} from t{f' at time zone {zone!r}' if zone else ''})"
     for zone in ("", *ZONES)
     for part in PARTS
+)
+_MOMENT_TEXTS += (
+    *(f"cast(date_trunc('{part}', t) as bigint)" for part in TRUNCATIONS),
+    *("cast(t as bigint)", "cast(t as bigint) / 1000.0", "cast(cast(t as bigint) + 1 as timestamp) > t"),
+    *("extract(dow from date_trunc('week', t))", "date_trunc('day', t) = date_trunc('hour', t)"),
 )
 _COMPARED_MOMENTS = (
     *(f"t {op} u" for op in COMPARISONS),
@@ -174,6 +232,26 @@ _COMPARED_MOMENTS = (
     ),
 )
 
+_MORE: tuple[Value, ...] = (1.0, -1.0, 3.0, 709.0, -740.0, 1e-9, 1e-300, math.pi, 1000.0, 1000.5)
+_FUNCTIONS = ("ln", "log10", "exp", "sin", "cos")
+_INEXACT_TEXTS = (
+    *(f"{name}({argument})" for name in _FUNCTIONS for argument in ("x", "x / 7", "cast(x as bigint)")),
+    *("power(x, y)", "power(abs(x), y / 8)", "pow(x, 2)", "power(2, x)", "power(x, 0.5)"),
+    *("atan2(x, y)", "atan2(x, 1)"),
+)
+ULPS = 4  # those of docs/semantics.md
+DISTANCE_ULPS = 16
+_DEGREES: tuple[Value, ...] = (
+    *(None, 0.0, -0.0, 90.0, -90.0, 180.0, -180.0, 1e-9, 45.5, 40.63975111, -73.77892556, 51.47),
+    *(89.9999999, -33.946, 151.177, 359.0, 720.5, math.nan, math.inf),
+)
+_DISTANCES = (
+    *("haversine(x, y, 40.63975111, -73.77892556)", "haversine(x, y, x, y)", "haversine(x, y, y, x)"),
+    *("haversine(x, y, - x, y + 180)", "haversine(x, y, - x, y + 179.999999)"),
+    *("haversine(x, y, x + 1e-7, y)", "haversine(0, 0, 0, x)", "haversine(x, y, 90, 0)"),
+    "haversine(x, 0, null, y)",
+)
+
 SHEETS = (
     Sheet("integers", *_over("ij", INTEGERS), _INTEGER_TEXTS),
     Sheet("doubles", *_over("xy", DOUBLES), _DOUBLE_TEXTS),
@@ -181,6 +259,15 @@ SHEETS = (
     Sheet("booleans", *_over("pq", BOOLEANS), _BOOLEAN_TEXTS),
     Sheet("texts", *_over("sr", TEXTS), _TEXT_TEXTS),
     Sheet("parts of moments", *_over("t", MOMENTS), _MOMENT_TEXTS),
+    Sheet(
+        "parts of texts",
+        {"s": DataType.TEXT, "i": DataType.INTEGER, "j": DataType.INTEGER},
+        {"s": TEXTS, "i": (None, -1, 0, 1, 2, 3, MAX, MIN), "j": (None, -1, 0, 1, 2, MAX, MIN)},
+        ("substring(s, i)", "substring(s, i, j)", "substring(s from 2 for j)", "substring(s, null, 1)"),
+    ),
+    Sheet("numbers in texts", *_over("s", NUMBERS), ("cast(s as bigint)", "cast(s as double)")),
+    Sheet("inexact numbers", *_over("xy", (*DOUBLES, *NOT_FINITE, *_MORE)), _INEXACT_TEXTS, ULPS),
+    Sheet("distances", *_over("xy", _DEGREES), _DISTANCES, DISTANCE_ULPS),
     Sheet("moments", *_over("tu", MOMENTS[:8]), _COMPARED_MOMENTS),
 )
 
@@ -266,6 +353,96 @@ KNOWN = (
     Known("extract(year from t)", {"t": MAX_TIME}, 2299),
     Known("extract(year from t)", {"t": MAX_TIME + 1}, None),
     Known("extract(year from t)", {"t": 10**18}, None),
+    Known("extract(quarter from t)", {"t": ms("2012-03-31T23:59:59")}, 1),
+    Known("extract(quarter from t)", {"t": ms("2012-10-01T00:00:00")}, 4),
+    Known("extract(millisecond from t)", {"t": -1}, 999),
+    Known("extract(millisecond from t)", {"t": 1234}, 234),
+    Known("cast(t as bigint)", {"t": -1001}, -1001),
+    Known("cast(cast(i as timestamp) as bigint)", {"i": MAX_TIME}, MAX_TIME),
+    Known("cast(cast(i as timestamp) as bigint)", {"i": MAX_TIME + 1}, None),
+    Known("cast(date_trunc('minute', t) as bigint)", {"t": -1}, -60_000),
+    Known("cast(date_trunc('day', t) as bigint)", {"t": _SPRING}, ms("2013-03-10T00:00:00")),
+    Known("cast(date_trunc('week', t) as bigint)", {"t": _SPRING}, ms("2013-03-04T00:00:00")),  # a Sunday
+    Known("cast(date_trunc('month', t) as bigint)", {"t": _SPRING}, ms("2013-03-01T00:00:00")),
+    Known(
+        "cast(date_trunc('year', t) as bigint)", {"t": ms("2012-12-31T23:59:59")}, ms("2012-01-01T00:00:00")
+    ),
+    Known("cast(date_trunc('year', t) as bigint)", {"t": MIN_TIME}, MIN_TIME),
+    Known("cast(date_trunc('hour', t) as bigint)", {"t": MIN_TIME - 1}, None),
+    Known("cast(s as bigint)", {"s": "+007"}, 7),
+    Known("cast(s as bigint)", {"s": " 7"}, None),
+    Known("cast(s as bigint)", {"s": "7.0"}, None),
+    Known("cast(s as bigint)", {"s": "9223372036854775808"}, None),
+    Known("cast(s as double)", {"s": "-.5e1"}, -5.0),
+    Known("cast(s as double)", {"s": "-0"}, -0.0),
+    Known("cast(s as double)", {"s": "1e309"}, None),
+    Known("cast(s as double)", {"s": "NaN"}, None),
+    Known("s like 'a%'", {"s": "a\nb"}, True),
+    Known("s like '_'", {"s": "🛬"}, True),  # one character, whatever its bytes
+    Known("s like '_'", {"s": "\n"}, True),
+    Known("s like '%\\%'", {"s": "100%"}, True),
+    Known("s like '%\\%'", {"s": "1000"}, False),
+    Known("s like 'A'", {"s": "a"}, False),
+    Known("s like '\\\\_'", {"s": "\\x"}, True),
+    Known("s not like '%'", {"s": None}, None),
+    Known("s not like 'a'", {"s": "b"}, True),
+    Known("length(s)", {"s": "🛬日"}, 2),
+    Known("trim(s)", {"s": " \t a "}, "\t a"),  # spaces only
+    Known("ltrim(s)", {"s": "  a "}, "a "),
+    Known("rtrim(s)", {"s": " a  "}, " a"),
+    Known("substring(s, 2, 2)", {"s": "🛬日本語"}, "日本"),
+    Known("substring(s, 3)", {"s": "ab"}, ""),
+    Known("substring(s, 0)", {"s": "ab"}, None),
+    Known("substring(s, 1, i)", {"s": "ab", "i": -1}, None),
+    Known("substring(s, 2, i)", {"s": "abc", "i": MAX}, "bc"),
+    Known("replace('aaa', 'aa', s)", {"s": "b"}, "ba"),
+    Known("replace(s, '', 'x')", {"s": "ab"}, "ab"),
+    Known("starts_with(s, '')", {"s": ""}, True),
+    Known("ends_with(s, 'b')", {"s": "ab"}, True),
+    Known("strpos(s, 'b')", {"s": "🛬ab"}, 3),
+    Known("strpos(s, 'c')", {"s": "ab"}, 0),
+    Known("strpos(s, '')", {"s": "ab"}, 1),
+    Known("hash_bucket(s, 10)", {"s": ""}, 8),  # RFC 1321: the digest begins d41d8cd98f00b204
+    Known("hash_bucket(s, 10)", {"s": "abc"}, 2),  # 900150983cd24fb0
+    Known("hash_bucket(i, 5) = hash_bucket('-7', 5)", {"i": -7}, True),
+    Known("round(x)", {"x": 2.5}, 2.0),  # half to even
+    Known("round(x)", {"x": 3.5}, 4.0),
+    Known("round(x)", {"x": math.nextafter(0.5, 0)}, 0.0),
+    Known("round(x)", {"x": -0.3}, -0.0),
+    Known("round(x, 1)", {"x": 0.25}, 0.2),
+    Known("round(x, 2)", {"x": -7.125}, -7.12),
+    Known("round(x, 2)", {"x": 1e308}, 1e308),
+    Known("round(i, 2)", {"i": MAX}, MAX),
+    Known("sign(x)", {"x": -0.0}, 0),
+    Known("sign(x)", {"x": -5e-324}, -1),
+    Known("sign(x)", {"x": math.nan}, None),
+    Known("sqrt(x)", {"x": 2.0}, 1.4142135623730951),
+    Known("sqrt(x)", {"x": -1.0}, None),
+    Known("sqrt(x)", {"x": math.inf}, None),
+    Known("ln(x)", {"x": 0.0}, None),
+    Known("ln(x)", {"x": 1.0}, 0.0),
+    Known("log10(x)", {"x": 1000.0}, 3.0),
+    Known("exp(x)", {"x": 0.0}, 1.0),
+    Known("exp(x)", {"x": 710.0}, None),
+    Known("exp(x)", {"x": -math.inf}, None),
+    Known("power(x, y)", {"x": 2.0, "y": 10.0}, 1024.0),
+    Known("power(x, y)", {"x": 0.0, "y": 0.0}, 1.0),
+    Known("power(x, y)", {"x": 0.0, "y": -1.0}, None),
+    Known("power(x, y)", {"x": -8.0, "y": 0.5}, None),
+    Known("power(x, y)", {"x": 1.0, "y": 1001.0}, None),
+    Known("power(x, y)", {"x": 5e-324, "y": 1.0}, None),
+    Known("sin(x)", {"x": -0.0}, -0.0),
+    Known("cos(x)", {"x": 0.0}, 1.0),
+    Known("atan2(x, y)", {"x": 0.0, "y": -1.0}, math.pi),
+    Known("haversine(x, y, x, y)", {"x": 40.6, "y": -73.8}, 0.0),
+    Known("round(haversine(0, 0, 90, 0))", {}, 10_007_557.0),  # a quarter of a meridian: pi / 2 * 6371008.8
+    Known("round(haversine(x, y, - x, y + 180))", {"x": 0.0, "y": 7.0}, 20_015_114.0),  # half the equator
+    Known("haversine(x, y, 0, 0)", {"x": 90.5, "y": 0.0}, None),
+    Known("i in (null)", {"i": 1}, None),
+    Known("i not in (1, null)", {"i": 2}, None),
+    Known("i not in (1, null)", {"i": 1}, False),
+    Known("i between null and 2", {"i": 3}, False),
+    Known("nullif(i, null)", {"i": 1}, 1),
 )
 
 
@@ -282,6 +459,14 @@ def exactly(value: Value) -> str:
     return repr(value)
 
 
+def same(a: Value, b: Value, ulps: int) -> bool:
+    """Tell whether two values are exactly the same, or doubles that differ by at most `ulps`."""
+    if exactly(a) == exactly(b):
+        return True
+    close = isinstance(a, float) and isinstance(b, float) and ulps > 0
+    return close and abs(a - b) <= ulps * math.ulp(max(abs(a), abs(b)))
+
+
 def disagreements(engine: Engine, sheet: Sheet) -> list[str]:
     """List where an engine's values differ from the reference, as texts that can be read."""
     rows, expressions = sheet.rows, sheet.expressions
@@ -292,7 +477,7 @@ def disagreements(engine: Engine, sheet: Sheet) -> list[str]:
         f"{text} for {row}: {g!r}, not {w!r}"
         for row, wants, gots in zip(rows, wanted, got, strict=True)
         for text, w, g in zip(sheet.texts, wants, gots, strict=True)
-        if exactly(w) != exactly(g)
+        if not same(w, g, sheet.ulps)
     ]
 
 

@@ -1,6 +1,8 @@
 """Augury's expressions in ClickHouse SQL."""
 
-from features.expressions.tree import STANDARD, Call, Column, Dialect, Literal, case, function
+from features.expressions import patterns
+from features.expressions.operations import LEAST_BASE, MOST_EXPONENT
+from features.expressions.tree import STANDARD, Call, Column, Dialect, Literal, Template, case, function
 from features.types import MAX_TIME, MIN_TIME, DataType
 
 TYPES = {
@@ -13,6 +15,7 @@ TYPES = {
 
 _PARTS = {
     "year": "toYear({0}, {1})",
+    "quarter": "toQuarter({0}, {1})",
     "month": "toMonth({0}, {1})",
     "day": "toDayOfMonth({0}, {1})",
     "dow": "toDayOfWeek({0}, 2, {1})",
@@ -20,6 +23,7 @@ _PARTS = {
     "hour": "toHour({0}, {1})",
     "minute": "toMinute({0}, {1})",
     "second": "toSecond({0}, {1})",
+    "millisecond": "toMillisecond({0})",
 }
 
 
@@ -58,11 +62,54 @@ def _coalesce(call: Call, arguments: list[str]) -> str:
     return f"coalesce({', '.join(_values(call, arguments))})"
 
 
+def _matches(value: str, regex: str) -> str:
+    whole = rf"\A(?s:{regex})\z"
+    return f"match({value}, {text(whole)})"
+
+
+def _substring(_: Call, arguments: list[str]) -> str:
+    value, *bounds = arguments
+    inside = " AND ".join(f"{b} >= {least}" for b, least in zip(bounds, (1, 0), strict=False))
+    narrow = ", ".join(f"least({b}, toInt64(1073741823))" for b in bounds)
+    return f"if({inside}, substringUTF8({value}, {narrow}), NULL)"
+
+
+def _hash_bucket(_: Call, arguments: list[str]) -> str:
+    number = f"reinterpretAsUInt64(reverse(substring(MD5({arguments[0]}), 1, 8)))"
+    return f"toInt64({number} % toUInt64({arguments[1]}))"
+
+
+def _finite(name: str) -> Template:
+    def template(_: Call, arguments: list[str]) -> str:
+        taken = ", ".join(f"ifNotFinite({a}, NULL)" for a in arguments)
+        return f"ifNotFinite({name}({taken}), NULL)"
+
+    return template
+
+
+def _power(call: Call, arguments: list[str]) -> str:
+    base, exponent = arguments
+    held = f"abs({exponent}) <= {MOST_EXPONENT!r} AND ({base} = 0 OR abs({base}) >= {LEAST_BASE!r})"
+    return f"if({held}, {_finite('pow')(call, arguments)}, NULL)"
+
+
 def _cast(call: Call, arguments: list[str]) -> str:
     value, source = arguments[0], call.arguments[0].type
     match source, call.type:
         case DataType.INTEGER, DataType.DOUBLE:
             return f"toFloat64({value})"
+        case DataType.TEXT, DataType.INTEGER:
+            number = f"toInt128OrNull({value})"
+            inside = f"{number} BETWEEN -9223372036854775808 AND 9223372036854775807"
+            return f"if({_matches(value, patterns.INTEGER)} AND {inside}, toInt64({number}), NULL)"
+        case DataType.TEXT, _:
+            number = f"ifNotFinite(toFloat64OrNull({value}), NULL)"
+            return f"if({_matches(value, patterns.NUMBER)}, {number}, NULL)"
+        case DataType.TIMESTAMP, _:
+            return f"toUnixTimestamp64Milli({value})"
+        case DataType.INTEGER, DataType.TIMESTAMP:
+            inside = f"{value} BETWEEN {MIN_TIME} AND {MAX_TIME}"
+            return f"if({inside}, fromUnixTimestamp64Milli({value}, 'UTC'), NULL)"
         case DataType.DOUBLE, _:
             inside = f"{value} >= -9223372036854775808. AND {value} < 9223372036854775808."
             return f"if({inside}, toInt64({value}), NULL)"
@@ -113,6 +160,26 @@ CLICKHOUSE = Dialect(
         "lower": function("lower"),
         "upper": function("upper"),
         "concat": function("concat"),
+        "like": function("like"),
+        "length": lambda _, a: f"toInt64(lengthUTF8({a[0]}))",
+        "trim": function("trimBoth"),
+        "ltrim": function("trimLeft"),
+        "rtrim": function("trimRight"),
+        "substring": _substring,
+        "replace": function("replaceAll"),
+        "starts_with": function("startsWith"),
+        "ends_with": function("endsWith"),
+        "strpos": lambda _, a: f"toInt64(positionUTF8({', '.join(a)}))",
+        "hash_bucket": _hash_bucket,
+        "round": function("round"),
+        "sqrt": _finite("sqrt"),
+        "ln": _finite("log"),
+        "log10": _finite("log10"),
+        "exp": _finite("exp"),
+        "power": _power,
+        "sin": _finite("sin"),
+        "cos": _finite("cos"),
+        "atan2": _finite("atan2"),
         "extract": _extract,
     },
 )

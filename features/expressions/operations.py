@@ -3,7 +3,10 @@
 from features.expressions.tree import STANDARD, Call, Column, Dialect, Literal, case, function, infix, quote
 from features.types import DataType
 
-DATE_PARTS = ("year", "month", "day", "dow", "doy", "hour", "minute", "second")
+DATE_PARTS = ("year", "quarter", "month", "day", "dow", "doy", "hour", "minute", "second", "millisecond")
+
+MOST_EXPONENT, LEAST_BASE = 1000.0, 2.2250738585072014e-308
+"""What `power` takes: no larger exponent, no smaller base but 0. Beyond, ClickHouse's own is far off."""
 
 CASTS = {
     (DataType.INTEGER, DataType.DOUBLE),
@@ -11,18 +14,26 @@ CASTS = {
     (DataType.BOOLEAN, DataType.INTEGER),
     (DataType.INTEGER, DataType.TEXT),
     (DataType.BOOLEAN, DataType.TEXT),
+    (DataType.TEXT, DataType.INTEGER),  # NULL for what does not read as one, or lies beyond 64 bits
+    (DataType.TEXT, DataType.DOUBLE),  # likewise; the nearest double
+    (DataType.TIMESTAMP, DataType.INTEGER),  # ms since the epoch
+    (DataType.INTEGER, DataType.TIMESTAMP),  # NULL outside the years 1900 to 2299
 }
 
 
 def _literal(literal: Literal) -> str:
     if literal.value is None:
-        plain = literal.type in (DataType.BOOLEAN, DataType.TIMESTAMP)
-        return "NULL" if plain else f"CAST(NULL AS {literal.type.value.upper()})"
+        return f"CAST(NULL AS {literal.type.value.upper()})"
     if isinstance(literal.value, str):
         return quote(literal.value)
     if isinstance(literal.value, bool):
         return str(literal.value).upper()
     return repr(literal.value)
+
+
+def _neg(call: Call, arguments: list[str]) -> str:
+    # what is read as a negative constant is one
+    return f"(- ({arguments[0]}))" if isinstance(call.arguments[0], Literal) else f"(- {arguments[0]})"
 
 
 def _extract(call: Call, arguments: list[str]) -> str:
@@ -39,6 +50,7 @@ CANONICAL = Dialect(
     literal=_literal,
     operations={
         **STANDARD,
+        "neg": _neg,
         "div": infix("/"),
         "mod": infix("%"),
         "is_null": lambda _, a: f"({a[0]} IS NULL)",
@@ -51,6 +63,26 @@ CANONICAL = Dialect(
         "lower": function("LOWER"),
         "upper": function("UPPER"),
         "concat": infix("||"),
+        "like": infix("LIKE"),
+        "length": function("LENGTH"),
+        "trim": function("TRIM"),
+        "ltrim": function("LTRIM"),
+        "rtrim": function("RTRIM"),
+        "substring": function("SUBSTRING"),
+        "replace": function("REPLACE"),
+        "starts_with": function("STARTS_WITH"),
+        "ends_with": function("ENDS_WITH"),
+        "strpos": function("STRPOS"),
+        "hash_bucket": function("HASH_BUCKET"),
+        "round": function("ROUND"),
+        "sqrt": function("SQRT"),
+        "ln": function("LN"),
+        "log10": function("LOG10"),
+        "exp": function("EXP"),
+        "power": function("POWER"),
+        "sin": function("SIN"),
+        "cos": function("COS"),
+        "atan2": function("ATAN2"),
         "extract": _extract,
     },
 )

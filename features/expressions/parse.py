@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlglot
 from sqlglot import exp
 
 from features.errors import DefinitionError
-from features.expressions.operations import CASTS, DATE_PARTS
+from features.expressions.functions import Functions
+from features.expressions.rules import ANY, BOOLEAN, INTEGER, NUMBER
 from features.expressions.tree import Call, Column, Expression, Literal
 from features.types import DataType
 
@@ -21,28 +21,14 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.GTE: "ge",
 }
 _LOGIC: dict[type[exp.Expr], str] = {exp.And: "and", exp.Or: "or"}
-_ROUNDING: dict[type[exp.Expr], str] = {exp.Abs: "abs", exp.Floor: "floor", exp.Ceil: "ceil"}
-_LETTERS: dict[type[exp.Expr], str] = {exp.Lower: "lower", exp.Upper: "upper"}
-_EXTREMES: dict[type[exp.Expr], str] = {exp.Least: "le", exp.Greatest: "ge"}
-_TARGETS = {
-    exp.DType.BIGINT: DataType.INTEGER,
-    exp.DType.INT: DataType.INTEGER,
-    exp.DType.DOUBLE: DataType.DOUBLE,
-    exp.DType.BOOLEAN: DataType.BOOLEAN,
-    exp.DType.TEXT: DataType.TEXT,
-    exp.DType.VARCHAR: DataType.TEXT,
-}
-_ANY = frozenset(DataType)
-_NUMBER = frozenset({DataType.INTEGER, DataType.DOUBLE})
-_TEXT = frozenset({DataType.TEXT})
-_BOOLEAN = frozenset({DataType.BOOLEAN})
 
 
-def parse(text: str, columns: Mapping[str, DataType], place: str) -> Expression:
+def parse(text: str, columns: Mapping[str, DataType], place: str, *, inexact: bool = False) -> Expression:
     """Parse and type one expression over `columns`.
 
-    `place` says where the expression stands, for the error. Raises `DefinitionError` for a syntax
-    error, an unknown column, a function that is not on the list, or types that do not fit.
+    `place` says where the expression stands, for the error. `inexact` allows the functions whose results
+    may differ between engines by some ulps. Raises `DefinitionError` for a syntax error, an unknown
+    column, a function that is not on the list or not allowed here, or types that do not fit.
     """
     try:
         tree = sqlglot.parse_one(text)
@@ -50,18 +36,11 @@ def parse(text: str, columns: Mapping[str, DataType], place: str) -> Expression:
         raise DefinitionError(
             place, "an expression is one SQL expression", "it cannot be compiled", text
         ) from error
-    return _Parser(text, columns, place).expression(tree)
+    return _Parser(text, columns, place, inexact).expression(tree)
 
 
-class _Parser:
-    def __init__(self, text: str, columns: Mapping[str, DataType], place: str) -> None:
-        self.text = text
-        self.columns = columns
-        self.place = place
-
-    def refuse(self, node: exp.Expr, rule: str) -> DefinitionError:
-        place = f"{self.place}: expression {self.text!r}, at {node.sql()!r}"
-        return DefinitionError(place, rule, "the three engines would not agree on it, so it is refused")
+class _Parser(Functions):
+    """The rules of columns, constants and operators."""
 
     def expression(self, node: exp.Expr | None) -> Expression:
         match node:
@@ -75,22 +54,23 @@ class _Parser:
             case exp.Literal() | exp.Boolean() | exp.Null():
                 return self.literal(node)
             case exp.Add() | exp.Sub() | exp.Mul():
-                left, right = self.alike(node, [node.left, node.right], _NUMBER)
+                left, right = self.alike(node, [node.left, node.right], NUMBER)
                 return Call(_ARITHMETIC[type(node)], (left, right), left.type)
             case exp.Div():
-                return Call("div", self.doubles(node), DataType.DOUBLE)
+                return Call("div", (self.double(node.left), self.double(node.right)), DataType.DOUBLE)
             case exp.Mod():
-                both = [self.typed(side, frozenset({DataType.INTEGER})) for side in (node.left, node.right)]
+                both = [self.typed(side, INTEGER) for side in (node.left, node.right)]
                 return Call("mod", tuple(both), DataType.INTEGER)
             case exp.Neg():
-                value = self.typed(node.this, _NUMBER)
-                if isinstance(value, Literal) and isinstance(value.value, int | float):
+                value = self.typed(node.this, NUMBER)
+                if isinstance(node.this, exp.Literal) and isinstance(value, Literal):
+                    assert isinstance(value.value, int | float)
                     return Literal(-value.value, value.type)
                 return Call("neg", (value,), value.type)
             case exp.Not():
-                return Call("not", (self.typed(node.this, _BOOLEAN),), DataType.BOOLEAN)
+                return Call("not", (self.typed(node.this, BOOLEAN),), DataType.BOOLEAN)
             case exp.And() | exp.Or():
-                sides = (self.typed(node.left, _BOOLEAN), self.typed(node.right, _BOOLEAN))
+                sides = (self.typed(node.left, BOOLEAN), self.typed(node.right, BOOLEAN))
                 return Call(_LOGIC[type(node)], sides, DataType.BOOLEAN)
             case exp.NEQ():
                 return Call("not", (self.compare("eq", node, node.left, node.right),), DataType.BOOLEAN)
@@ -106,36 +86,6 @@ class _Parser:
                 return Call("is_null", (self.expression(node.this),), DataType.BOOLEAN)
             case _:
                 return self.function(node)
-
-    def function(self, node: exp.Expr) -> Expression:
-        match node:
-            case exp.Abs() | exp.Floor() | exp.Ceil() if not (
-                node.args.get("decimals") or node.args.get("to")
-            ):
-                value = self.typed(node.this, _NUMBER)
-                return Call(_ROUNDING[type(node)], (value,), value.type)
-            case exp.Lower() | exp.Upper():
-                return Call(_LETTERS[type(node)], (self.typed(node.this, _TEXT),), DataType.TEXT)
-            case exp.DPipe():
-                sides = (self.typed(node.left, _TEXT), self.typed(node.right, _TEXT))
-                return Call("concat", sides, DataType.TEXT)
-            case exp.Case() if node.this is None:
-                return self.case(node)
-            case exp.Coalesce():
-                values = self.alike(node, [node.this, *node.expressions], _ANY)
-                return Call("coalesce", tuple(values), values[0].type)
-            case exp.Nullif():
-                left, right = self.alike(node, [node.this, node.expression], _ANY)
-                same = Call("eq", (left, right), DataType.BOOLEAN)
-                return Call("case", (same, Literal(None, left.type), left), left.type)
-            case exp.Least() | exp.Greatest():
-                return self.extreme(node, _EXTREMES[type(node)])
-            case exp.Cast():
-                return self.cast(node)
-            case exp.Extract():
-                return self.extract(node)
-            case _:
-                raise self.refuse(node, f"{node.key} is not among the functions that an expression may use")
 
     def column(self, node: exp.Column) -> Column:
         if node.table or node.name not in self.columns:
@@ -159,31 +109,8 @@ class _Parser:
             raise self.refuse(node, "a double is finite")
         return Literal(number, DataType.DOUBLE)
 
-    def typed(self, node: exp.Expr, allowed: frozenset[DataType]) -> Expression:
-        value = self.expression(node)
-        if isinstance(value, Literal) and value.value is None and value.type not in allowed:
-            return Literal(None, min(allowed))
-        if value.type not in allowed:
-            names = " or ".join(sorted(t.value for t in allowed))
-            raise self.refuse(node, f"a {names} belongs here, not a {value.type.value}")
-        return value
-
-    def alike(self, node: exp.Expr, parts: list[exp.Expr], allowed: frozenset[DataType]) -> list[Expression]:
-        """Type all parts alike: NULL takes the others' type, an integer beside a double becomes one."""
-        values = [self.typed(part, allowed) for part in parts]
-        types = {v.type for v in values if not (isinstance(v, Literal) and v.value is None)}
-        if types == {DataType.INTEGER, DataType.DOUBLE}:
-            types = {DataType.DOUBLE}
-        if len(types) > 1:
-            raise self.refuse(node, f"types must agree, not {' and '.join(sorted(t.value for t in types))}")
-        target = types.pop() if types else values[0].type
-        return [_as(v, target) for v in values]
-
-    def doubles(self, node: exp.Expr) -> tuple[Expression, ...]:
-        return tuple(_as(self.typed(s, _NUMBER), DataType.DOUBLE) for s in (node.left, node.right))  # type: ignore[attr-defined]
-
     def compare(self, op: str, node: exp.Expr, left: exp.Expr, right: exp.Expr) -> Call:
-        return Call(op, tuple(self.alike(node, [left, right], _ANY)), DataType.BOOLEAN)
+        return Call(op, tuple(self.alike(node, [left, right], ANY)), DataType.BOOLEAN)
 
     def membership(self, node: exp.In) -> Expression:
         tests: list[Expression] = [self.compare("eq", node, node.this, item) for item in node.expressions]
@@ -191,59 +118,3 @@ class _Parser:
         for test in tests[1:]:
             result = Call("or", (result, test), DataType.BOOLEAN)
         return result
-
-    def case(self, node: exp.Case) -> Expression:
-        branches = node.args["ifs"]
-        otherwise = node.args.get("default") or exp.Null()
-        conditions = [self.typed(branch.this, _BOOLEAN) for branch in branches]
-        values = self.alike(node, [*(branch.args["true"] for branch in branches), otherwise], _ANY)
-        pairs = [part for pair in zip(conditions, values, strict=False) for part in pair]
-        return Call("case", (*pairs, values[-1]), values[0].type)
-
-    def extreme(self, node: exp.Expr, op: str) -> Expression:
-        values = self.alike(node, [node.this, *node.expressions], _NUMBER)
-        result = values[0]
-        for value in values[1:]:
-            first = Call(op, (result, value), DataType.BOOLEAN)
-            second = Call(op, (value, result), DataType.BOOLEAN)
-            nothing = Literal(None, value.type)  # NULL where either is NULL
-            result = Call("case", (first, result, second, value, nothing), value.type)
-        return result
-
-    def cast(self, node: exp.Cast) -> Expression:
-        value = self.expression(node.this)
-        target = _TARGETS.get(node.to.this)
-        if target is None or node.to.expressions or node.args.get("format"):
-            raise self.refuse(node, "a cast goes to bigint, double, boolean or string")
-        if isinstance(value, Literal) and value.value is None:
-            return Literal(None, target)
-        if value.type == target:
-            return value
-        if (value.type, target) not in CASTS:
-            raise self.refuse(
-                node, f"no cast from {value.type.value} to {target.value} is the same everywhere"
-            )
-        return Call("cast", (value,), target)
-
-    def extract(self, node: exp.Extract) -> Expression:
-        part = node.this.name.lower()
-        if part not in DATE_PARTS:
-            raise self.refuse(node, f"a date part is one of {', '.join(DATE_PARTS)}")
-        moment, zone = node.expression, "UTC"
-        if isinstance(moment, exp.AtTimeZone):
-            zone = moment.args["zone"].name
-            moment = moment.this
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder of zones
-            raise self.refuse(node, "a time zone is an IANA name") from error
-        value = self.typed(moment, frozenset({DataType.TIMESTAMP}))
-        return Call("extract", (value,), DataType.INTEGER, (part, zone))
-
-
-def _as(value: Expression, target: DataType) -> Expression:
-    if value.type == target:
-        return value
-    if isinstance(value, Literal):
-        return Literal(None if value.value is None else float(value.value), target)
-    return Call("cast", (value,), target)

@@ -278,6 +278,15 @@ def test_the_avro_schema_holds_every_feature_as_nullable() -> None:
         ),
         (lambda g: replace(g, where="soundex(carrier) = 'A'"), "group plain v1, where: expression"),
         (
+            lambda g: replace(g, where="ln(delay) > 1"),
+            "group plain v1, where: expression 'ln(delay) > 1', at 'LN(delay)': only derived and on_demand "
+            "may use it, for engines may differ by some ulps; the three engines would not agree on it",
+        ),
+        (
+            lambda g: replace(g, columns={"c": "power(delay, 2)"}),
+            "group plain v1, columns, c: expression 'power(delay, 2)', at 'POWER(delay, 2)': only derived",
+        ),
+        (
             lambda g: replace(g, derived={"c": "a + delay"}),
             "group plain v1, derived, c: expression 'a + delay', at 'delay': an expression names known "
             "columns (a, b)",
@@ -329,6 +338,11 @@ def test_a_mistake_is_refused_with_rule_consequence_and_place(change: Change, me
     with pytest.raises(DefinitionError) as refused:
         compile_group(change(BASE))
     assert message in str(refused.value)
+
+
+def test_derived_features_may_be_inexact() -> None:
+    plan = compile_group(replace(plain, derived={"busy": "ln(count_1h + 1)", "busier": "exp(busy)"}))
+    assert [d.type for d in plan.derived] == [DataType.DOUBLE, DataType.DOUBLE]
 
 
 def test_a_hop_without_a_window_is_refused() -> None:

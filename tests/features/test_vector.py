@@ -49,8 +49,9 @@ def test_it_carries_what_serving_needs_of_each_group() -> None:
         replace(late, inputs={}, on_demand={}),
         label(late, where=None, value="nullif(delay, 0) / greatest(seats, 1)"),
         replace(late, on_demand={"a": "seats + 1", "b": "a * 2.5e-7"}),
+        replace(late, on_demand={"a": "ln(seats)", "b": "haversine(seats, 1, a, -2.5)"}),
     ],
-    ids=["all", "on demand only", "stored only", "another label", "one by another"],
+    ids=["all", "on demand only", "stored only", "another label", "one by another", "inexact"],
 )
 def test_the_signature_reads_back(model: Model) -> None:
     plan = compile_model(model)
@@ -147,6 +148,14 @@ def test_the_signature_reads_back(model: Model) -> None:
         (
             lambda m: label(m, where="seats"),
             "model late, label, where: a condition is boolean (found 'seats'); no label could be kept",
+        ),
+        (
+            lambda m: label(m, value="exp(delay)"),
+            "model late, label, value: expression 'exp(delay)', at 'EXP(delay)': only derived and on_demand",
+        ),
+        (
+            lambda m: label(m, where="sin(delay) > 0"),
+            "model late, label, where: expression 'sin(delay) > 0', at 'SIN(delay)': only derived and",
         ),
         (lambda m: label(m, lead="-2h"), "model late, label, lead: a duration is a positive whole number"),
         (

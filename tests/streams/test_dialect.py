@@ -8,10 +8,12 @@ from py4j.java_gateway import JavaGateway
 from pyflink.common import Configuration
 from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment
 from pyflink.table.types import DataType as FlinkType
+from pyflink.util.java_utils import add_jars_to_context_class_loader
 
+from augury.settings import Settings
 from features.expressions import Expression
 from features.types import DataType, Row, Value
-from streams.dialect import FLINK, TYPES, column
+from streams.dialect import FLINK, FUNCTIONS, TYPES, column
 from tests.expressions_table import SHEETS, Engine, Sheet, disagreements
 
 _COLUMNS: dict[str, FlinkType] = {
@@ -30,10 +32,15 @@ def flink(flink_client: JavaGateway) -> Engine:
     configuration = Configuration()
     configuration.set_string("table.local-time-zone", "UTC")
     configuration.set_string("parallelism.default", "1")
+    jar = Settings().operator_jar.as_uri()
+    configuration.set_string("pipeline.jars", jar)
     settings = EnvironmentSettings.new_instance().in_batch_mode().with_configuration(configuration).build()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("_python_worker_execution_mode", "process")  # no Python runs inside Flink
         tables = TableEnvironment.create(settings)
+    add_jars_to_context_class_loader([jar])
+    for name, class_name in FUNCTIONS.items():
+        tables.create_java_temporary_system_function(name, class_name)
 
     def evaluate(
         columns: Mapping[str, DataType], rows: Sequence[Row], expressions: Sequence[Expression]
