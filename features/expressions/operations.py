@@ -25,6 +25,13 @@ def _literal(literal: Literal) -> str:
     return repr(literal.value)
 
 
+def _column(column: Column) -> str:
+    """Write a column; a qualified one in quotes, for a group may have a word of SQL as its name."""
+    if "." not in column.name:
+        return column.name
+    return ".".join(f'"{part}"' for part in column.name.split("."))
+
+
 def _extract(call: Call, arguments: list[str]) -> str:
     part, zone = call.option
     return f"EXTRACT({part.upper()} FROM {arguments[0]} AT TIME ZONE {quote(zone)})"
@@ -35,7 +42,7 @@ def _cast(call: Call, arguments: list[str]) -> str:
 
 
 CANONICAL = Dialect(
-    column=lambda c: c.name,
+    column=_column,
     literal=_literal,
     operations={
         **STANDARD,

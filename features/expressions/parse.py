@@ -41,7 +41,8 @@ _BOOLEAN = frozenset({DataType.BOOLEAN})
 def parse(text: str, columns: Mapping[str, DataType], place: str) -> Expression:
     """Parse and type one expression over `columns`.
 
-    `place` says where the expression stands, for the error. Raises `DefinitionError` for a syntax
+    A column may be qualified: `group.feature` where `columns` has that name. `place` says where the
+    expression stands, for the error. Raises `DefinitionError` for a syntax
     error, an unknown column, a function that is not on the list, or types that do not fit.
     """
     try:
@@ -138,9 +139,10 @@ class _Parser:
                 raise self.refuse(node, f"{node.key} is not among the functions that an expression may use")
 
     def column(self, node: exp.Column) -> Column:
-        if node.table or node.name not in self.columns:
+        name = ".".join(part.name for part in node.parts)
+        if name not in self.columns:
             raise self.refuse(node, f"an expression names known columns ({', '.join(self.columns)})")
-        return Column(node.name, self.columns[node.name])
+        return Column(name, self.columns[name])
 
     def literal(self, node: exp.Expr) -> Literal:
         if isinstance(node, exp.Null):

@@ -48,14 +48,14 @@ class Case:
     start: int = START
 
     @property
-    def plan(self) -> GroupPlan:
+    def group(self) -> FeatureGroup:
         """The group, with `where`, row columns and derived features."""
         names = ("count", *(name for name in self.aggregates if name != "count"))
         chosen = []
         for i, window in enumerate(self.windows):
             over, hop = window or (None, None)
             chosen += aggregates(names, over, hop, f"w{i}")
-        group = FeatureGroup(
+        return FeatureGroup(
             "random",
             version=1,
             entity=ENTITIES[self.entity],
@@ -65,7 +65,11 @@ class Case:
             columns={"late": "delay > 15 and seats > 2"},
             derived={"few": "least(count_w0, 2) + 1", "rest": "1 / nullif(count_w0 - few, 0)"},
         )
-        return compile_group(group)
+
+    @property
+    def plan(self) -> GroupPlan:
+        """The group, compiled."""
+        return compile_group(self.group)
 
     @property
     def records(self) -> list[LogRecord]:
