@@ -1,7 +1,12 @@
-"""Clients of the log's codec and of the warehouse, from settings."""
+"""Clients of the log and of the warehouse, from settings."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from augury.settings import Settings
 from schemas.codec import Codec
+from schemas.log import deliver, producer
+from schemas.records import load
 from schemas.registry import SchemaRegistry
 from warehouse.client import Client, connect
 
@@ -9,6 +14,16 @@ from warehouse.client import Client, connect
 def codec(settings: Settings) -> Codec:
     """Give the Avro codec over the schema registry."""
     return Codec(SchemaRegistry(settings.registry_url))
+
+
+def send_alert(settings: Settings, alert: Mapping[str, Any]) -> None:
+    """Send an alert to the log, its `at` as the record's time; return once the log holds it."""
+    encode = codec(settings).encoder("alerts", load("alert"))
+    sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
+    try:
+        deliver(sender, [{"topic": "alerts", "value": encode(alert), "timestamp": alert["at"]}])
+    finally:
+        sender.close()
 
 
 def warehouse(settings: Settings) -> Client:

@@ -11,7 +11,7 @@ from features.expressions.tree import substitute
 from features.naming import check_column_name, check_name
 from features.plan import NamedExpression
 from features.types import DataType
-from features.vector import LabelPlan, ModelPlan, VectorGroup
+from features.vector import REQUESTED_AT, LabelPlan, ModelPlan, VectorGroup, readable
 from features.windows import milliseconds
 
 
@@ -26,15 +26,18 @@ def compile_model(model: Model) -> ModelPlan:
             rule = f"a model names the entity of each of its groups ({', '.join(entities)})"
             raise DefinitionError(place, rule, f"rows of {group.label} could not be found", group.entity)
     on_demand: dict[str, Expression] = {}
-    readable = dict(model.inputs)
+    known = readable(model.inputs, groups)
     for name in (*model.inputs, *model.on_demand):
         check_column_name(name, place)
+    if REQUESTED_AT in model.inputs:
+        rule = f"{REQUESTED_AT} is the request's own time, which no input brings"
+        raise DefinitionError(f"{place}, input {REQUESTED_AT}", rule, "it would be ambiguous")
     for name, text in model.on_demand.items():
         at = f"{place}, on_demand {name}"
-        if name in readable:
+        if name in known:
             raise DefinitionError(at, "a name is given once", "it would be ambiguous", name)
-        on_demand[name] = substitute(parse(text, readable, at, inexact=True), on_demand)
-        readable[name] = on_demand[name].type
+        on_demand[name] = substitute(parse(text, known, at, inexact=True), on_demand)
+        known[name] = on_demand[name].type
         if on_demand[name].type not in (DataType.INTEGER, DataType.DOUBLE, DataType.BOOLEAN):
             raise DefinitionError(
                 at,
@@ -50,7 +53,12 @@ def compile_model(model: Model) -> ModelPlan:
         on_demand=tuple(NamedExpression(name, expression) for name, expression in on_demand.items()),
         label=_label(model.label, model, place),
         label_columns=dict(model.label.source.columns),
+        serving_delay_ms=_delay(model.serving_delay, place),
     )
+
+
+def _delay(stated: str | None, place: str) -> int:
+    return 0 if stated is None else milliseconds(stated, f"{place}, serving_delay")
 
 
 def _groups(model: Model, place: str) -> tuple[VectorGroup, ...]:

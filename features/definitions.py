@@ -156,8 +156,13 @@ class Label:
 class Model:
     """A model's contract: entities, features, request-time inputs and label.
 
-    `inputs` gives the types of what a request must bring; `on_demand` features are expressions over
-    them. The vector's order is `features`, then `on_demand`.
+    `inputs` gives the types of what a request must bring. `on_demand` features are expressions over
+    them, over `requested_at` (the request's time, a timestamp), and over any feature of the groups
+    that `features` names, text too, as `<group>.<feature>` (NULL where the entity has no row). The
+    vector's order is `features`, then `on_demand`.
+
+    `serving_delay` says how much later than the log a row can be served: training vectors are made
+    of rows of that age or more at the prediction. `augury audit` measures it. None: no later.
     """
 
     name: str
@@ -167,5 +172,6 @@ class Model:
     inputs: Mapping[str, DataType] = field(default_factory=dict)
     on_demand: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, float | int | str] = field(default_factory=dict)
+    serving_delay: str | None = None
     owner: str = ""
     meaning: str = ""

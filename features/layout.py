@@ -111,18 +111,27 @@ class Layout:
 
     def unpack(self, row: bytes) -> dict[str, Value]:
         """Read a row as `event_timestamp`, `seq` and each feature. Raises `LayoutMismatchError`."""
+        event_timestamp, seq, *_ = self._words_of(row)
+        values = self.values(row, range(len(self.features)))
+        named = zip((f.name for f in self.features), values, strict=True)
+        return {"event_timestamp": event_timestamp, "seq": seq, **dict(named)}
+
+    def values(self, row: bytes, columns: Sequence[int]) -> list[Value]:
+        """Read the features at positions `columns` of one row, exactly. Raises `LayoutMismatchError`."""
+        _, _, bitmap, *words = self._words_of(row)
+        nulls = int.from_bytes(bitmap, "little")
+        return [None if nulls >> at & 1 else self._value(self.features[at], words[at], row) for at in columns]
+
+    def _words_of(self, row: bytes) -> tuple[Any, ...]:
+        """Give `event_timestamp`, `seq`, the bitmap and a word for each feature."""
         if len(row) < self._fixed.size:
             raise LayoutMismatchError(
                 f"a row of this layout has at least {self._fixed.size} bytes, and this one {len(row)}: "
                 "it cannot be read"
             )
-        schema_id, event_timestamp, seq, bitmap, *values = self._fixed.unpack_from(row)
+        schema_id, *words = self._fixed.unpack_from(row)
         self._check(schema_id)
-        nulls = int.from_bytes(bitmap, "little")
-        record: dict[str, Value] = {"event_timestamp": event_timestamp, "seq": seq}
-        for position, (feature, value) in enumerate(zip(self.features, values, strict=True)):
-            record[feature.name] = None if nulls >> position & 1 else self._value(feature, value, row)
-        return record
+        return tuple(words)
 
     def _value(self, feature: Feature, value: int | float, row: bytes) -> Value:
         if feature.type is DataType.TEXT:

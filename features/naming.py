@@ -14,6 +14,7 @@ _SOURCES_TAKEN = frozenset(
     {"alerts", "ground_truth", "dead_letters", "model_prediction_log", "shadow_predictions"}
     | {"model_registry_events", "feature_drift_report", "model_performance_monitor"}
     | {"feature_group_config", "log_clock", "datasets", "schema_migrations"}
+    | {"served_vector_audit"}
     | {"clocked", "windowed", "refused", "clocks"}
 )
 _COLUMNS_TAKEN = frozenset({"request_id", "prediction_time", "label_time", "label"})

@@ -3,14 +3,18 @@
 Serving and training sets need this plan alone, not the project that it came from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from features.expressions import Expression, parse
 from features.expressions.operations import canonical
+from features.expressions.tree import columns_of
 from features.plan import Feature, NamedExpression
 from features.types import DataType
+
+REQUESTED_AT = "requested_at"
+"""The name under which on-demand features read the request's time."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,10 @@ class VectorGroup:
     def label(self) -> str:
         """`<group>.v<version>`."""
         return f"{self.group}.v{self.version}"
+
+    def name(self, position: int) -> str:
+        """Give `<group>.<feature>`, as vectors and on-demand features name the feature at a position."""
+        return f"{self.group}.{self.features[position].name}"
 
 
 @dataclass(frozen=True)
@@ -55,12 +63,18 @@ class ModelPlan:
     on_demand: tuple[NamedExpression, ...]
     label: LabelPlan
     label_columns: dict[str, DataType]
+    serving_delay_ms: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
         """The vector's names in order: `<group>.<feature>`, then the on-demand features."""
-        stored = (f"{g.group}.{g.features[p].name}" for g in self.groups for p in g.positions)
+        stored = (g.name(p) for g in self.groups for p in g.positions)
         return (*stored, *(d.name for d in self.on_demand))
+
+    def read_on_demand(self, group: VectorGroup) -> tuple[int, ...]:
+        """Give the positions of the group's features that on-demand features read, in row order."""
+        read = {name for d in self.on_demand for name in columns_of(d.expression)}
+        return tuple(p for p in range(len(group.features)) if group.name(p) in read)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the plan as plain data, for JSON."""
@@ -91,6 +105,7 @@ class ModelPlan:
                 "lead_ms": self.label.lead_ms,
                 "horizon_ms": self.label.horizon_ms,
             },
+            "serving_delay_ms": self.serving_delay_ms,
         }
 
     @staticmethod
@@ -98,27 +113,29 @@ class ModelPlan:
         """Read what `to_dict` gave."""
         place = f"model {data['name']}"
         inputs = {name: DataType(t) for name, t in data["inputs"].items()}
+        groups = tuple(
+            VectorGroup(
+                group=g["group"],
+                version=g["version"],
+                entity=g["entity"],
+                features=tuple(Feature(name, DataType(t)) for name, t in g["features"]),
+                positions=tuple(g["positions"]),
+                expected_max_lag_ms=g["expected_max_lag_ms"],
+                on_stale=g["on_stale"],
+            )
+            for g in data["groups"]
+        )
+        known = readable(inputs, groups)
         label = data["label"]
         columns = {name: DataType(t) for name, t in label["columns"].items()}
         where = label["where"]
         return ModelPlan(
             name=data["name"],
-            groups=tuple(
-                VectorGroup(
-                    group=g["group"],
-                    version=g["version"],
-                    entity=g["entity"],
-                    features=tuple(Feature(name, DataType(t)) for name, t in g["features"]),
-                    positions=tuple(g["positions"]),
-                    expected_max_lag_ms=g["expected_max_lag_ms"],
-                    on_stale=g["on_stale"],
-                )
-                for g in data["groups"]
-            ),
+            groups=groups,
             entities={name: tuple(keys) for name, keys in data["entities"].items()},
             inputs=inputs,
             on_demand=tuple(
-                NamedExpression(name, parse(text, inputs, f"{place}, on_demand {name}", inexact=True))
+                NamedExpression(name, parse(text, known, f"{place}, on_demand {name}", inexact=True))
                 for name, text in data["on_demand"].items()
             ),
             label=LabelPlan(
@@ -131,4 +148,11 @@ class ModelPlan:
                 horizon_ms=label["horizon_ms"],
             ),
             label_columns=columns,
+            serving_delay_ms=data.get("serving_delay_ms", 0),  # signatures from before it was stated
         )
+
+
+def readable(inputs: Mapping[str, DataType], groups: Iterable[VectorGroup]) -> dict[str, DataType]:
+    """Give what on-demand features may read: the inputs, the request's time, and stored features."""
+    stored = {g.name(p): f.type for g in groups for p, f in enumerate(g.features)}
+    return {**inputs, REQUESTED_AT: DataType.TIMESTAMP, **stored}

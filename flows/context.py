@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from features.definitions import Model
 from features.policies import EvaluationPolicy
 from features.project import Project
-from flows.contracts import Artifacts, BuildDataset, Query
+from flows.contracts import Artifacts, AuditServed, BuildDataset, Query, SendAlert
 from inference.registry import Registry
 
 
@@ -27,6 +27,8 @@ class Context:
     artifacts: Artifacts
     dataset: BuildDataset
     query: Query
+    audit: AuditServed
+    alert: SendAlert
     publish: Callable[[], int]
     code_version: str
     wait_for_warehouse: Callable[[int], None] = lambda _until: None

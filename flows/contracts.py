@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from warehouse.audit import Audit
+
 
 class Dataset(Protocol):
     """A stored training set: named, versioned, immutable."""
@@ -48,6 +50,20 @@ class Artifacts(Protocol):
 
     def put(self, model_name: str, payload: bytes) -> tuple[str, str]:
         """Store a file and give its address and SHA-256; the same bytes may be stored again."""
+
+
+class AuditServed(Protocol):
+    """Recomputes served vectors from raw events, and keeps the outcome where SQL can read it."""
+
+    def __call__(self, audit_id: str, model_name: str, since: int, until: int, sample: int | None) -> Audit:
+        """Audit the answers to requests made in [since, until) (ms); one outcome stands for an `audit_id`."""
+
+
+class SendAlert(Protocol):
+    """Sends a record of `alerts` to the log."""
+
+    def __call__(self, alert: Mapping[str, Any]) -> None:
+        """Return once the log has acknowledged it."""
 
 
 class CreateRun(Protocol):

@@ -15,6 +15,7 @@ from pydantic import (
     Tag,
 )
 
+from features.types import MAX_TIME
 from inference.models import LoadedModel, Variants
 from inference.records import ID_CHARACTERS, Request, Result, check_size
 
@@ -79,7 +80,7 @@ class PredictionRequest(Body):
         None, description="A ready vector in the model's order; null is a missing value."
     )
     requested_at: int | None = Field(
-        None, ge=0, lt=2**62, description="In ms since the epoch; trusted only by a door that replays."
+        None, ge=0, le=MAX_TIME, description="In ms since the epoch; trusted only by a door that replays."
     )
 
     def request(self) -> Request:

@@ -18,7 +18,8 @@ CHAMPION, CHALLENGER, SHADOW, PINNED = "champion", "challenger", "shadow", "pinn
 class Job:
     """A request, who answers it, and what is known so far: vector (k,), rows, then prediction or error.
 
-    `requested_at` is the request's time in ms since the epoch; `shadow` runs after the answer has left.
+    `stored` has the stored features that on-demand features read; `requested_at` is the request's time in
+    ms since the epoch; `shadow` runs after the answer has left.
     """
 
     request: Request
@@ -30,6 +31,7 @@ class Job:
     vector: Matrix | None = None
     shadow: LoadedModel | None = None
     rows: list[VectorRow] = field(default_factory=list)
+    stored: dict[str, Value] = field(default_factory=dict)
     error: RequestError | None = None
     prediction: float | None = None
 

@@ -100,7 +100,8 @@ class Predictor:
             if numbers is None:
                 continue
             try:
-                job.vector = np.concatenate([numbers, job.model.reader.on_demand(job.inputs)])
+                on_demand = job.model.reader.on_demand(job.inputs, job.stored, job.requested_at)
+                job.vector = np.concatenate([numbers, on_demand])
             except Exception as error:  # as in `predict`
                 job.error = job.error or _reason(error)
         assembled = perf_counter()
@@ -185,11 +186,11 @@ class Predictor:
 
 def _stored(model: LoadedModel, jobs: Sequence[Job], values: Mapping[str, bytes | None]) -> dict[Job, Matrix]:
     """Give the stored part of each job's vector, and note its rows; raises what is wrong with a row."""
-    matrix, rows = model.reader.read(
+    matrix, rows, stored = model.reader.read(
         [job.entities for job in jobs], [job.requested_at for job in jobs], values
     )
-    for job, found in zip(jobs, rows, strict=True):
-        job.rows = found
+    for job, found, read in zip(jobs, rows, stored, strict=True):
+        job.rows, job.stored = found, read
         job.error = _refused(model, found)
     return dict(zip(jobs, matrix, strict=True))
 

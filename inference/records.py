@@ -137,6 +137,10 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
+def _is_moment(value: object) -> bool:
+    return isinstance(value, int) and _is_integer(value) and MIN_TIME <= value <= MAX_TIME
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -155,7 +159,7 @@ _OPTIONAL: dict[str, Callable[[object], bool]] = {
     "entity_keys": lambda keys: isinstance(keys, dict) and all(map(_is_text, keys.values())),
     "inputs": lambda inputs: isinstance(inputs, dict) and all(map(_is_scalar, inputs.values())),
     "vector": lambda vector: isinstance(vector, list) and all(map(_is_number, vector)),
-    "requested_at": _is_integer,
+    "requested_at": _is_moment,
 }
 
 

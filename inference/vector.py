@@ -7,7 +7,7 @@ import numpy as np
 from features.expressions.python import evaluator
 from features.layout import Layout, clock_key, row_key, unpack_clock
 from features.types import Value
-from features.vector import ModelPlan, VectorGroup
+from features.vector import REQUESTED_AT, ModelPlan, VectorGroup
 from inference.records import VectorRow
 from inference.runtime import Matrix
 
@@ -20,6 +20,7 @@ class VectorReader:
     def __init__(self, plan: ModelPlan) -> None:
         self._groups = [(g, Layout.of(g), clock_key(g.group, g.version)) for g in plan.groups]
         self._on_demand = [evaluator(named.expression) for named in plan.on_demand]
+        self._read = {g.group: plan.read_on_demand(g) for g in plan.groups}
         self._width = sum(len(group.positions) for group in plan.groups)
 
     def keys(self, entities: Mapping[str, str]) -> list[str]:
@@ -32,14 +33,16 @@ class VectorReader:
         entities: Sequence[Mapping[str, str]],
         at: Sequence[int],
         values: Mapping[str, bytes | None],
-    ) -> tuple[Matrix, list[list[VectorRow]]]:
+    ) -> tuple[Matrix, list[list[VectorRow]], list[dict[str, Value]]]:
         """Give the stored part of the vectors (n, features), and each vector's rows, group by group.
 
-        `at` is each request's time in ms since the epoch, `values` what the store has under `keys`.
+        Last come, for each vector, the stored features that its on-demand features read, by name. `at` is
+        each request's time in ms since the epoch, `values` what the store has under `keys`.
         Raises `LayoutMismatchError` for a row that another schema wrote.
         """
         matrix = np.empty((len(entities), self._width))
         rows: list[list[VectorRow]] = [[] for _ in entities]
+        stored: list[dict[str, Value]] = [{} for _ in entities]
         column = 0
         for group, layout, clock in self._groups:
             keys = [row_key(group.group, group.version, names[group.entity]) for names in entities]
@@ -63,11 +66,23 @@ class VectorReader:
                         "age_ms": age,
                     }
                 )
-        return matrix, rows
+            read = self._read[group.group]
+            if read:
+                names_read = [group.name(position) for position in read]
+                for known, buffer in zip(stored, buffers, strict=True):
+                    found = [None] * len(read) if buffer is None else layout.values(buffer, read)
+                    known.update(zip(names_read, found, strict=True))
+        return matrix, rows, stored
 
-    def on_demand(self, inputs: Mapping[str, Value]) -> Matrix:
-        """Compute the on-demand part of a vector (k,); booleans are 0 and 1."""
-        values = (evaluate(inputs) for evaluate in self._on_demand)
+    def on_demand(
+        self, inputs: Mapping[str, Value], stored: Mapping[str, Value], requested_at: int
+    ) -> Matrix:
+        """Compute the on-demand part of a vector (k,); booleans are 0 and 1.
+
+        `stored` is what `read` gave for the vector, `requested_at` the request's time in ms.
+        """
+        known = {**inputs, **stored, REQUESTED_AT: requested_at}
+        values = (evaluate(known) for evaluate in self._on_demand)
         return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 

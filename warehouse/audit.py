@@ -1,164 +1,155 @@
 """The audit: every served vector recomputed from raw events, by the identity of its rows.
 
 A row is a function of the log, so the backfill's row of the same `(entity, seq)` is what the served one
-must be. How far the rows that were visible lagged the log is another question, and told apart.
+must be. How far the rows that were visible lagged the log is another question, and told apart
+(`warehouse.visible`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from clickhouse_connect.driver.client import Client
 
+from features.expressions.tree import columns_of
 from features.plan import NamedExpression
 from features.types import DataType
-from features.vector import ModelPlan, VectorGroup
-from warehouse.dialect import CLICKHOUSE, column, text
-from warehouse.events import moment
+from features.vector import REQUESTED_AT, ModelPlan, VectorGroup
+from warehouse.answers import Answers, rows_of, used_sql
+from warehouse.dialect import column, text
+from warehouse.on_demand import on_demand_sql
+
+
+class Cause(StrEnum):
+    """Why a served value is not the recomputed one."""
+
+    NOT_ONE_ROW = "not one row"  # the answer does not name exactly one row of the group
+    NOT_IN_LOG = "row not in the log"  # the log gives no row of this identity and moment
+    NO_ROW_THEN = "no row then"  # the answer says that the entity had no row, and has a value
+    VALUE = "value differs"
+    NOT_TOLD = "value not told"
+    ON_DEMAND = "on-demand differs"  # from what the rows, the inputs and the time give
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A feature's values that differ for one cause: in how many vectors."""
+
+    feature: str
+    cause: Cause
+    vectors: int
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found: vectors audited, vectors that differ, and values that differ by feature.
+    """What an audit found: vectors audited, vectors that differ, and their differences by feature.
 
     `skipped` counts the vectors of other group versions than the plan's: nothing is said of them.
     """
 
     vectors: int
     mismatches: int
-    by_feature: dict[str, int]
+    differences: tuple[Difference, ...]
     skipped: int
 
-
-@dataclass(frozen=True)
-class VisibleLag:
-    """How far the rows used lagged the log, over all rows used in answers.
-
-    `current` counts those that were the newest the log held at the request, `ahead` those of a later
-    moment than the request (there should be none); lags in ms of the log's clock.
-    """
-
-    rows: int
-    current: int
-    ahead: int
-    p50_ms: float
-    p99_ms: float
+    def values(self, feature: str) -> int:
+        """Give how many vectors hold a value of the feature that differs."""
+        return sum(d.vectors for d in self.differences if d.feature == feature)
 
 
-def audit(client: Client, plan: ModelPlan, since: int, until: int) -> Audit:
+def audit(client: Client, plan: ModelPlan, since: int, until: int, sample: int | None = None) -> Audit:
     """Recompute the vectors of answers to requests made in [since, until) (ms), and compare them.
 
-    The backfill of the model's groups must have come as far as the rows that were used.
+    The backfill of the model's groups must have come as far as the rows that were used. `sample` is how
+    many answers are audited, chosen by their request ids' hashes; None audits all.
     """
-    checks = [_stored(group, plan, since, until) for group in plan.groups]
-    checks += [_listed(group, plan, since, until) for group in plan.groups]
-    if plan.on_demand:
-        checks.append(_on_demand(plan, since, until))
-    found = " UNION ALL ".join(checks)
-    by_feature = {
-        name: int(count)
-        for name, count in client.query(
-            f"SELECT _feature, count() FROM ({found}) GROUP BY _feature ORDER BY _feature"
-        ).result_rows
-    }
-    mismatches = client.query(f"SELECT uniqExact(deduplication_key) FROM ({found})").result_rows[0][0]
+    answers = Answers(plan, since, until, sample)
+    found = client.query(
+        f"SELECT _feature, _cause, uniqExact(deduplication_key) FROM ({_differences(answers)}) "
+        "GROUP BY GROUPING SETS ((_feature, _cause), ()) ORDER BY _feature, _cause"
+    ).result_rows
+    differences = tuple(Difference(name, Cause(cause), int(n)) for name, cause, n in found if name)
     vectors, skipped = client.query(
-        f"SELECT countIf({_of(plan)}), countIf(NOT {_of(plan)}) FROM ({_logged(plan, since, until)})"
+        f"SELECT (SELECT count() FROM ({answers.sql})), (SELECT count() FROM ({answers.others_sql}))"
     ).result_rows[0]
-    return Audit(int(vectors), int(mismatches), by_feature, int(skipped))
+    mismatches = sum(int(n) for name, _, n in found if not name)  # the total's row
+    return Audit(int(vectors), mismatches, differences, int(skipped))
 
 
-def visible_lag(client: Client, plan: ModelPlan, since: int, until: int) -> VisibleLag:
-    """Compare each row used with the newest that the log held at the request's time."""
-    parts = []
-    for group in plan.groups:
-        newest = (
-            f"SELECT entity, event_timestamp, max(seq) AS seq FROM backfill_{group.group}_v{group.version} "
-            "FINAL GROUP BY entity, event_timestamp"
-        )
-        parts.append(
-            f"SELECT u._at AS _used, u._seq AS _used_seq, n.event_timestamp AS _newest, n.seq AS _seq, "
-            f"u.requested_at AS _asked FROM ({_used(group, plan, since, until)}) AS u "
-            f"ASOF LEFT JOIN ({newest}) AS n ON u._entity = n.entity AND u.requested_at >= n.event_timestamp"
-        )
-    lag = "if(_used_seq < 0, NULL, greatest(0, date_diff('millisecond', _used, _newest)))"
-    row = client.query(
-        f"SELECT count(), countIf(ifNull(_used_seq = _seq, 0) OR (_used_seq < 0 AND isNull(_seq))), "
-        f"countIf(_used_seq >= 0 AND _used > _asked), quantileExact(0.5)({lag}), quantileExact(0.99)({lag}) "
-        f"FROM ({' UNION ALL '.join(parts)}) SETTINGS join_use_nulls = 1"
-    ).result_rows[0]
-    return VisibleLag(int(row[0]), int(row[1]), int(row[2]), float(row[3] or 0), float(row[4] or 0))
-
-
-def _logged(plan: ModelPlan, since: int, until: int) -> str:
+def _differences(answers: Answers) -> str:
+    """Select an answer, a feature and a cause for each value that is not the recomputed one."""
+    plan = answers.plan
+    inputs = [f"{_input(name, t)} AS {column(f'_in_{name}')}" for name, t in plan.inputs.items()]
+    used = [part for i, group in enumerate(plan.groups) for part in _identity(i, group)]
+    named = ", ".join(["deduplication_key", "requested_at", "feature_values_used", *used, *inputs])
+    joins = " ".join(
+        f"LEFT JOIN (SELECT * FROM backfill_{group.group}_v{group.version} FINAL "
+        f"WHERE (entity, seq) IN (SELECT _entity, _seq FROM ({used_sql(group, answers)}))) AS _b{i} "
+        f"ON _a._entity{i} = _b{i}.entity AND _a._seq{i} = _b{i}.seq"
+        for i, group in enumerate(plan.groups)
+    )
+    checks = ", ".join([*_stored(plan), *_on_demand(plan)])
     return (
-        f"SELECT * FROM model_prediction_log FINAL WHERE model_name = {text(plan.name)} AND isNull(error) "
-        f"AND notEmpty(rows.group) AND requested_at >= {moment(since)} AND requested_at < {moment(until)}"
+        "SELECT deduplication_key, _check.1 AS _feature, _check.2 AS _cause "
+        f"FROM (SELECT _a.deduplication_key AS deduplication_key, [{checks}] AS _checks "
+        f"FROM (SELECT {named} FROM ({answers.sql})) AS _a {joins} SETTINGS join_use_nulls = 1) "
+        "ARRAY JOIN arrayFilter(c -> c.2 != '', _checks) AS _check"
     )
 
 
-def _of(plan: ModelPlan) -> str:
-    """Tell in SQL whether no row of an answer is of another version of a group than the plan's."""
-    others = " OR ".join(f"(g = {text(g.group)} AND v != {g.version})" for g in plan.groups)
-    return f"NOT arrayExists((g, v) -> {others or '0'}, rows.group, rows.version)"
+def _identity(index: int, group: VectorGroup) -> Iterator[str]:
+    yield f"{rows_of(group)} AS _rows{index}"
+    for position, name in enumerate(("_entity", "_at", "_seq"), start=1):
+        yield f"tupleElement(_rows{index}[1], {position}) AS {name}{index}"
+    yield f"length(_rows{index}) AS _named{index}"
 
 
-def _answers(plan: ModelPlan, since: int, until: int) -> str:
-    return f"{_logged(plan, since, until)} AND {_of(plan)}"
+def _wrong_row(index: int) -> list[tuple[str, Cause]]:
+    """Give the conditions under which there is no row to hold a value to."""
+    other = f"isNull(_b{index}.seq) OR _b{index}.event_timestamp != _at{index}"
+    return [
+        (f"_named{index} != 1", Cause.NOT_ONE_ROW),
+        (f"_seq{index} >= 0 AND ({other})", Cause.NOT_IN_LOG),
+    ]
 
 
-def _used(group: VectorGroup, plan: ModelPlan, since: int, until: int) -> str:
-    return (
-        "SELECT deduplication_key, requested_at, feature_values_used, "
-        "r.1 AS _entity, r.2 AS _at, r.3 AS _seq "
-        f"FROM ({_answers(plan, since, until)}) ARRAY JOIN arrayFilter((x, g, v) -> "
-        f"g = {text(group.group)} AND v = {group.version}, "
-        "arrayZip(rows.entity, rows.event_timestamp, rows.seq), rows.group, rows.version) AS r"
-    )
+def _stored(plan: ModelPlan) -> Iterator[str]:
+    for index, group in enumerate(plan.groups):
+        for position in group.positions:
+            truth = f"CAST({_recomputed(index, group, position)}, 'Nullable(Float64)')"
+            missing = (f"{_differs(group.name(position), truth)} AND _seq{index} < 0", Cause.NO_ROW_THEN)
+            yield _check(group.name(position), truth, [*_wrong_row(index), missing], Cause.VALUE)
 
 
-def _stored(group: VectorGroup, plan: ModelPlan, since: int, until: int) -> str:
-    """Select an answer and a feature for each value that is not the recomputed row's."""
-    used = _used(group, plan, since, until)
-    compared = [f"('{group.group}', ifNull(_seq >= 0 AND (isNull(b.seq) OR b.event_timestamp != _at), 0))"]
-    for position in group.positions:
-        feature = group.features[position]
-        name = f"{group.group}.{feature.name}"
-        served = f"feature_values_used[{text(name)}]"
-        truth = f"CAST(b.{column(feature.name)}, 'Nullable(Float64)')"
-        missing = f"NOT mapContains(feature_values_used, {text(name)})"
-        compared.append(f"({text(name)}, {missing} OR {served} IS DISTINCT FROM {truth})")
-    return (
-        "SELECT deduplication_key, _check.1 AS _feature "
-        f"FROM (SELECT u.deduplication_key, [{', '.join(compared)}] AS _checks FROM ({used}) AS u "
-        f"LEFT JOIN (SELECT * FROM backfill_{group.group}_v{group.version} FINAL) AS b "
-        "ON u._entity = b.entity AND u._seq = b.seq SETTINGS join_use_nulls = 1) "
-        "ARRAY JOIN arrayFilter(c -> c.2 = 1, _checks) AS _check"
-    )
+def _on_demand(plan: ModelPlan) -> Iterator[str]:
+    columns = {name: f"_a.{column(f'_in_{name}')}" for name in plan.inputs}
+    columns[REQUESTED_AT] = "_a.requested_at"
+    for index, group in enumerate(plan.groups):
+        for position in plan.read_on_demand(group):
+            columns[group.name(position)] = _recomputed(index, group, position)
+    for named in plan.on_demand:
+        wrong = [c for index, g in enumerate(plan.groups) if _reads(named, g) for c in _wrong_row(index)]
+        yield _check(named.name, on_demand_sql(named, columns), wrong, Cause.ON_DEMAND)
 
 
-def _listed(group: VectorGroup, plan: ModelPlan, since: int, until: int) -> str:
-    """Select the answers that do not name exactly one row of the group."""
-    return (
-        f"SELECT deduplication_key, {text(f'{group.group}: not one row')} AS _feature "
-        f"FROM ({_answers(plan, since, until)}) WHERE arrayCount((g, v) -> g = {text(group.group)} "
-        f"AND v = {group.version}, rows.group, rows.version) != 1"
-    )
+def _reads(named: NamedExpression, group: VectorGroup) -> bool:
+    return any(name.startswith(f"{group.group}.") for name in columns_of(named.expression))
 
 
-def _on_demand(plan: ModelPlan, since: int, until: int) -> str:
-    inputs = ", ".join(f"{_input(name, t)} AS {column(name)}" for name, t in plan.inputs.items())
-    checks = ", ".join(_differs(d) for d in plan.on_demand)
-    return (
-        "SELECT deduplication_key, _check.1 AS _feature "
-        f"FROM (SELECT deduplication_key, [{checks}] AS _checks "
-        f"FROM (SELECT deduplication_key, feature_values_used, {inputs} "
-        f"FROM ({_answers(plan, since, until)}))) "
-        "ARRAY JOIN arrayFilter(c -> c.2 = 1, _checks) AS _check"
-    )
+def _check(name: str, truth: str, wrong: list[tuple[str, Cause]], otherwise: Cause) -> str:
+    """Write the pair of a feature and why it differs; an empty text where it does not."""
+    not_told = (f"NOT mapContains(_a.feature_values_used, {text(name)})", Cause.NOT_TOLD)
+    cases = [*wrong, not_told, (_differs(name, truth), otherwise)]
+    branches = ", ".join(f"{condition}, {text(cause)}" for condition, cause in cases)
+    return f"({text(name)}, multiIf({branches}, ''))"
 
 
-def _differs(named: NamedExpression) -> str:
-    truth = f"CAST({CLICKHOUSE.render(named.expression)}, 'Nullable(Float64)')"
-    return f"({text(named.name)}, feature_values_used[{text(named.name)}] IS DISTINCT FROM {truth})"
+def _differs(name: str, truth: str) -> str:
+    return f"_a.feature_values_used[{text(name)}] IS DISTINCT FROM {truth}"
+
+
+def _recomputed(index: int, group: VectorGroup, position: int) -> str:
+    return f"_b{index}.{column(group.features[position].name)}"
 
 
 _JSON_TYPES = {

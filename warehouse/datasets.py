@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from features.plan import NamedExpression
-from features.vector import ModelPlan, VectorGroup
-from warehouse.dialect import CLICKHOUSE, column, typed
+from features.vector import REQUESTED_AT, ModelPlan, VectorGroup
+from warehouse.dialect import CLICKHOUSE, column
 from warehouse.events import entity_text, moment
+from warehouse.on_demand import on_demand_sql
 
 STREAM, BACKFILL = "features", "backfill"
 _LABEL_COLUMNS = ("request_id", "prediction_time", "label_time", "label")
@@ -32,6 +32,7 @@ class Dataset:
     content_hash: str
     names: tuple[str, ...]
     group_versions: dict[str, int]
+    serving_delay_ms: int
 
 
 def build(
@@ -42,13 +43,11 @@ def build(
     until: int,
     *,
     origin: str = BACKFILL,
-    serving_delay_ms: int = 0,
 ) -> Dataset:
     """Join the labels of predictions made in [since, until) (ms) with their vectors, and store the set.
 
     Only labels that the log held before `until`, and within the label's horizon, count. `origin` says
-    whose rows are read: the backfill's or the stream's. `serving_delay_ms` is how much later than the log
-    a row could be served.
+    whose rows are read: the backfill's or the stream's. A row enters from the plan's serving delay on.
     """
     version = 1 + int(
         client.query(
@@ -56,7 +55,7 @@ def build(
         ).result_rows[0][0]
     )
     table = _table(name, version)
-    sql = dataset_sql(plan, since, until, origin=origin, serving_delay_ms=serving_delay_ms)
+    sql = dataset_sql(plan, since, until, origin=origin)
     client.command(f"DROP TABLE IF EXISTS {column(table)}")
     client.command(
         f"CREATE TABLE {column(table)} ENGINE MergeTree ORDER BY (prediction_time, request_id) AS {sql}"
@@ -64,38 +63,38 @@ def build(
     rows, content_hash = client.query(
         f"SELECT count(), hex(sum(cityHash64(toString(tuple(*))))) FROM {column(table)}"
     ).result_rows[0]
-    dataset = Dataset(
-        name, version, table, int(rows), content_hash, plan.names, {g.group: g.version for g in plan.groups}
+    group_versions = {g.group: g.version for g in plan.groups}
+    record = {
+        "name": name,
+        "version": version,
+        "table_name": table,
+        "model_name": plan.name,
+        "group_versions": json.dumps(group_versions),
+        "sql": sql,
+        "rows": int(rows),
+        "content_hash": content_hash,
+        "origin": origin,
+        "serving_delay_ms": plan.serving_delay_ms,
+        "contract": json.dumps(plan.to_dict(), ensure_ascii=False),
+    }
+    client.insert("datasets", [list(record.values())], column_names=list(record))
+    return Dataset(
+        name, version, table, int(rows), content_hash, plan.names, group_versions, plan.serving_delay_ms
     )
-    client.insert(
-        "datasets",
-        [[name, version, table, plan.name, json.dumps(dataset.group_versions), sql, int(rows), content_hash]],
-        column_names=[
-            "name",
-            "version",
-            "table_name",
-            "model_name",
-            "group_versions",
-            "sql",
-            "rows",
-            "content_hash",
-        ],
-    )
-    return dataset
 
 
 def find(client: Client, name: str, plan: ModelPlan) -> Dataset | None:
     """Give the newest set stored under a name for a model, if there is one."""
     found = client.query(
-        "SELECT version, table_name, rows, content_hash FROM datasets FINAL "
+        "SELECT version, table_name, rows, content_hash, serving_delay_ms FROM datasets FINAL "
         "WHERE name = {name:String} AND model_name = {model:String} ORDER BY version DESC LIMIT 1",
         parameters={"name": name, "model": plan.name},
     ).result_rows
     if not found:
         return None
-    version, table, rows, content_hash = found[0]
+    version, table, rows, content_hash, delay = found[0]
     group_versions = {g.group: g.version for g in plan.groups}
-    return Dataset(name, int(version), table, int(rows), content_hash, plan.names, group_versions)
+    return Dataset(name, int(version), table, int(rows), content_hash, plan.names, group_versions, int(delay))
 
 
 def read(client: Client, dataset: Dataset) -> pa.Table:
@@ -107,27 +106,31 @@ def read(client: Client, dataset: Dataset) -> pa.Table:
     )
 
 
-def dataset_sql(
-    plan: ModelPlan, since: int, until: int, *, origin: str = BACKFILL, serving_delay_ms: int = 0
-) -> str:
+def dataset_sql(plan: ModelPlan, since: int, until: int, *, origin: str = BACKFILL) -> str:
     """Write the as-of join."""
-    stored = [
-        f"CAST({_alias(i)}.{column(group.features[p].name)}, 'Nullable(Float64)') "
-        f"AS {column(f'{group.group}__{group.features[p].name}')}"
+    held = {
+        group.name(p): f"_g{i}.{column(group.features[p].name)}"
         for i, group in enumerate(plan.groups)
+        for p in range(len(group.features))
+    }
+    given = {name: f"_s.{column(f'_in_{name}')}" for name in plan.inputs}
+    read = {**given, REQUESTED_AT: "_s._prediction_time", **held}
+    label = [f"_s.{column(f'_{n}')} AS {column(n)}" for n in _LABEL_COLUMNS]
+    stored = [
+        f"CAST({held[group.name(p)]}, 'Nullable(Float64)') AS {column(_spelled(group.name(p)))}"
+        for group in plan.groups
         for p in group.positions
     ]
-    label = [f"s.{column(f'_{n}')} AS {column(n)}" for n in _LABEL_COLUMNS]
-    on_demand = [f"s.{column(f'_on_{d.name}')} AS {column(d.name)}" for d in plan.on_demand]
-    joins = " ".join(_as_of(i, group, origin, serving_delay_ms) for i, group in enumerate(plan.groups))
+    on_demand = [f"{on_demand_sql(d, read)} AS {column(d.name)}" for d in plan.on_demand]
+    joins = " ".join(_as_of(i, plan, group, origin) for i, group in enumerate(plan.groups))
     return (
         f"SELECT {', '.join([*label, *stored, *on_demand])} "
-        f"FROM ({labels_sql(plan, since, until)}) AS s {joins} SETTINGS join_use_nulls = 1"
+        f"FROM ({labels_sql(plan, since, until)}) AS _s {joins} SETTINGS join_use_nulls = 1"
     )
 
 
 def labels_sql(plan: ModelPlan, since: int, until: int) -> str:
-    """Select the labels that arrived in time, each request once, with entity keys and on-demand features.
+    """Select the labels that arrived in time, each request once, with entity keys and inputs.
 
     Its columns begin with `_`, as no name of a user does: an alias would hide a source's column of its name.
     """
@@ -137,12 +140,13 @@ def labels_sql(plan: ModelPlan, since: int, until: int) -> str:
         f"{entity_text([(k, plan.label_columns[k]) for k in keys])} AS {column(f'_key_{entity}')}"
         for entity, keys in plan.entities.items()
     ]
-    named = ", ".join([*keys, *(_number(d) for d in plan.on_demand)])
+    given = [f"{column(name)} AS {column(f'_in_{name}')}" for name in plan.inputs]
+    named = "".join(f", {part}" for part in (*keys, *given))
     value = CLICKHOUSE.render(label.value)
     return (
         f"SELECT assumeNotNull(toString({column(label.request_id)})) AS _request_id, "
         f"assumeNotNull(addMilliseconds({column(label.due)}, -{label.lead_ms})) AS _prediction_time, "
-        f"log_time AS _label_time, assumeNotNull(toFloat64({value})) AS _label, {named} "
+        f"log_time AS _label_time, assumeNotNull(toFloat64({value})) AS _label{named} "
         f"FROM (SELECT * FROM {label.source} FINAL WHERE log_time < {moment(until)} "
         f"ORDER BY log_time, log_topic, log_partition, log_offset LIMIT 1 BY {column(label.request_id)}) "
         f"WHERE {keep} AND isNotNull({column(label.request_id)}) AND isNotNull({column(label.due)}) "
@@ -158,31 +162,21 @@ def _table(name: str, version: int) -> str:
     return f"dataset_{readable}_{hashlib.sha256(name.encode()).hexdigest()[:8]}_v{version}"
 
 
-def _alias(index: int) -> str:
-    return f"g{index}"
-
-
 def _spelled(name: str) -> str:
     return name.replace(".", "__")  # a dot would make the column a part of a nested one
 
 
-def _number(named: NamedExpression) -> str:
-    value = typed(CLICKHOUSE.render(named.expression), named.type)
-    return f"CAST({value}, 'Nullable(Float64)') AS {column(f'_on_{named.name}')}"
-
-
-def _as_of(index: int, group: VectorGroup, origin: str, delay_ms: int) -> str:
-    names = ", ".join(column(group.features[p].name) for p in group.positions)
+def _as_of(index: int, plan: ModelPlan, group: VectorGroup, origin: str) -> str:
+    positions = sorted({*group.positions, *plan.read_on_demand(group)})
+    names = ", ".join(column(group.features[p].name) for p in positions)
     # of the rows that share a clock time the highest seq holds
     held = (
         f"SELECT entity, event_timestamp, {names} FROM {origin}_{group.group}_v{group.version} FINAL "
         "ORDER BY entity, event_timestamp, seq DESC LIMIT 1 BY entity, event_timestamp"
     )
-    alias = _alias(index)
-    moment_seen = (
-        "s._prediction_time" if delay_ms == 0 else f"addMilliseconds(s._prediction_time, -{delay_ms})"
-    )
+    delay = plan.serving_delay_ms
+    seen = f"addMilliseconds(_s._prediction_time, -{delay})" if delay else "_s._prediction_time"
     return (
-        f"ASOF LEFT JOIN ({held}) AS {alias} "
-        f"ON s.{column(f'_key_{group.entity}')} = {alias}.entity AND {moment_seen} >= {alias}.event_timestamp"
+        f"ASOF LEFT JOIN ({held}) AS _g{index} "
+        f"ON _s.{column(f'_key_{group.entity}')} = _g{index}.entity AND {seen} >= _g{index}.event_timestamp"
     )

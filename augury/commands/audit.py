@@ -11,7 +11,7 @@ from augury.options import range_of
 from augury.settings import Settings
 from features.project import load_project
 from warehouse.audit import audit as recompute
-from warehouse.audit import visible_lag
+from warehouse.visible import visible_lag
 
 app = typer.Typer()
 
@@ -22,6 +22,9 @@ def audit(
     model: Annotated[str, typer.Argument(help="A model's name.")],
     since: Annotated[str | None, typer.Option(help="ISO 8601; from the beginning without it.")] = None,
     until: Annotated[str | None, typer.Option(help="ISO 8601; the log's clock without it.")] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="How many answers, the same ones each time; all without it.")
+    ] = None,
 ) -> None:
     """Recompute served vectors by the identity of their rows; exit status 1 where a value differs.
 
@@ -37,18 +40,27 @@ def audit(
     console, client = Console(), warehouse(Settings())
     ranges = [range_of(client, defined.group_plans[g.label], since, until) for g in plan.groups]
     start, end = ranges[0][0], min(last for _, last in ranges)
-    found, lag = recompute(client, plan, start, end), visible_lag(client, plan, start, end)
+    found = recompute(client, plan, start, end, sample)
+    lag = visible_lag(client, plan, start, end, sample)
     console.print(
         f"{plan.name}: {found.vectors:,} vectors audited, {found.mismatches:,} differ, "
         f"{found.skipped:,} of other group versions skipped"
     )
-    table = Table("feature", "values that differ")
-    for name in (*(g.group for g in plan.groups), *plan.names):
-        table.add_row(name, f"{found.by_feature.get(name, 0):,}")
+    table = Table("feature", "values that differ", "of all", "cause")
+    for name in plan.names:
+        causes = ", ".join(f"{d.cause} ({d.vectors:,})" for d in found.differences if d.feature == name)
+        values = found.values(name)
+        table.add_row(name, f"{values:,}", f"{values / max(found.vectors, 1):.2%}", causes)
     console.print(table)
     console.print(
-        f"{lag.rows:,} rows used, {lag.current:,} the newest that the log held, {lag.ahead:,} ahead of it; "
-        f"they lagged by {lag.p50_ms:,.0f} ms (p50), {lag.p99_ms:,.0f} ms (p99)"
+        f"{lag.rows:,} rows used, {lag.current:,} the newest that the log held, {lag.ahead:,} ahead of it, "
+        f"{lag.missing:,} not there yet; they lagged by {lag.p50_ms:,.0f} ms (p50), "
+        f"{lag.p99_ms:,.0f} ms (p99)"
+    )
+    stated = f'serving_delay="{lag.delay_ms}ms"' if lag.delay_ms else "no serving_delay"
+    console.print(
+        f"state {stated}: a training set then takes {lag.agreeing:,} of the {lag.rows:,} rows as they were "
+        f"served"
     )
     if found.mismatches:
         raise typer.Exit(1)

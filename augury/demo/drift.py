@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augury.clients import codec
+from augury.clients import send_alert
 from augury.settings import Settings
 from features.policies import DriftPolicy
 from flows.drift import ReferenceBins, psi
 from flows.triggers import policy_name
-from schemas.log import producer
-from schemas.records import load
 from warehouse.client import Client
 from warehouse.datasets import Dataset, read
 
@@ -101,7 +99,6 @@ _COLUMNS = (
 
 
 def _raise(settings: Settings, policy: DriftPolicy, drift: Drift, now: int) -> None:
-    encode = codec(settings).encoder("alerts", load("alert"))
     alert = {
         "alert_id": drift.alert_id,
         "policy": policy_name(policy),
@@ -112,7 +109,4 @@ def _raise(settings: Settings, policy: DriftPolicy, drift: Drift, now: int) -> N
         "evidence": json.dumps({"psi": drift.by_feature, "threshold": policy.psi_threshold}),
         "at": now,
     }
-    sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
-    sender.produce("alerts", key=policy.model.name.encode(), value=encode(alert), timestamp=now)
-    sender.flush()
-    sender.close()
+    send_alert(settings, alert)

@@ -28,11 +28,12 @@ from flows.runs import PrefectRuns
 from flows.triggers import RETRAIN
 from inference.registry import ModelStatus, ModelVersion, Registry
 from schemas.log import backlog
-from warehouse.audit import audit, visible_lag
+from warehouse.audit import audit
 from warehouse.backfill import backfill, log_clock
 from warehouse.client import Client
 from warehouse.datasets import Dataset, find, read
 from warehouse.parity import parity
+from warehouse.visible import visible_lag
 
 _MARK = ".augury-demo"  # in a folder that the demo may empty
 _HOUR = 3_600_000
@@ -246,8 +247,8 @@ class Demo:
             lag = visible_lag(client, plan, scenario.live_from, scenario.end)
         summary = self.summary
         summary.served_vectors_audited, summary.served_vector_mismatches = found.vectors, found.mismatches
-        for feature, count in found.by_feature.items():
-            self.console.print(f"  {feature}: {count} values differ")
+        for d in found.differences:
+            self.console.print(f"  {d.feature}: {d.vectors} values differ: {d.cause}")
         summary.rows_used, summary.rows_used_newest, summary.rows_used_ahead = (
             lag.rows,
             lag.current,

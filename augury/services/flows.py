@@ -4,12 +4,17 @@ import subprocess
 from collections.abc import Callable
 from functools import partial
 from threading import Event
+from typing import Any
 
-from augury.clients import warehouse
+from prefect import Flow
+
+from augury.auditing import Auditor
+from augury.clients import send_alert, warehouse
 from augury.models import artifacts, publish, registry
 from augury.settings import ROOT, Settings
 from augury.training import Datasets, Query
 from features.project import Project
+from flows.audit import audit
 from flows.context import Context, configure
 from flows.evaluate import evaluate, start_trial
 from flows.retrain import retrain
@@ -30,15 +35,16 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
             artifacts=artifacts(settings),
             dataset=Datasets(client, project),
             query=Query(client),
+            audit=Auditor(client, project),
+            alert=partial(send_alert, settings),
             publish=partial(publish, settings, held),
             code_version=code_version(),
             wait_for_warehouse=partial(_await_sink, settings),
         )
     )
     auth = settings.prefect_auth.get_secret_value() or None
-    FlowWorker(settings.prefect_api_url, [retrain, start_trial, evaluate], "flows", auth=auth).run(
-        stop, ready
-    )
+    flows: list[Flow[..., Any]] = [retrain, start_trial, evaluate, audit]
+    FlowWorker(settings.prefect_api_url, flows, "flows", auth=auth).run(stop, ready)
 
 
 def _await_sink(settings: Settings, _until: int) -> None:

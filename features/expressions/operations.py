@@ -36,6 +36,13 @@ def _neg(call: Call, arguments: list[str]) -> str:
     return f"(- ({arguments[0]}))" if isinstance(call.arguments[0], Literal) else f"(- {arguments[0]})"
 
 
+def _column(column: Column) -> str:
+    """Write a column; a qualified one in quotes, for a group may have a word of SQL as its name."""
+    if "." not in column.name:
+        return column.name
+    return ".".join(f'"{part}"' for part in column.name.split("."))
+
+
 def _extract(call: Call, arguments: list[str]) -> str:
     part, zone = call.option
     return f"EXTRACT({part.upper()} FROM {arguments[0]} AT TIME ZONE {quote(zone)})"
@@ -46,7 +53,7 @@ def _cast(call: Call, arguments: list[str]) -> str:
 
 
 CANONICAL = Dialect(
-    column=lambda c: c.name,
+    column=_column,
     literal=_literal,
     operations={
         **STANDARD,

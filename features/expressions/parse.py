@@ -26,9 +26,10 @@ _LOGIC: dict[type[exp.Expr], str] = {exp.And: "and", exp.Or: "or"}
 def parse(text: str, columns: Mapping[str, DataType], place: str, *, inexact: bool = False) -> Expression:
     """Parse and type one expression over `columns`.
 
-    `place` says where the expression stands, for the error. `inexact` allows the functions whose results
-    may differ between engines by some ulps. Raises `DefinitionError` for a syntax error, an unknown
-    column, a function that is not on the list or not allowed here, or types that do not fit.
+    A column may be qualified: `group.feature` where `columns` has that name. `place` says where the
+    expression stands, for the error. `inexact` allows the functions whose results may differ between
+    engines by some ulps. Raises `DefinitionError` for a syntax error, an unknown column, a function that
+    is not on the list or not allowed here, or types that do not fit.
     """
     try:
         tree = sqlglot.parse_one(text)
@@ -88,9 +89,10 @@ class _Parser(Functions):
                 return self.function(node)
 
     def column(self, node: exp.Column) -> Column:
-        if node.table or node.name not in self.columns:
+        name = ".".join(part.name for part in node.parts)
+        if name not in self.columns:
             raise self.refuse(node, f"an expression names known columns ({', '.join(self.columns)})")
-        return Column(node.name, self.columns[node.name])
+        return Column(name, self.columns[name])
 
     def literal(self, node: exp.Expr) -> Literal:
         if isinstance(node, exp.Null):

@@ -54,7 +54,7 @@ class Case:
     gathered: bool = False
 
     @property
-    def plan(self) -> GroupPlan:
+    def group(self) -> FeatureGroup:
         """The group, with `where`, row columns and derived features."""
         names = ("count", *(name for name in self.aggregates if name != "count"))
         chosen = []
@@ -71,7 +71,7 @@ class Case:
             columns={"late": "delay > 15 and seats > 2"},
             derived={"few": "least(count_w0, 2) + 1", "rest": "1 / nullif(count_w0 - few, 0)"},
         )
-        return compile_group(self._gather(group) if self.gathered else group)
+        return self._gather(group) if self.gathered else group
 
     def _gather(self, group: FeatureGroup) -> FeatureGroup:
         first, second, third = (replace(landed(1, self.dedup), name=name) for name in GATHERED)
@@ -88,6 +88,11 @@ class Case:
                 total("their_gate"),
             ],
         )
+
+    @property
+    def plan(self) -> GroupPlan:
+        """The group, compiled."""
+        return compile_group(self.group)
 
     @property
     def records(self) -> list[LogRecord]:

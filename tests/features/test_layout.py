@@ -55,6 +55,17 @@ def test_round_trip(table: tuple[Layout, list[dict[str, Value]]]) -> None:
 
 
 @given(tables())
+def test_values_are_those_at_the_positions_in_their_order(
+    table: tuple[Layout, list[dict[str, Value]]],
+) -> None:
+    layout, rows = table
+    positions = range(len(layout.features) - 1, -1, -2)
+    for row in rows:
+        found = layout.values(layout.pack(row), positions)
+        assert found == [row[layout.features[position].name] for position in positions]
+
+
+@given(tables())
 def test_numbers_and_heads_are_the_rows(table: tuple[Layout, list[dict[str, Value]]]) -> None:
     layout, rows = table
     numeric = [i for i, f in enumerate(layout.features) if f.type is not DataType.TEXT][::-1]
@@ -101,7 +112,11 @@ def test_layout_id_follows_group_version_names_and_types() -> None:
 def test_another_layout_is_refused() -> None:
     mine, other = Layout(1, features(DataType.DOUBLE)), Layout(2, features(DataType.DOUBLE))
     row = other.pack({"event_timestamp": 1, "seq": 1, "f0": 1.0})
-    for read in (mine.unpack, lambda r: mine.numbers([None, r], [0]), lambda r: mine.heads([r])):
+    reads = (
+        *(mine.unpack, lambda r: mine.values(r, [0])),
+        *(lambda r: mine.numbers([None, r], [0]), lambda r: mine.heads([r])),
+    )
+    for read in reads:
         with pytest.raises(LayoutMismatchError, match="0x1, and this one 0x2"):
             read(row)
         with pytest.raises(LayoutMismatchError, match=r"at least 40 bytes, and (this one|one has) 39"):

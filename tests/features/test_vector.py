@@ -13,6 +13,9 @@ from tests.definitions import carrier, landed, late, lifetime, plain, stand, who
 Change = Callable[[Model], Model]
 
 
+load = replace(plain, name="load")  # a word of SQL, which an expression has to quote
+
+
 def label(model: Model, **changed: Any) -> Model:
     return replace(model, label=replace(model.label, **changed))
 
@@ -50,14 +53,42 @@ def test_it_carries_what_serving_needs_of_each_group() -> None:
         label(late, where=None, value="nullif(delay, 0) / greatest(seats, 1)"),
         replace(late, on_demand={"a": "seats + 1", "b": "a * 2.5e-7"}),
         replace(late, on_demand={"a": "ln(seats)", "b": "haversine(seats, 1, a, -2.5)"}),
+        replace(late, on_demand={"a": "whole.count_1h - plain.count_1h", "b": "a > seats"}),
+        replace(late, on_demand={"same": "whole.carrier_last = 'A'"}),
+        replace(late, on_demand={"early": "requested_at < due", "hour": "extract(hour from requested_at)"}),
+        replace(late, features=[load["count_1h"]], on_demand={"more": '"load".count_1h + 1'}),
+        replace(late, serving_delay="1500ms"),
     ],
-    ids=["all", "on demand only", "stored only", "another label", "one by another", "inexact"],
+    ids=[
+        *("all", "on demand only", "stored only", "another label", "one by another", "inexact"),
+        *("stored by on demand", "text by on demand", "by the request's time", "a word of SQL", "delayed"),
+    ],
 )
 def test_the_signature_reads_back(model: Model) -> None:
     plan = compile_model(model)
     stored = json.loads(json.dumps(plan.to_dict()))
     assert ModelPlan.from_dict(stored) == plan
     assert ModelPlan.from_dict(stored).names == plan.names
+
+
+def test_a_signature_from_before_delays_were_stated_reads_as_one_without() -> None:
+    stored = compile_model(late).to_dict()
+    del stored["serving_delay_ms"]
+    assert ModelPlan.from_dict(stored) == compile_model(late)
+
+
+def test_it_knows_which_stored_features_on_demand_ones_read() -> None:
+    texts = {
+        "a": "whole.count_6h + 1",
+        "b": "a * 2",
+        "c": "whole.carrier_last = 'A' and plain.count_1h > seats",
+    }
+    plan = compile_model(replace(late, on_demand=texts))
+    read = {g.group: [g.name(p) for p in plan.read_on_demand(g)] for g in plan.groups}
+    assert read == {
+        "plain": ["plain.count_1h"],
+        "whole": ["whole.count_6h", "whole.carrier_last"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -113,7 +144,34 @@ def test_the_signature_reads_back(model: Model) -> None:
         (
             lambda m: replace(m, on_demand={"hour": "extract(hour from delay)"}),
             "model late, on_demand hour: expression 'extract(hour from delay)', at 'delay': "
-            "an expression names known columns (due, seats)",
+            "an expression names known columns (due, seats, requested_at, plain.count_1h, "
+            "plain.delay_mean_1h, whole.",
+        ),
+        (
+            lambda m: replace(m, on_demand={"more": "lifetime.count + 1"}),
+            "model late, on_demand more: expression 'lifetime.count + 1', at 'lifetime.count': "
+            "an expression names known columns (due, seats, requested_at,",
+        ),
+        (
+            lambda m: replace(m, on_demand={"more": "far.plain.count_1h + 1"}),
+            "at 'far.plain.count_1h': an expression names known columns",
+        ),
+        (
+            lambda m: replace(m, on_demand={"gate": "whole.carrier_last"}),
+            "model late, on_demand gate: a vector holds numbers and booleans (found 'string')",
+        ),
+        (
+            lambda m: replace(m, inputs={**m.inputs, "requested_at": DataType.TIMESTAMP}),
+            "model late, input requested_at: requested_at is the request's own time, which no input brings; "
+            "it would be ambiguous",
+        ),
+        (
+            lambda m: replace(m, on_demand={"requested_at": "seats"}),
+            "model late, on_demand requested_at: a name is given once (found 'requested_at'); it would be",
+        ),
+        (
+            lambda m: replace(m, serving_delay="0s"),
+            "model late, serving_delay: a duration is a positive whole number",
         ),
         (lambda m: replace(m, on_demand={"Hour": "seats"}), "model late: a name is lower-case"),
         (lambda m: replace(m, name="late arrival"), "model late arrival: a name is lower-case letters"),

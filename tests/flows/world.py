@@ -25,6 +25,7 @@ from flows.context import Context
 from inference.artifacts import ArtifactStore
 from inference.registry import Registry
 from tests.flows.test_training import FEATURES, SMALL, table
+from warehouse.audit import Audit
 
 HOUR, DAY = 3_600_000, 86_400_000
 NOW = 1_700_000_000_000
@@ -70,7 +71,11 @@ class TableDataset:
 
 
 class World:
-    """One test's collaborators; `units` is what the warehouse would answer, `asked` the datasets built."""
+    """One test's collaborators.
+
+    `units` is what the warehouse would answer, `found` what an audit would find, `asked` the datasets built,
+    `audited` the audits made, `alerts` what was sent.
+    """
 
     def __init__(self, folder: Path, model_name: str = "punctual") -> None:
         self.project = project(folder, model_name)
@@ -79,12 +84,17 @@ class World:
         self.asked: list[tuple[str, str, int]] = []
         self.units: list[tuple[str, float | None, float | None, float | None]] = []
         self.published: list[str] = []
+        self.found = Audit(3, 0, (), 0)
+        self.audited: list[tuple[str, str, int, int, int | None]] = []
+        self.alerts: list[Mapping[str, Any]] = []
         self.context = Context(
             project=self.project,
             registry=self.registry,
             artifacts=ArtifactStore(f"file://{folder}/artifacts"),
             dataset=self._dataset,
             query=self._query,
+            audit=self._audit,
+            alert=self.alerts.append,
             publish=self._publish,
             code_version="test",
         )
@@ -97,6 +107,10 @@ class World:
         columns = zip(*self.units, strict=True) if self.units else ([], [], [], [])
         names = ("request_id", "champion", "challenger", "label")
         return pa.table(dict(zip(names, map(list, columns), strict=True)))
+
+    def _audit(self, audit_id: str, model_name: str, since: int, until: int, sample: int | None) -> Audit:
+        self.audited.append((audit_id, model_name, since, until, sample))
+        return self.found
 
     def _publish(self) -> int:
         events = self.registry.unpublished_events()

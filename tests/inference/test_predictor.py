@@ -95,10 +95,10 @@ def test_a_fault_in_one_request_is_its_result_and_spoils_no_other(world: World) 
     reader = job.model.reader
     compute, calls = reader.on_demand, iter((False, True, False))
 
-    def faulty(inputs: Mapping[str, Value]) -> Matrix:
+    def faulty(inputs: Mapping[str, Value], stored: Mapping[str, Value], requested_at: int) -> Matrix:
         if next(calls):
             raise OverflowError("too far away")
-        return compute(inputs)
+        return compute(inputs, stored, requested_at)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "on_demand", faulty)
@@ -136,6 +136,27 @@ def test_a_batch_is_one_multi_get(world: World) -> None:
     after = world.redis.info("commandstats")
     assert after["cmdstat_mget"]["calls"] - before.get("cmdstat_mget", {"calls": 0})["calls"] == 1
     assert "cmdstat_get" not in after
+
+
+def test_on_demand_features_read_rows_and_the_requests_time_without_another_round_trip(world: World) -> None:
+    fill(world)
+    texts = {
+        "double": "carrier_delay.count_1d * 2",
+        "none": "case when route_delay.arr_delay_mean_7d is null then 1 else 0 end",
+        "second": "extract(second from requested_at)",
+    }
+    world.promote(world.register(regressor(7), world.plan_on_demand(texts)).version)
+    world.models.refresh()
+    elsewhere = replace(REQUEST, entity_keys={"carrier": "AA", "route": "no|where"}, requested_at=NOW + 1_000)
+    before = world.redis.info("commandstats")
+    replayer = Predictor(world.models, world.redis, world.clock, True)
+    found = [answer.result for answer in replayer.predict([REQUEST, elsewhere], "http")]
+    after = world.redis.info("commandstats")
+    assert after["cmdstat_mget"]["calls"] - before.get("cmdstat_mget", {"calls": 0})["calls"] == 1
+    assert [[r.feature_values_used[name] for name in texts] for r in found] == [
+        [6.0, 0.0, 20.0],
+        [6.0, 1.0, 21.0],
+    ]
 
 
 def test_time_is_the_clocks_unless_this_is_a_replay(world: World) -> None:

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from features.layout import LayoutMismatchError
+from features.types import Value
+from features.vector import ModelPlan
 from inference.records import VectorRow
 from inference.runtime import Matrix
 from inference.vector import VectorReader
@@ -11,11 +13,17 @@ from .world import NOW, World
 ENTITIES = {"carrier": "AA", "route": "JFK|LAX"}
 
 
-def read(world: World, *entities: dict[str, str], at: int = NOW) -> tuple[Matrix, list[list[VectorRow]]]:
-    reader = VectorReader(world.plan)
+def read(world: World, *entities: dict[str, str]) -> tuple[Matrix, list[list[VectorRow]]]:
+    return read_all(world, world.plan, *entities)[:2]
+
+
+def read_all(
+    world: World, plan: ModelPlan, *entities: dict[str, str]
+) -> tuple[Matrix, list[list[VectorRow]], list[dict[str, Value]]]:
+    reader = VectorReader(plan)
     keys = list(dict.fromkeys(key for names in entities for key in reader.keys(names)))
     values = dict(zip(keys, world.redis.mget(keys), strict=True))
-    return reader.read(list(entities), [at] * len(entities), values)
+    return reader.read(list(entities), [NOW] * len(entities), values)
 
 
 def test_vectors_come_from_the_store_in_the_models_order(world: World) -> None:
@@ -61,6 +69,42 @@ def test_a_row_of_another_layout_is_not_read(world: World) -> None:
 
 def test_on_demand_features_are_numbers(world: World) -> None:
     reader = VectorReader(world.plan)
-    found = reader.on_demand({"scheduled_at": 3_600_000 * 5, "distance": 1000.5})
+    found = reader.on_demand({"scheduled_at": 3_600_000 * 5, "distance": 1000.5}, {}, NOW)
     np.testing.assert_array_equal(found, [5.0, 1.0])
-    np.testing.assert_array_equal(reader.on_demand({"scheduled_at": None, "distance": 1.0}), [np.nan, 0.0])
+    found = reader.on_demand({"scheduled_at": None, "distance": 1.0}, {}, NOW)
+    np.testing.assert_array_equal(found, [np.nan, 0.0])
+
+
+def test_what_on_demand_features_read_of_the_rows_comes_exact_and_by_name(world: World) -> None:
+    plan = world.plan_on_demand(
+        {
+            "more": f"carrier_delay.count_1d - {2**53}",
+            "later": "route_delay.arr_delay_mean_7d + 1",
+            "home": "carrier_delay.dest_last = 'é'",  # text, which the vector itself cannot hold
+        }
+    )
+    world.put("carrier_delay", "AA", count_1d=2**53 + 1, dest_last="é")
+    world.put("route_delay", "JFK|LAX", arr_delay_mean_7d=0.5)
+    missing = {"carrier": "UA", "route": "no|where"}
+    _, _, stored = read_all(world, plan, ENTITIES, missing)
+    assert stored == [
+        {
+            "carrier_delay.count_1d": 2**53 + 1,
+            "carrier_delay.dest_last": "é",
+            "route_delay.arr_delay_mean_7d": 0.5,
+        },
+        dict.fromkeys(stored[0]),
+    ]
+    reader = VectorReader(plan)
+    np.testing.assert_array_equal(reader.on_demand({}, stored[0], NOW), [1.0, 1.5, 1.0])
+    np.testing.assert_array_equal(reader.on_demand({}, stored[1], NOW), [np.nan] * 3)
+
+
+def test_on_demand_features_read_the_requests_time(world: World) -> None:
+    plan = world.plan_on_demand(
+        {"soon": "scheduled_at < requested_at", "hour": "extract(hour from requested_at)"}
+    )
+    reader = VectorReader(plan)
+    at = 3_600_000 * 7
+    np.testing.assert_array_equal(reader.on_demand({"scheduled_at": at}, {}, at), [0.0, 7.0])
+    np.testing.assert_array_equal(reader.on_demand({"scheduled_at": at - 1}, {}, at), [1.0, 7.0])

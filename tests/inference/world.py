@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,10 @@ class World:
     @property
     def predictor(self) -> Predictor:
         return Predictor(self.models, self.redis, self.clock)
+
+    def plan_on_demand(self, on_demand: dict[str, str]) -> ModelPlan:
+        """The plan with other on-demand features."""
+        return compile_model(replace(make_model(self.folder), on_demand=on_demand))
 
     def put(self, group: str, entity: str, seq: int = 1, at: int = NOW - 5_000, **values: Any) -> None:
         plan = compile_group(self.groups[group])
@@ -141,26 +145,28 @@ def make_groups(
     return source, {group.name: group for group in groups}, [carrier, route]
 
 
-def make_plan(folder: Path, on_stale: str = "serve", extra: bool = False) -> ModelPlan:
+def make_model(folder: Path, on_stale: str = "serve", extra: bool = False) -> Model:
     source, groups, entities = make_groups(folder, on_stale)
     carrier, route = groups["carrier_delay"], groups["route_delay"]
     on_demand = {"hour": "extract(hour from scheduled_at at time zone 'UTC')", "far": "distance > 1000"}
     inputs = {"scheduled_at": DataType.TIMESTAMP, "distance": DataType.DOUBLE}
-    return compile_model(
-        Model(
-            "late",
-            entities,
-            [
-                carrier["diverted_last"],
-                carrier["count_1d"],
-                carrier["arr_delay_mean_1h"],
-                route["arr_delay_mean_7d"],
-            ],
-            Label(source, "flight_id", "arr_delay > 15", "scheduled_at", "2h", "1d"),
-            inputs,
-            on_demand | ({"near": "distance < 100"} if extra else {}),
-        )
+    return Model(
+        "late",
+        entities,
+        [
+            carrier["diverted_last"],
+            carrier["count_1d"],
+            carrier["arr_delay_mean_1h"],
+            route["arr_delay_mean_7d"],
+        ],
+        Label(source, "flight_id", "arr_delay > 15", "scheduled_at", "2h", "1d"),
+        inputs,
+        on_demand | ({"near": "distance < 100"} if extra else {}),
     )
+
+
+def make_plan(folder: Path, on_stale: str = "serve", extra: bool = False) -> ModelPlan:
+    return compile_model(make_model(folder, on_stale, extra))
 
 
 def make_world(folder: Path, redis: Redis) -> World:

@@ -1,28 +1,32 @@
 """The audit, on answers as serving logs them over rows as the backfill writes them."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from features.compile import compile_group
 from features.compile_model import compile_model
-from features.expressions.python import evaluator
 from features.reference import rows
 from tests.definitions import late, plain, whole
 from tests.features.logs import DAY, HOUR, MINUTE, START, Step, log
+from tests.warehouse.answers import Answer, publish
+from tests.warehouse.answers import answer as answered
 from tests.warehouse.history import EVER, create, read_rows, write_log
-from warehouse.audit import Audit, VisibleLag, audit, visible_lag
+from warehouse.audit import Audit, Cause, Difference, audit
 from warehouse.backfill import backfill
 from warehouse.client import Client
-from warehouse.targets import RECORDS
 
 PLANS = {"plain": compile_group(plain), "whole": compile_group(whole)}
-MODEL = compile_model(late)
+ON_DEMAND = {
+    **late.on_demand,
+    "ours": "whole.carrier_last = 'A' and plain.count_1h > 0",
+    "asked": "extract(minute from requested_at)",
+}
+MODEL = compile_model(replace(late, on_demand=ON_DEMAND))
 LOG = log([Step(gap=MINUTE, delay=20.0 + i, seats=3, carrier="AB"[i % 2]) for i in range(20)])
 END = START + 2 * DAY
 DUE = START + 20 * HOUR
-Answer = dict[str, Any]
+ASKED = (START, START + 5 * MINUTE, START + HOUR, START + 90 * MINUTE, START + 9 * HOUR)
 
 
 @pytest.fixture
@@ -41,59 +45,28 @@ def answers(*asked: int) -> list[Answer]:
 
 
 def answer(at: int, letter: str) -> Answer:
-    keys = {"plain": letter, "whole": f"{letter}|1|false"}
-    inputs = {"due": DUE, "seats": {"A": 1, "B": 3, "C": None}[letter]}
-    used, values = [], {}
+    keys = {"carrier": letter, "stand": f"{letter}|1|false"}
+    held = {}
     for group in MODEL.groups:
-        plan, key = PLANS[group.group], keys[group.group]
-        held = [r for r in rows(plan, LOG, at + 1) if r["entity"] == key]
-        newest = held[-1] if held else {"event_timestamp": 0, "seq": -1}
-        for position in group.positions:
-            name = group.features[position].name
-            values[f"{group.group}.{name}"] = newest.get(name)
-        identity = {n: newest[n] for n in ("event_timestamp", "seq")}
-        state = {"state": "fresh" if held else "missing", "age_ms": 0}
-        used.append({"group": group.group, "version": group.version, "entity": key, **identity, **state})
-    values |= {d.name: evaluator(d.expression)(inputs) for d in MODEL.on_demand}
-    numbers = {name: None if v is None else float(v) for name, v in values.items()}
-    latency = ("features", "on_demand", "model", "total")
-    return {
-        "deduplication_key": f"carrier={letter}|late|{at}",
-        "request_id": str(at),
-        "model_name": "late",
-        "model_version_used": 1,
-        "variant": "champion",
-        "door": "http",
-        "prediction": 0.5,
-        "error": None,
-        "entity_keys": {"carrier": keys["plain"], "stand": keys["whole"]},
-        "inputs": inputs,
-        "feature_values_used": numbers,
-        "rows": used,
-        "requested_at": at,
-        "predicted_at": at + 1,
-        **{f"latency_{part}_ms": 0.1 for part in latency},
-    }
+        seen = [r for r in rows(PLANS[group.group], LOG, at + 1) if r["entity"] == keys[group.entity]]
+        held[group.group] = seen[-1] if seen else None
+    inputs = {"due": DUE, "seats": {"A": 1, "B": 3, "C": None}[letter]}
+    return answered(MODEL, str(at), at, keys, inputs, held)
 
 
-def publish(client: Client, given: list[Answer]) -> None:
-    target = RECORDS["prediction.results"]
-    lines = [[*target.row(a), a["requested_at"]] for a in given]
-    client.insert(target.table, lines, column_names=target.columns)
-
-
-ASKED = (START, START + 5 * MINUTE, START + HOUR, START + 90 * MINUTE, START + 9 * HOUR)
-
-
-def audited(client: Client, given: list[Answer]) -> Audit:
+def audited(client: Client, given: list[Answer], sample: int | None = None) -> Audit:
     publish(client, given)
-    return audit(client, MODEL, START, END)
+    return audit(client, MODEL, START, END, sample)
+
+
+def differ(feature: str, cause: Cause, vectors: int = 1) -> Difference:
+    return Difference(feature, cause, vectors)
 
 
 def test_vectors_as_they_must_be(client: Client) -> None:
     given = answers(*ASKED)
     assert {v is None for a in given for v in a["feature_values_used"].values()} == {True, False}
-    assert audited(client, [*given, *given]) == Audit(15, 0, {}, 0)
+    assert audited(client, [*given, *given]) == Audit(15, 0, (), 0)
 
 
 def test_a_wrong_stored_value(client: Client) -> None:
@@ -101,14 +74,18 @@ def test_a_wrong_stored_value(client: Client) -> None:
     given[3]["feature_values_used"]["plain.count_1h"] += 1
     given[4]["feature_values_used"]["plain.count_1h"] = None
     given[4]["feature_values_used"]["whole.pace"] += 1e-15
-    assert audited(client, given) == Audit(15, 2, {"plain.count_1h": 2, "whole.pace": 1}, 0)
+    found = audited(client, given)
+    wrong = (differ("plain.count_1h", Cause.VALUE, 2), differ("whole.pace", Cause.VALUE))
+    assert found == Audit(15, 2, wrong, 0)
+    assert [found.values(name) for name in ("plain.count_1h", "whole.busy")] == [2, 0]
 
 
 def test_a_value_where_the_row_has_none_and_a_value_that_is_not_told(client: Client) -> None:
     given = answers(*ASKED)
     given[2]["feature_values_used"]["whole.busy"] = 0.0  # the entity has no row
     del given[5]["feature_values_used"]["whole.pace"]
-    assert audited(client, given) == Audit(15, 2, {"whole.busy": 1, "whole.pace": 1}, 0)
+    wrong = (differ("whole.busy", Cause.NO_ROW_THEN), differ("whole.pace", Cause.NOT_TOLD))
+    assert audited(client, given) == Audit(15, 2, wrong, 0)
 
 
 def test_a_wrong_on_demand_value(client: Client) -> None:
@@ -116,28 +93,45 @@ def test_a_wrong_on_demand_value(client: Client) -> None:
     given[0]["feature_values_used"]["evening"] = 0.0
     given[7]["feature_values_used"]["hour"] = None
     del given[8]["feature_values_used"]["hour"]
-    assert audited(client, given) == Audit(15, 3, {"evening": 1, "hour": 2}, 0)
+    wrong = (
+        differ("evening", Cause.ON_DEMAND),
+        differ("hour", Cause.ON_DEMAND),
+        differ("hour", Cause.NOT_TOLD),
+    )
+    assert audited(client, given) == Audit(15, 3, wrong, 0)
+
+
+def test_on_demand_features_of_rows_and_of_the_requests_time(client: Client) -> None:
+    given = answers(*ASKED)
+    assert {a["feature_values_used"]["ours"] for a in given} == {0.0, 1.0, None}
+    given[3]["feature_values_used"]["ours"] = 1.0 - given[3]["feature_values_used"]["ours"]
+    given[4]["requested_at"] += 60_000  # another minute than the one that was computed with
+    assert audited(client, given) == Audit(
+        15, 2, (differ("asked", Cause.ON_DEMAND), differ("ours", Cause.ON_DEMAND)), 0
+    )
 
 
 def test_a_row_that_the_log_does_not_give(client: Client) -> None:
     given = answers(*ASKED)
     given[3]["rows"][0]["seq"] = 999
-    found = audited(client, given)
-    assert found.mismatches == 1
-    assert found.by_feature == {"plain": 1, "plain.count_1h": 1}  # there is nothing to hold the value to
+    names = ("ours", "plain.count_1h")  # all that would be read of the row
+    assert audited(client, given) == Audit(15, 1, tuple(differ(n, Cause.NOT_IN_LOG) for n in names), 0)
 
 
 def test_a_wrong_moment_of_a_row(client: Client) -> None:
     given = answers(*ASKED)
     given[3]["rows"][1]["event_timestamp"] += 1
-    assert audited(client, given) == Audit(15, 1, {"whole": 1}, 0)
+    names = ("ours", "whole.busy", "whole.pace")
+    assert audited(client, given) == Audit(15, 1, tuple(differ(n, Cause.NOT_IN_LOG) for n in names), 0)
 
 
 def test_an_answer_that_does_not_name_one_row_of_each_group(client: Client) -> None:
     given = answers(*ASKED)
     del given[3]["rows"][1]
     given[4]["rows"].append(given[4]["rows"][0])
-    assert audited(client, given) == Audit(15, 2, {"plain: not one row": 1, "whole: not one row": 1}, 0)
+    names = {"ours": 2, "plain.count_1h": 1, "whole.busy": 1, "whole.pace": 1}
+    wrong = tuple(differ(name, Cause.NOT_ONE_ROW, n) for name, n in names.items())
+    assert audited(client, given) == Audit(15, 2, wrong, 0)
 
 
 def test_answers_that_are_not_audited(client: Client) -> None:
@@ -149,30 +143,21 @@ def test_answers_that_are_not_audited(client: Client) -> None:
     after = {**given[0], **wrong, "deduplication_key": "after", "requested_at": END}
     newer = {**given[0], **wrong, "deduplication_key": "newer"}
     newer["rows"] = [{**row, "version": row["version"] + 1} for row in newer["rows"]]
-    assert audited(client, [*given, refused, ready, other, after, newer]) == Audit(15, 0, {}, 1)
+    assert audited(client, [*given, refused, ready, other, after, newer]) == Audit(15, 0, (), 1)
 
 
-def test_how_far_the_rows_lagged_the_log(client: Client) -> None:
-    plan = replace(MODEL, groups=MODEL.groups[:1])
-    asked = [START + n * MINUTE for n in (11, 13, 15, 17, 19)]  # A's events come every 2 minutes, from 1 on
-    given = [answer(at, "A") for at in asked]
-    newest = [r for r in rows(PLANS["plain"], LOG, START + HOUR) if r["entity"] == "A"]
-    assert [r["event_timestamp"] for r in newest][-5:] == asked
-
-    def show(one: Answer, row: dict[str, Any] | None) -> None:
-        held = row or {"event_timestamp": 0, "seq": -1}
-        one["rows"][0] |= {n: held[n] for n in ("event_timestamp", "seq")}
-
-    show(given[1], newest[-5])  # 2 minutes behind
-    show(given[2], newest[-5])  # 4 minutes behind
-    show(given[3], None)  # behind, but by no time that can be told
-    show(given[4], newest[-1] | {"event_timestamp": asked[4] + 1})
-    publish(client, [*given, answer(START + HOUR, "C")])  # missing, and rightly so
-    assert visible_lag(client, plan, START, END) == VisibleLag(
-        rows=6, current=3, ahead=1, p50_ms=2.0 * MINUTE, p99_ms=4.0 * MINUTE
-    )
+def test_a_sample_is_the_same_answers_each_time_and_grows_by_more(client: Client) -> None:
+    given = answers(*range(START, START + 40 * MINUTE, MINUTE))
+    for one in given[::2]:
+        one["feature_values_used"]["plain.count_1h"] = -1.0
+    wrong = [audited(client, given, size).mismatches for size in (0, 30, 60, 90, 120)]
+    assert [audit(client, MODEL, START, END, size).mismatches for size in (0, 30, 60, 90, 120)] == wrong
+    assert audit(client, MODEL, START, END, 30).vectors == 30
+    assert audit(client, MODEL, START, END, 999) == audit(client, MODEL, START, END)
+    assert wrong == sorted(wrong)
+    assert (wrong[0], wrong[-1]) == (0, 60)
+    assert 5 <= wrong[1] <= 25  # half of 30, give or take: the hash knows nothing of what is wrong
 
 
-def test_there_is_no_lag_without_answers(client: Client) -> None:
-    assert visible_lag(client, MODEL, START, END) == VisibleLag(0, 0, 0, 0.0, 0.0)
-    assert audit(client, MODEL, START, END) == Audit(0, 0, {}, 0)
+def test_there_is_nothing_to_tell_without_answers(client: Client) -> None:
+    assert audit(client, MODEL, START, END) == Audit(0, 0, (), 0)

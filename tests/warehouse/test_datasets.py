@@ -19,7 +19,7 @@ from tests.features.logs import DAY, HOUR, MINUTE, START
 from tests.warehouse.history import EVER, create, write_log, write_rows
 from warehouse.backfill import backfill
 from warehouse.client import Client
-from warehouse.datasets import STREAM, build, dataset_sql, find, read
+from warehouse.datasets import BACKFILL, STREAM, build, dataset_sql, find, read
 
 PLAIN, WHOLE = compile_group(plain), compile_group(whole)
 LATE = compile_model(late)
@@ -90,9 +90,8 @@ def test_of_rows_that_share_a_moment_the_highest_seq_holds(client: Client) -> No
 def test_a_row_enters_only_once_it_could_be_served(client: Client) -> None:
     publish(client, landing("one", NOON + 3 * HOUR))
     write_rows(client, PLAIN.backfill_table, [row(NOON - MINUTE, 1, 10), row(NOON - 500, 2, 11)])
-    assert value(client, serving_delay_ms=500) == 11
-    assert value(client, serving_delay_ms=501) == 10
-    assert value(client, serving_delay_ms=HOUR) is None
+    seen = [value(client, plan=replace(COUNT, serving_delay_ms=delay)) for delay in (0, 500, 501, HOUR)]
+    assert seen == [11, 11, 10, None]
 
 
 def test_the_rows_are_those_of_the_origin_that_was_asked_for(client: Client) -> None:
@@ -187,6 +186,32 @@ def test_on_demand_features_are_those_that_serving_computes(client: Client) -> N
     assert {w["evening"] for w in wanted.values()} == {True, False, None}
 
 
+def test_on_demand_features_read_the_joined_rows_and_the_time_of_the_prediction(client: Client) -> None:
+    texts = {
+        "s": "whole.carrier_last = 'A' and not diverted",  # text, of no vector; and a name of one letter
+        "more": "plain.count_1h + seats",
+        "hour": "extract(hour from requested_at)",
+        "early": "requested_at < due",
+    }
+    inputs = {**late.inputs, "diverted": DataType.BOOLEAN}
+    plan = compile_model(replace(late, inputs=inputs, on_demand=texts))
+    at = NOON + 3 * HOUR
+    publish(client, landing("one", at), landing("two", at, carrier="B", seats=5), landing("none", at, gate=7))
+    stands = [
+        row(NOON - 1, 1, 0, f"{letter}|1|false", pace=0.5, busy=True, carrier_last=letter) for letter in "AB"
+    ]
+    write_rows(client, WHOLE.backfill_table, stands)
+    write_rows(client, PLAIN.backfill_table, [row(NOON - 1, 1, 7), row(NOON, 2, 9)])
+    found = vectors(client, plan)
+    assert {name: [r[n] for n in texts] for name, r in found.items()} == {
+        "one": [1.0, 12.0, 12.0, 1.0],
+        "two": [0.0, None, 12.0, 1.0],
+        "none": [None, 12.0, 12.0, 1.0],
+    }
+    delayed = vectors(client, replace(plan, serving_delay_ms=1))
+    assert [delayed["one"][n] for n in texts] == [1.0, 10.0, 12.0, 1.0]  # the request's time is as it was
+
+
 def test_an_input_may_have_the_name_of_a_feature(client: Client) -> None:
     group = replace(plain, name="same", aggregates=[total("seats", over="1h", name="seats")])
     plan = compile_model(
@@ -250,9 +275,21 @@ def test_the_same_log_gives_the_same_hash_and_another_log_another(client: Client
     first, again = (build(client, "hashed", COUNT, 0, END) for _ in range(2))
     assert (first.version, again.version) == (1, 2)
     assert (first.rows, first.content_hash) == (again.rows, again.content_hash) == (50, again.content_hash)
-    assert build(client, "hashed", COUNT, 0, END, serving_delay_ms=1).content_hash != first.content_hash
+    delayed = build(client, "hashed", replace(COUNT, serving_delay_ms=1), 0, END)
+    assert delayed.content_hash != first.content_hash
     publish(client, landing("0", NOON + 3 * HOUR, delay=99.0), *landings[1:])  # one label is another
     assert build(client, "hashed", COUNT, 0, END).content_hash != first.content_hash
+
+
+def test_a_set_is_recorded_with_its_origin_its_delay_and_the_models_contract(client: Client) -> None:
+    delayed = replace(LATE, serving_delay_ms=1_500)
+    for plan, origin in ((LATE, BACKFILL), (delayed, STREAM)):
+        stored = build(client, "kept", plan, 0, END, origin=origin)
+        assert stored.serving_delay_ms == plan.serving_delay_ms
+        assert find(client, "kept", plan) == stored
+    found = client.query("SELECT origin, serving_delay_ms, contract FROM datasets FINAL ORDER BY version")
+    recorded = [(origin, delay, ModelPlan.from_dict(json.loads(c))) for origin, delay, c in found.result_rows]
+    assert recorded == [(BACKFILL, 0, LATE), (STREAM, 1_500, delayed)]
 
 
 def test_the_newest_set_is_found_by_name_and_model(client: Client) -> None:

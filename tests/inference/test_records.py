@@ -1,0 +1,17 @@
+import pytest
+
+from features.types import MAX_TIME, MIN_TIME
+from inference.records import RequestError, request_of
+
+RECORD = {"request_id": "r", "model_name": "late"}
+
+
+@pytest.mark.parametrize("at", [None, MIN_TIME, 0, MAX_TIME])
+def test_a_requests_time_is_one_that_every_engine_holds(at: int | None) -> None:
+    assert request_of(RECORD | {"requested_at": at}).requested_at == at
+
+
+@pytest.mark.parametrize("at", [MIN_TIME - 1, MAX_TIME + 1, 2**63, 0.5, "now", True])
+def test_another_is_refused(at: object) -> None:
+    with pytest.raises(RequestError, match="its requested_at is"):
+        request_of(RECORD | {"requested_at": at})
