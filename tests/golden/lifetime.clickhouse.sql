@@ -39,7 +39,7 @@ SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
   if(_kind = 1, _partition, NULL) AS partition,
   if(_kind = 1, _offset, NULL) AS offset,
   `count`, `seats_sum`, `delay_max`, `hour_last`, `gate_last`
-FROM (SELECT *, CAST(toInt64(_count_all), 'Nullable(Int64)') AS `count`,
+FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double SELECT *, CAST(toInt64(_count_all), 'Nullable(Int64)') AS `count`,
   CAST(toInt64(_sum0_all), 'Nullable(Int64)') AS `seats_sum`,
   CAST(_max1_all, 'Nullable(Float64)') AS `delay_max`,
   CAST(if(_last2_all_any, _last2_all.1, NULL), 'Nullable(Int64)') AS `hour_last`,

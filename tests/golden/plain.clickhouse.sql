@@ -36,8 +36,8 @@ SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
   if(_kind = 1, _partition, NULL) AS partition,
   if(_kind = 1, _offset, NULL) AS offset,
   `count_1h`, `delay_mean_1h`
-FROM (SELECT *, CAST(toInt64(_count_0), 'Nullable(Int64)') AS `count_1h`,
-  CAST((if(_sum0_0 BETWEEN -9223372036854775808 AND 9223372036854775807, toFloat64(toInt64(_sum0_0)), toFloat64(_sum0_0)) / 1e6) / nullIf(toFloat64(toInt64(_count0_0)), 0), 'Nullable(Float64)') AS `delay_mean_1h`
+FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double SELECT *, CAST(toInt64(_count_0), 'Nullable(Int64)') AS `count_1h`,
+  CAST((as_double(_sum0_0) / 1e6) / nullIf(toFloat64(toInt64(_count0_0)), 0), 'Nullable(Float64)') AS `delay_mean_1h`
 FROM (SELECT *
 FROM staged)
 WHERE _t >= 1356998400000 AND _t < 1359676800000)
