@@ -56,11 +56,11 @@ def stage(plan: GroupPlan, table: str, until: int) -> str:
 
 def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
     """Select the group's rows with `event_timestamp` in [since, until) from the staged table."""
-    source = f"SELECT * FROM {staged}"
+    source, among = f"SELECT * FROM {staged}", f"_t >= {since} AND _t < {until}"
     blocks = [h for h in held(plan) if h.in_blocks]
     if blocks:
         names = ", ".join(f"x.{h.name} AS {h.name}" for h in blocks)
-        found = picked(plan, staged, blocks)
+        found = picked(plan, staged, blocks, among)
         source = f"SELECT s.*, {names} FROM {staged} AS s LEFT JOIN ({found}) AS x USING (entity, seq)"
     aggregates = ", ".join(f"{feature(plan, a)} AS {column(a.name)}" for a in plan.aggregates)
     derived = "".join(
@@ -73,6 +73,6 @@ def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
         "if(_kind = 1, _topic, NULL) AS topic, if(_kind = 1, _partition, NULL) AS partition, "
         f"if(_kind = 1, _offset, NULL) AS offset, {names}{derived} "
         f"FROM (WITH {AS_DOUBLE} SELECT *, {aggregates} FROM ({source}) "
-        f"WHERE _t >= {since} AND _t < {until}) "
+        f"WHERE {among}) "
         "SETTINGS join_use_nulls = 1"
     )

@@ -46,14 +46,17 @@ _BLOCKS = {
 }
 
 
-def picked(plan: GroupPlan, staged: str, parts: Sequence[Held]) -> str:
-    """Select the parts of each staged row, by `entity` and `seq`; a row of which nothing counts has none."""
+def picked(plan: GroupPlan, staged: str, parts: Sequence[Held], among: str) -> str:
+    """Select the parts of the staged rows that `among` is true of, by `entity` and `seq`.
+
+    A row in which nothing counts has none. Frequencies are lists, so few rows at a time bound the memory.
+    """
     levels = f"(SELECT toUInt64(ceil(log2(max(seq) + 1))) + 1 FROM {staged})"
     found = ", ".join(f"{_BLOCKS[h.kept].blocks.format(most=h.most)}({h.name}) AS {h.name}" for h in parts)
     return (
         f"SELECT r.entity AS entity, r.seq AS seq, {found} FROM "
         f"(SELECT entity, seq, arrayJoin(range(0, {levels})) AS _level, "
-        f"bitShiftRight(seq, _level) AS _block FROM {staged}) AS r "
+        f"bitShiftRight(seq, _level) AS _block FROM {staged} WHERE {among}) AS r "
         f"INNER JOIN ({_blocks(plan, staged, parts)}) AS b USING (entity, _level, _block) "
         "GROUP BY entity, seq"
     )
@@ -102,16 +105,16 @@ def _aggregated(part: Held, source: int) -> str:
 def _counted(plan: GroupPlan, staged: str, window: int | None, arguments: Sequence[int]) -> str:
     """Select each admitted event with the rows [lo, hi) for which it counts."""
     columns = "".join(f"_a{a}, " for a in arguments)
-    taken = f"entity, seq AS lo, {{}} AS hi, {columns}_ts, seq AS _place, toInt64(1) AS _n"
+    taken = f"entity, seq AS lo, {{hi}} AS hi, {columns}_ts, seq AS _place, toInt64(1) AS _n"
+    ended = f"SELECT *, max(seq) OVER (PARTITION BY entity) + 1 AS _end FROM {staged}"
     if window is None:
-        end = "max(seq) OVER (PARTITION BY entity) + 1"
-        return f"SELECT * EXCEPT _kind FROM (SELECT {taken.format(end)}, _kind FROM {staged}) WHERE _kind = 1"
+        return f"SELECT {taken.format(hi='_end')} FROM ({ended}) WHERE _kind = 1"
+    leaving = "coalesce(nullIf(_boundary, 0), _end)"  # no row: the boundary has not come
     return (
-        f"SELECT {taken.format('b.seq')} FROM "
-        f"(SELECT *, {leaves(plan, window)} AS _leave FROM {staged} "
-        f"WHERE _kind = 1 AND _leave > _t) AS e "
-        f"INNER JOIN (SELECT entity, _t, seq FROM {staged} WHERE _kind = 0) AS b "
-        f"ON e.entity = b.entity AND e._leave = b._t"
+        f"SELECT {taken.format(hi=leaving)} FROM "
+        f"(SELECT *, {leaves(plan, window)} AS _leave FROM ({ended}) WHERE _kind = 1 AND _leave > _t) AS e "
+        f"LEFT JOIN (SELECT entity, _t AS _leave, seq AS _boundary FROM {staged} WHERE _kind = 0) AS b "
+        f"USING (entity, _leave)"
     )
 
 

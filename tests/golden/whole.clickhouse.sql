@@ -195,7 +195,8 @@ LEFT JOIN (SELECT r.entity AS entity,
 FROM (SELECT entity, seq, arrayJoin(range(0, (SELECT toUInt64(ceil(log2(max(seq) + 1))) + 1
 FROM staged))) AS _level,
   bitShiftRight(seq, _level) AS _block
-FROM staged) AS r
+FROM staged
+WHERE _t >= 1356998400000 AND _t < 1359676800000) AS r
 INNER JOIN (SELECT entity, _cut.1 AS _level,
   _cut.2 AS _block,
   minIf(_a0, _source = 0 AND isNotNull(_a0)) AS _min0_0,
@@ -224,15 +225,17 @@ INNER JOIN (SELECT entity, _cut.1 AS _level,
   groupArrayIf(4)((assumeNotNull(_a1), _n), _source = 1 AND isNotNull(_a1)) AS _frequencies1_0_4
 FROM (SELECT *, 0 AS _source
 FROM (SELECT entity, seq AS lo,
-  b.seq AS hi,
+  coalesce(nullIf(_boundary, 0), _end) AS hi,
   _a0, _a1, _a2, _a3, _ts, seq AS _place,
   toInt64(1) AS _n
 FROM (SELECT *, (_ts - positiveModulo(_ts, 1800000)) + 5400000 AS _leave
-FROM staged
+FROM (SELECT *, max(seq) OVER (PARTITION BY entity) + 1 AS _end
+FROM staged)
 WHERE _kind = 1 AND _leave > _t) AS e
-INNER JOIN (SELECT entity, _t, seq
+LEFT JOIN (SELECT entity, _t AS _leave,
+  seq AS _boundary
 FROM staged
-WHERE _kind = 0) AS b ON e.entity = b.entity AND e._leave = b._t)
+WHERE _kind = 0) AS b USING (entity, _leave))
 UNION ALL SELECT *, 1 AS _source
 FROM (SELECT entity, lo, hi, CAST(NULL, 'Nullable(Float64)') AS _a0,
   _a1, CAST(NULL, 'Nullable(Bool)') AS _a2,
@@ -248,15 +251,17 @@ FROM (SELECT entity, _a1, _change.1 AS _at,
   sum(_change.2) AS _by,
   max((_ts, _place)) AS _newest
 FROM (SELECT entity, seq AS lo,
-  b.seq AS hi,
+  coalesce(nullIf(_boundary, 0), _end) AS hi,
   _a0, _a1, _a2, _a3, _ts, seq AS _place,
   toInt64(1) AS _n
 FROM (SELECT *, (_ts - positiveModulo(_ts, 1800000)) + 5400000 AS _leave
-FROM staged
+FROM (SELECT *, max(seq) OVER (PARTITION BY entity) + 1 AS _end
+FROM staged)
 WHERE _kind = 1 AND _leave > _t) AS e
-INNER JOIN (SELECT entity, _t, seq
+LEFT JOIN (SELECT entity, _t AS _leave,
+  seq AS _boundary
 FROM staged
-WHERE _kind = 0) AS b ON e.entity = b.entity AND e._leave = b._t)
+WHERE _kind = 0) AS b USING (entity, _leave))
 ARRAY JOIN [(lo, 1), (hi, -1)] AS _change
 WHERE isNotNull(_a1) GROUP BY entity, _a1, _at))
 WHERE _n > 0)
@@ -275,15 +280,17 @@ FROM (SELECT entity, _a3, _change.1 AS _at,
   sum(_change.2) AS _by,
   max((_ts, _place)) AS _newest
 FROM (SELECT entity, seq AS lo,
-  b.seq AS hi,
+  coalesce(nullIf(_boundary, 0), _end) AS hi,
   _a0, _a1, _a2, _a3, _ts, seq AS _place,
   toInt64(1) AS _n
 FROM (SELECT *, (_ts - positiveModulo(_ts, 1800000)) + 5400000 AS _leave
-FROM staged
+FROM (SELECT *, max(seq) OVER (PARTITION BY entity) + 1 AS _end
+FROM staged)
 WHERE _kind = 1 AND _leave > _t) AS e
-INNER JOIN (SELECT entity, _t, seq
+LEFT JOIN (SELECT entity, _t AS _leave,
+  seq AS _boundary
 FROM staged
-WHERE _kind = 0) AS b ON e.entity = b.entity AND e._leave = b._t)
+WHERE _kind = 0) AS b USING (entity, _leave))
 ARRAY JOIN [(lo, 1), (hi, -1)] AS _change
 WHERE isNotNull(_a3) GROUP BY entity, _a3, _at))
 WHERE _n > 0)
@@ -302,15 +309,17 @@ FROM (SELECT entity, _a0, _change.1 AS _at,
   sum(_change.2) AS _by,
   max((_ts, _place)) AS _newest
 FROM (SELECT entity, seq AS lo,
-  b.seq AS hi,
+  coalesce(nullIf(_boundary, 0), _end) AS hi,
   _a0, _a1, _a2, _a3, _ts, seq AS _place,
   toInt64(1) AS _n
 FROM (SELECT *, (_ts - positiveModulo(_ts, 1800000)) + 5400000 AS _leave
-FROM staged
+FROM (SELECT *, max(seq) OVER (PARTITION BY entity) + 1 AS _end
+FROM staged)
 WHERE _kind = 1 AND _leave > _t) AS e
-INNER JOIN (SELECT entity, _t, seq
+LEFT JOIN (SELECT entity, _t AS _leave,
+  seq AS _boundary
 FROM staged
-WHERE _kind = 0) AS b ON e.entity = b.entity AND e._leave = b._t)
+WHERE _kind = 0) AS b USING (entity, _leave))
 ARRAY JOIN [(lo, 1), (hi, -1)] AS _change
 WHERE isNotNull(_a0) GROUP BY entity, _a0, _at))
 WHERE _n > 0)
@@ -329,15 +338,17 @@ FROM (SELECT entity, _a2, _change.1 AS _at,
   sum(_change.2) AS _by,
   max((_ts, _place)) AS _newest
 FROM (SELECT entity, seq AS lo,
-  b.seq AS hi,
+  coalesce(nullIf(_boundary, 0), _end) AS hi,
   _a0, _a1, _a2, _a3, _ts, seq AS _place,
   toInt64(1) AS _n
 FROM (SELECT *, (_ts - positiveModulo(_ts, 1800000)) + 5400000 AS _leave
-FROM staged
+FROM (SELECT *, max(seq) OVER (PARTITION BY entity) + 1 AS _end
+FROM staged)
 WHERE _kind = 1 AND _leave > _t) AS e
-INNER JOIN (SELECT entity, _t, seq
+LEFT JOIN (SELECT entity, _t AS _leave,
+  seq AS _boundary
 FROM staged
-WHERE _kind = 0) AS b ON e.entity = b.entity AND e._leave = b._t)
+WHERE _kind = 0) AS b USING (entity, _leave))
 ARRAY JOIN [(lo, 1), (hi, -1)] AS _change
 WHERE isNotNull(_a2) GROUP BY entity, _a2, _at))
 WHERE _n > 0))
