@@ -1,6 +1,6 @@
 """Aggregates over windows, and the table of their operations.
 
-Every aggregate skips events whose argument is NULL. A window without values is 0 for count and sum,
+Every aggregate skips events whose argument is NULL. A window without values is 0 for counts and sums,
 NULL for all others.
 """
 

@@ -33,6 +33,7 @@ from features.aggregates import Aggregate
 SCHEMA = Path(__file__).parent / "golden" / "landed.avsc"
 
 carrier = Entity("carrier", meaning="An airline")
+gate = Entity("gate", meaning="A gate, at which several airlines land")
 stand = Entity("stand", keys=("carrier", "gate", "diverted"), meaning="An airline at a gate")
 
 

@@ -11,12 +11,12 @@ from features.compile import compile_group
 from features.plan import BOUND, GroupPlan
 from features.reference import LogRecord
 from features.types import Row
-from tests.definitions import CATALOGUE, aggregates, carrier, landed, stand
+from tests.definitions import CATALOGUE, aggregates, carrier, gate, landed, stand
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 START = 1_356_998_400_000  # a multiple of every hop, so that small gaps meet boundaries
 GATHERED = ("landed", "landed_too", "landed_before")
-ENTITIES = {"carrier": carrier, "stand": stand}
+ENTITIES = {"carrier": carrier, "gate": gate, "stand": stand}
 
 
 @dataclass(frozen=True)

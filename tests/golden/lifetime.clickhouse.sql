@@ -2,17 +2,26 @@
 WITH _events AS (SELECT assumeNotNull(_entity) AS entity,
   _ts, _t, _topic, _partition, _offset, _a0, _a1, _a2, _a3
 FROM (SELECT replaceAll(replaceAll(`carrier`, '\\', '\\\\'), '|', '\\|') AS _entity,
-  least(toUnixTimestamp64Milli(`landed_at`), _t) AS _ts,
-  _t, _topic, _partition, _offset, `seats` AS _a0,
+  _ts, _t, _topic, _partition, _offset, `seats` AS _a0,
   (`delay` + 0.) AS _a1,
   if(toUnixTimestamp64Milli(`due`) BETWEEN -2208988800000 AND 10413791999999, toInt64(toHour(`due`, 'America/New_York')), NULL) AS _a2,
   `gate` AS _a3
-FROM (SELECT *
-FROM (SELECT *, lagInFrame(toNullable(_t)) OVER (PARTITION BY `id` ORDER BY _t, _topic, _partition, _offset ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS _before
-FROM (SELECT `id`, `landed_at`, `carrier`, `gate`, `delay`, `seats`, `diverted`, `due`, toUnixTimestamp64Milli(log_time) AS _t,
+FROM (SELECT _ts, _t, _topic, _partition, _offset, `id`, `landed_at`, `carrier`, `gate`, `delay`, `seats`, `diverted`, `due`
+FROM (SELECT *, lagInFrame(toNullable(_t)) OVER (PARTITION BY _id ORDER BY _t, _topic, _partition, _offset ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS _before
+FROM (SELECT toUnixTimestamp64Milli(log_time) AS _t,
   log_topic AS _topic,
   log_partition AS _partition,
-  log_offset AS _offset
+  log_offset AS _offset,
+  least(toUnixTimestamp64Milli(`landed_at`), _t) AS _ts,
+  `id` AS _id,
+  `id` AS `id`,
+  `landed_at` AS `landed_at`,
+  `carrier` AS `carrier`,
+  `gate` AS `gate`,
+  `delay` AS `delay`,
+  `seats` AS `seats`,
+  `diverted` AS `diverted`,
+  `due` AS `due`
 FROM landed FINAL
 WHERE log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
 WHERE isNull(_before) OR _t - _before >= 3600000)
@@ -39,7 +48,7 @@ SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
   if(_kind = 1, _partition, NULL) AS partition,
   if(_kind = 1, _offset, NULL) AS offset,
   `count`, `seats_sum`, `delay_max`, `hour_last`, `gate_last`
-FROM (SELECT *, CAST(toInt64(_count_all), 'Nullable(Int64)') AS `count`,
+FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double SELECT *, CAST(toInt64(_count_all), 'Nullable(Int64)') AS `count`,
   CAST(toInt64(_sum0_all), 'Nullable(Int64)') AS `seats_sum`,
   CAST(_max1_all, 'Nullable(Float64)') AS `delay_max`,
   CAST(if(_last2_all_any, _last2_all.1, NULL), 'Nullable(Int64)') AS `hour_last`,

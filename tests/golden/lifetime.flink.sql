@@ -93,16 +93,20 @@ CREATE TEMPORARY TABLE `features.clocks` (
   'properties.security.protocol' = 'SSL'
 );
 
--- clocked: the source's rows with T, without refused ones and duplicates
+-- taken
+SELECT `landed_at` AS `_ts`, `t`, `_topic`, `_partition`, `_offset`, `id`, `landed_at`, `carrier`, `gate`, `delay`, `seats`, `diverted`, `due`
+FROM `clocked_landed`;
+
+-- events
 SELECT 
   REPLACE(REPLACE(`carrier`, '\', '\\'), '|', '\|') AS `entity`,
-  `landed_at` AS `ts`,
+  `_ts` AS `ts`,
   `t`, `_topic` AS `topic`, `_partition` AS `partition`, `_offset` AS `offset`,
   `seats` AS `seats`,
   `delay` AS `delay`,
   CASE WHEN `due` BETWEEN -2208988800000 AND 10413791999999 THEN EXTRACT(HOUR FROM TIMESTAMPADD(YEAR, 400, CAST(CONVERT_TZ(SUBSTRING(CAST(TO_TIMESTAMP_LTZ(`due`, 3) AS STRING), 1, 19), 'UTC', 'America/New_York') AS TIMESTAMP(0)))) - CAST(0 AS BIGINT) END AS `hour`,
   `gate` AS `gate`
-FROM clocked
+FROM taken
 WHERE (NOT (`carrier` IS NULL));
 
 INSERT INTO `features.lifetime.v1`

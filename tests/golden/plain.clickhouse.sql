@@ -2,14 +2,23 @@
 WITH _events AS (SELECT assumeNotNull(_entity) AS entity,
   _ts, _t, _topic, _partition, _offset, _a0
 FROM (SELECT replaceAll(replaceAll(`carrier`, '\\', '\\\\'), '|', '\\|') AS _entity,
-  least(toUnixTimestamp64Milli(`landed_at`), _t) AS _ts,
-  _t, _topic, _partition, _offset, (`delay` + 0.) AS _a0
-FROM (SELECT *
-FROM (SELECT *, lagInFrame(toNullable(_t)) OVER (PARTITION BY `id` ORDER BY _t, _topic, _partition, _offset ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS _before
-FROM (SELECT `id`, `landed_at`, `carrier`, `gate`, `delay`, `seats`, `diverted`, `due`, toUnixTimestamp64Milli(log_time) AS _t,
+  _ts, _t, _topic, _partition, _offset, (`delay` + 0.) AS _a0
+FROM (SELECT _ts, _t, _topic, _partition, _offset, `id`, `landed_at`, `carrier`, `gate`, `delay`, `seats`, `diverted`, `due`
+FROM (SELECT *, lagInFrame(toNullable(_t)) OVER (PARTITION BY _id ORDER BY _t, _topic, _partition, _offset ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS _before
+FROM (SELECT toUnixTimestamp64Milli(log_time) AS _t,
   log_topic AS _topic,
   log_partition AS _partition,
-  log_offset AS _offset
+  log_offset AS _offset,
+  least(toUnixTimestamp64Milli(`landed_at`), _t) AS _ts,
+  `id` AS _id,
+  `id` AS `id`,
+  `landed_at` AS `landed_at`,
+  `carrier` AS `carrier`,
+  `gate` AS `gate`,
+  `delay` AS `delay`,
+  `seats` AS `seats`,
+  `diverted` AS `diverted`,
+  `due` AS `due`
 FROM landed FINAL
 WHERE log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
 WHERE isNull(_before) OR _t - _before >= 3600000)
@@ -36,8 +45,8 @@ SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
   if(_kind = 1, _partition, NULL) AS partition,
   if(_kind = 1, _offset, NULL) AS offset,
   `count_1h`, `delay_mean_1h`
-FROM (SELECT *, CAST(toInt64(_count_0), 'Nullable(Int64)') AS `count_1h`,
-  CAST((if(_sum0_0 BETWEEN -9223372036854775808 AND 9223372036854775807, toFloat64(toInt64(_sum0_0)), toFloat64(_sum0_0)) / 1e6) / nullIf(toFloat64(toInt64(_count0_0)), 0), 'Nullable(Float64)') AS `delay_mean_1h`
+FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double SELECT *, CAST(toInt64(_count_0), 'Nullable(Int64)') AS `count_1h`,
+  CAST((as_double(_sum0_0) / 1e6) / nullIf(toFloat64(toInt64(_count0_0)), 0), 'Nullable(Float64)') AS `delay_mean_1h`
 FROM (SELECT *
 FROM staged)
 WHERE _t >= 1356998400000 AND _t < 1359676800000)

@@ -90,13 +90,17 @@ CREATE TEMPORARY TABLE `features.clocks` (
   'properties.security.protocol' = 'SSL'
 );
 
--- clocked: the source's rows with T, without refused ones and duplicates
+-- taken
+SELECT `landed_at` AS `_ts`, `t`, `_topic`, `_partition`, `_offset`, `id`, `landed_at`, `carrier`, `gate`, `delay`, `seats`, `diverted`, `due`
+FROM `clocked_landed`;
+
+-- events
 SELECT 
   REPLACE(REPLACE(`carrier`, '\', '\\'), '|', '\|') AS `entity`,
-  `landed_at` AS `ts`,
+  `_ts` AS `ts`,
   `t`, `_topic` AS `topic`, `_partition` AS `partition`, `_offset` AS `offset`,
   `delay` AS `delay`
-FROM clocked;
+FROM taken;
 
 INSERT INTO `features.plain.v1`
 SELECT 

@@ -1,0 +1,138 @@
+"""What is kept of the values in a window, and the running parts of it: one value a row, in log order.
+
+An event counts in a window from its arrival until the clock reaches the boundary at which its tile
+leaves. So every total is one running sum, in the order of the clock, over the events and, with the
+opposite sign, over the boundaries.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from features.plan import SCALE, GroupPlan
+from features.types import DataType
+
+_PLACE = "_ts, _t, _topic, _partition, _offset"  # what `first` and `last` go by
+
+
+class Kept(StrEnum):
+    """What ClickHouse keeps: totals run, so do a lifetime's extremes and the last; all else is in blocks."""
+
+    COUNT = "count"  # how many values
+    SUM = "sum"  # of the fixed-point values, 128 bits
+    SQUARES = "squares"  # 256 bits
+    CUBES = "cubes"  # 256 bits
+    MIN = "min"
+    MAX = "max"
+    FIRST = "first"  # the oldest value
+    LAST = "last"  # the newest value
+    NEWEST = "newest"  # the `most` newest values
+    NEWEST_DISTINCT = "newest_distinct"  # the same, each value once
+    DISTINCT = "distinct"  # how many different values
+    COMMONEST = "commonest"  # the most frequent value, the smallest of several
+    FREQUENCIES = "frequencies"  # up to `most` different values, each with how often it is there
+
+
+@dataclass(frozen=True)
+class Held:
+    """One part of one argument in one window: what the aggregates of a row are computed from."""
+
+    kept: Kept
+    argument: int | None
+    window: int | None
+    most: int = 1
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        argument = "" if self.argument is None else self.argument
+        most = "" if self.most == 1 else f"_{self.most}"
+        return f"_{self.kept.value}{argument}_{'all' if self.window is None else self.window}{most}"
+
+    @property
+    def value(self) -> str:
+        """The argument's column."""
+        return f"_a{self.argument}"
+
+    @property
+    def total(self) -> bool:
+        """Whether it is a sum, which what leaves can be subtracted from."""
+        return self.kept in _AMOUNTS
+
+    @property
+    def running(self) -> bool:
+        """Whether it is the extreme of all that came, from which nothing leaves."""
+        return self.window is None and self.kept in _EXTREMES
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether it is read from blocks of rows."""
+        return not (self.total or self.running or self.kept is Kept.LAST)
+
+
+def tile(ts: str, hop: int) -> str:
+    """Give the SQL of the start of a tile."""
+    return f"({ts} - positiveModulo({ts}, {hop}))"
+
+
+def leaves(plan: GroupPlan, window: int) -> str:
+    """Give the SQL of the clock time at which an event's tile leaves."""
+    span = plan.windows[window]
+    return f"{tile('_ts', span.hop)} + {span.hop + span.size}"
+
+
+def delta(plan: GroupPlan, part: Held) -> str:
+    """Give the SQL of what an event adds to a total as it arrives."""
+    amount = _amount(plan, part)
+    if part.window is None:
+        return amount
+    return f"if({leaves(plan, part.window)} > _t, {amount}, {_zero(part)})"
+
+
+def leaving(plan: GroupPlan, part: Held) -> str:
+    """Give the SQL of what a boundary adds to a total: less what leaves there."""
+    if part.window is None:
+        return _zero(part)
+    return f"-sumIf({_amount(plan, part)}, _left.1 = {part.window})"
+
+
+def running(part: Held) -> str:
+    """Give the SQL of an extreme over the rows so far."""
+    return f"{_EXTREMES[part.kept].format(part.value)} OVER w AS {part.name}"
+
+
+def latest(plan: GroupPlan, part: Held) -> str:
+    """Keep the newest admitted value with its ts; whether its tile is still inside is told by each row."""
+    counts = f"_kind = 1 AND isNotNull({part.value})"
+    if part.window is not None:
+        counts += f" AND {leaves(plan, part.window)} > _t"
+    return (
+        f"argMaxIf(tuple({part.value}, _ts), ({_PLACE}), {counts}) OVER w AS {part.name}, "
+        f"countIf({counts}) OVER w > 0 AS {part.name}_any"
+    )
+
+
+# What an event adds to each total, of its value as a fixed-point integer: the type, and the amount.
+_AMOUNTS = {
+    Kept.COUNT: ("toInt128", "isNotNull({})"),
+    Kept.SUM: ("toInt128", "{}"),
+    Kept.SQUARES: ("toInt256", "{0} * {0}"),
+    Kept.CUBES: ("toInt256", "{0} * {0} * {0}"),
+}
+_EXTREMES = {Kept.MIN: "min({})", Kept.MAX: "max({})", Kept.FIRST: f"argMin({{}}, ({_PLACE}))"}
+
+
+def _zero(part: Held) -> str:
+    return f"{_AMOUNTS[part.kept][0]}(0)"
+
+
+def _amount(plan: GroupPlan, part: Held) -> str:
+    """Give what an event adds to a total; 0 where its value is NULL."""
+    wide, amount = _AMOUNTS[part.kept]
+    if part.argument is None:
+        return f"{wide}(1)"
+    if part.kept is Kept.COUNT:
+        return f"{wide}({amount.format(part.value)})"
+    units = part.value
+    if plan.arguments[part.argument].type is DataType.DOUBLE:
+        units = f"roundBankers({units} * 1e{SCALE})"
+    return amount.format(f"{wide}(ifNull({units}, 0))")
