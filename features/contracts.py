@@ -13,12 +13,13 @@ from features.plan import GroupPlan
 
 @dataclass(frozen=True)
 class AppliedContract:
-    """A group version as it stands: its contract's canonical JSON and the hash of it."""
+    """A group version as it stands: its contract's canonical JSON, the hash of it, and since when (ms)."""
 
     group: str
     version: int
     contract: str
     contract_hash: str
+    applied_at: int
 
     @property
     def label(self) -> str:

@@ -14,7 +14,7 @@ PLAIN, WHOLE, LIFETIME = (compile_group(group) for group in (plain, whole, lifet
 
 
 def standing(plan: GroupPlan) -> AppliedContract:
-    return AppliedContract(plan.name, plan.version, plan.to_json(), plan.contract_hash)
+    return AppliedContract(plan.name, plan.version, plan.to_json(), plan.contract_hash, 1_000)
 
 
 def test_what_applying_would_do() -> None:
