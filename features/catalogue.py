@@ -1,6 +1,5 @@
 """The catalogue: what each group version promises, how it came about and who reads it."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -89,7 +88,7 @@ def catalogue(
     before: dict[str, Any] = {}
     for key in sorted({*defined, *standing}):
         plan, held = defined.get(key), standing.get(key)
-        contract = json.loads(held.contract) if held is not None else defined[key].to_dict()
+        contract = held.stated if held is not None else defined[key].to_dict()
         entry = _entry(contract)
         follows = before.get("group") == entry.group
         listed.append(

@@ -5,10 +5,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
+from typing import Any
 
 from features.effects import Difference, Effect, differences, effect_of
 from features.errors import DefinitionError
-from features.plan import GroupPlan
+from features.plan import Feature, GroupPlan
+from features.types import DataType
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,17 @@ class AppliedContract:
     def label(self) -> str:
         """`<group>.v<version>`."""
         return f"{self.group}.v{self.version}"
+
+    @cached_property
+    def stated(self) -> dict[str, Any]:
+        """The contract as plain data, as `GroupPlan.to_dict` gave it."""
+        return dict(json.loads(self.contract))
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """The features in row order."""
+        named = (*self.stated["aggregates"], *self.stated["derived"])
+        return tuple(Feature(f["name"], DataType(f["type"])) for f in named)
 
 
 class ChangeKind(StrEnum):
@@ -84,7 +98,7 @@ def changes(plans: Iterable[GroupPlan], applied: Iterable[AppliedContract]) -> l
 def _follow(change: Change, before: AppliedContract | None, plan: GroupPlan) -> Change:
     if before is None:
         return change
-    found = differences(json.loads(before.contract), plan.to_dict())
+    found = differences(before.stated, plan.to_dict())
     return replace(change, against=before.label, differences=found)
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from augury.catalogue import read_catalogue
+from augury.options import utc
 from augury.settings import Settings
 from features.catalogue import Entry
 from features.project import load_project
@@ -70,7 +70,7 @@ def _list(entries: Sequence[Entry]) -> Table:
 
 
 def _show(console: Console, entry: Entry) -> None:
-    applied = "" if entry.applied_at is None else f" since {_moment(entry.applied_at)}"
+    applied = "" if entry.applied_at is None else f" since {utc(entry.applied_at)}"
     change = "" if entry.effect is None else f"; change from the version before it: {entry.effect}"
     late = f"a lag up to {spell(entry.expected_max_lag_ms)} is fresh, beyond it: {entry.on_stale}"
     lines = {
@@ -93,7 +93,3 @@ def _show(console: Console, entry: Entry) -> None:
     for feature in entry.features:
         table.add_row(feature.name, feature.type, escape(feature.computation))
     console.print(table)
-
-
-def _moment(ms: int) -> str:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
