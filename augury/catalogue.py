@@ -22,4 +22,5 @@ def read_catalogue(project: Project | None, settings: Settings) -> list[Entry]:
         contracts = applied(client)
     finally:
         client.close()
-    return catalogue(plans, contracts, all_uses(models, registry(settings)))
+    held = registry(settings)
+    return catalogue(plans, contracts, all_uses(models, held), held.cutovers.routes())

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from features.contracts import AppliedContract
+from features.cutover import Routes
 from features.effects import Effect, computations, differences, effect_of
 from features.plan import GroupPlan
 from features.uses import Use
@@ -35,7 +36,8 @@ class Entry:
     """A group version: its contract as it was applied, else as the project has it.
 
     `applied_at` is in ms since the epoch, None where it was not applied; `windows` are spelled `1h, hop 1m`;
-    `effect` is the change from the version before it in the catalogue.
+    `effect` is the change from the version before it in the catalogue; `served_as` is the version that is
+    read where signatures name this one.
     """
 
     group: str
@@ -57,6 +59,7 @@ class Entry:
     contract_hash: str = ""
     effect: Effect | None = None
     uses: tuple[Use, ...] = ()
+    served_as: int = 0
 
     @property
     def label(self) -> str:
@@ -77,7 +80,10 @@ class Entry:
 
 
 def catalogue(
-    plans: Iterable[GroupPlan] | None, applied: Iterable[AppliedContract], uses: Iterable[Use]
+    plans: Iterable[GroupPlan] | None,
+    applied: Iterable[AppliedContract],
+    uses: Iterable[Use],
+    routes: Routes,
 ) -> list[Entry]:
     """List a project's groups and the applied ones, by name and version; without `plans` the latter alone."""
     known = plans is not None
@@ -99,6 +105,7 @@ def catalogue(
                 contract_hash=held.contract_hash if held is not None else defined[key].contract_hash,
                 effect=effect_of(differences(before, contract)) if follows else None,
                 uses=tuple(use for use in readers if use.label == entry.label),
+                served_as=routes[key].version if key in routes else entry.version,
             )
         )
         before = contract

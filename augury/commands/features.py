@@ -77,6 +77,7 @@ def _show(console: Console, entry: Entry) -> None:
         "meaning": entry.meaning,
         "owner": entry.owner,
         "standing": f"{entry.standing}{applied}{change}",
+        "served as": "" if entry.served_as == entry.version else f"v{entry.served_as}, by a cut-over",
         "entity": f"{entry.entity} ({', '.join(entry.keys)})",
         "source": f"{entry.source}, events in {entry.order} order",
         "where": entry.where or "",

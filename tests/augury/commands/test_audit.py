@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,16 @@ from typer.testing import CliRunner
 
 from augury.cli import app
 from augury.clients import warehouse
+from augury.models import registry
 from augury.settings import Settings
 from augury.stack import Stack
+from features.compile import compile_group
+from features.contracts import AppliedContract
+from features.cutover import target_of
 from features.plan import GroupPlan
 from features.project import load_project
 from features.reference import rows
+from tests.definitions import plain
 from tests.features.logs import MINUTE, START, Step, log
 from tests.warehouse.history import EVER, create, write_log
 from warehouse.backfill import backfill
@@ -74,7 +80,7 @@ def test_the_audit_says_what_differs_and_its_status_tells(client: Client) -> Non
     answered(client, 9.0, "another version", version=2)
     done = audited("late")
     assert done.exit_code == 0, done.output
-    assert "late: 1 vectors audited, 0 differ, 1 of other group versions skipped" in done.output
+    assert "late on plain.v1: 1 vectors audited, 0 differ, 1 of other group versions skipped" in done.output
     assert "1 rows used, 0 the newest" in " ".join(done.output.split())
     assert "120,000 ms (p50)" in " ".join(done.output.split())
 
@@ -87,6 +93,26 @@ def test_the_audit_says_what_differs_and_its_status_tells(client: Client) -> Non
     ]
     until = "2013-01-01T00:07:00"  # the moment of both requests, which the range leaves out
     assert "0 vectors audited" in audited("late", "--until", until).output
+
+
+def test_vectors_with_rows_of_the_version_that_was_cut_over_to_are_audited_apart(client: Client) -> None:
+    following = compile_group(replace(plain, version=2))
+    create(client, following)
+    backfill(client, following, EVER, START + 10 * MINUTE)
+    contract = (following.name, 2, following.to_json(), following.contract_hash, 1_000)
+    held = registry(Settings())
+    held.cutovers.cut_over(1, target_of(AppliedContract(*contract)), by="a test", why="a test")
+    held.close()
+    answered(client, 5.0)
+    answered(client, 5.0, "after the cut-over", version=2)
+    done = audited("late")
+    assert done.exit_code == 0, done.output
+    for version in (1, 2):
+        assert f"late on plain.v{version}: 1 vectors audited, 0 differ, 1 of other" in done.output
+    answered(client, 9.0, "another", version=2)
+    done = audited("late")
+    assert done.exit_code == 1
+    assert "late on plain.v2: 2 vectors audited, 1 differ" in done.output
 
 
 @pytest.mark.parametrize(
