@@ -7,17 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.compile import compile_group
-from features.contracts import AppliedContract
-from features.cutover import target_of
 from features.layout import clock_key, pack_clock
-from features.vector import VectorGroup
 from inference.models import Models, OutageError
 from inference.predictor import Predictor
 from inference.records import Request, RequestError, Result
 
 from .onnx_models import classifier, regressor
-from .world import NOW, World, make_plan
+from .world import NOW, World, make_plan, next_version
 
 
 def test_a_promotion_swaps_the_champion(world: World) -> None:
@@ -136,15 +132,6 @@ def test_an_outage_of_a_store_is_no_final_answer(world: World, monkeypatch: pyte
     begun.refresh()
     assert predictor.predict([request], "kafka")[0].result.prediction == 6.0
     assert world.models.version("late", 2).version == 2
-
-
-def next_version(world: World) -> VectorGroup:
-    """The carriers' second version: one feature less, the others in another order."""
-    first = world.groups["carrier_delay"]
-    moved = replace(first, version=2, aggregates=[first.aggregates[i] for i in (2, 1, 0)])
-    world.groups["next"] = moved
-    plan = compile_group(moved)
-    return target_of(AppliedContract(plan.name, plan.version, plan.to_json(), plan.contract_hash, NOW))
 
 
 def asked(world: World, model: str = "late", version: int | None = None) -> Result:
