@@ -13,7 +13,7 @@ from augury.models import registry
 from augury.settings import Settings, export
 from augury.stack.jars import flink_jars
 from augury.stack.java import java
-from features.contracts import Change, changes, refuse_changed
+from features.contracts import Change, ChangeKind, changes, refuse_changed
 from features.errors import DefinitionError
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
@@ -41,23 +41,13 @@ class Applied:
     jobs: dict[str, str] = field(default_factory=dict)  # group label -> id of the job that was started
 
 
-def preview(project: Project, settings: Settings) -> list[Change]:
-    """Compile the project and compare it with what stands. Raises `DefinitionError` for a mistake."""
-    plans = _compiled(project)
-    client = warehouse(settings)
-    try:
-        return changes(plans, applied(client))
-    finally:
-        client.close()
-
-
 def apply(project: Project, settings: Settings, report: Report = lambda _: None) -> Applied:
     """Make the project so. Each step may be run again, so an apply that was cut short is repeated whole.
 
     Raises `DefinitionError` before anything is touched, for a mistake or for a group whose contract
     changed under its old version.
     """
-    plans = _compiled(project)
+    plans = compiled(project)
     client = warehouse(settings)
     try:
         done = Applied(changes(plans, applied(client)))
@@ -71,7 +61,8 @@ def apply(project: Project, settings: Settings, report: Report = lambda _: None)
         report("tables")
         migrate(client)
         # before the jobs: what may be running already must not be taken for another contract later
-        record(client, plans, wall_ms())
+        new = {change.label for change in done.changes if change.kind is ChangeKind.CREATE}
+        record(client, [plan for plan in plans if plan.label in new], wall_ms())
         for source in project.source_plans.values():
             for statement in (source_table(source), *gained_columns(source)):
                 client.command(statement)
@@ -107,7 +98,8 @@ def log_addresses(settings: Settings) -> Addresses:
     return Addresses(settings.kafka_bootstrap, settings.registry_url, settings.kafka_java_client())
 
 
-def _compiled(project: Project) -> list[GroupPlan]:
+def compiled(project: Project) -> list[GroupPlan]:
+    """Compile all of a project and give its groups. Raises `DefinitionError` for a mistake anywhere."""
     plans = list(project.group_plans.values())
     _ = project.source_plans, project.model_plans  # a mistake anywhere is told before anything is done
     return plans

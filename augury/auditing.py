@@ -35,10 +35,11 @@ class Auditor:
                 f"the audit goes by the rows that vectors hold, and {model_name} reads no group"
             )
         for group in (self.project.group_plans[g.label] for g in plan.groups):
-            clock = log_clock(self.client, group.source)
+            clock = log_clock(self.client, *group.inputs)
             if clock is None or clock < until:
+                topics = " and ".join(source.topic for source in group.inputs)
                 raise BehindError(
-                    f"a range ends at the latest where the warehouse's clock of {group.source.topic} stands, "
+                    f"a range ends at the latest where the warehouse's clock of {topics} stands, "
                     f"at {clock} ms; rows up to {until} ms would miss events"
                 )
             backfill(self.client, group, _EVER, until)

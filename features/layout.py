@@ -49,6 +49,16 @@ def clock_key(group: str, version: int) -> str:
     return f"augury:{group}:v{version}@clock"
 
 
+def epoch_key(group: str, version: int) -> str:
+    """Give the key of the group's epoch: how often its rows were put back to a former time."""
+    return f"augury:{group}:v{version}@epoch"
+
+
+def floors_key(group: str, version: int) -> str:
+    """Give the key of the hash, by row key, of the `seq` up to which rows belong to a former epoch."""
+    return f"augury:{group}:v{version}@floors"
+
+
 def pack_clock(clock: int) -> bytes:
     """Write a clock, in ms."""
     return _CLOCK.pack(clock)

@@ -76,6 +76,10 @@ class ModelPlan:
         read = {name for d in self.on_demand for name in columns_of(d.expression)}
         return tuple(p for p in range(len(group.features)) if group.name(p) in read)
 
+    def read(self, group: VectorGroup) -> tuple[int, ...]:
+        """Give the positions of all features of the group that are read: the vector's, then on demand."""
+        return tuple(dict.fromkeys((*group.positions, *self.read_on_demand(group))))
+
     def to_dict(self) -> dict[str, Any]:
         """Give the plan as plain data, for JSON."""
         return {

@@ -3,8 +3,10 @@
 import logging
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
+from features.cutover import CutoverError, Routes, reroute
 from features.vector import ModelPlan
 from inference.artifacts import ArtifactMismatchError, ArtifactStore
 from inference.records import RequestError
@@ -13,7 +15,7 @@ from inference.runtime import OnnxModel, UnfitModelError
 from inference.vector import VectorReader
 
 _PINNED = 16
-_UNLOADABLE = (UnfitModelError, ArtifactMismatchError, FileNotFoundError)
+_UNLOADABLE = (UnfitModelError, ArtifactMismatchError, FileNotFoundError, CutoverError)
 _LOG = logging.getLogger(__name__)
 
 
@@ -23,11 +25,15 @@ class OutageError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model version that can answer. Whoever holds it can finish with it, swapped out or not."""
+    """A model version that can answer. Whoever holds it can finish with it, swapped out or not.
+
+    `signed` is the plan that it was trained on, `plan` the same with the group versions that it reads.
+    """
 
     name: str
     version: int
     sha256: str
+    signed: ModelPlan
     plan: ModelPlan
     reader: VectorReader
     onnx: OnnxModel
@@ -49,7 +55,7 @@ class Models:
     """Models by name, loaded from the registry's artifacts.
 
     A version that cannot be loaded, or whose vector does not fit its contract, leaves the old one
-    serving; `Variants.problems` says so.
+    serving; `Variants.problems` says so. All models go over to another version of a group at once.
     """
 
     def __init__(self, registry: Registry, artifacts: ArtifactStore) -> None:
@@ -57,6 +63,7 @@ class Models:
         self._artifacts = artifacts
         self._variants: dict[str, Variants] = {}
         self._pinned: OrderedDict[tuple[str, int], LoadedModel] = OrderedDict()
+        self._routes: Routes = {}
         self._mutex = threading.Lock()
 
     def names(self) -> list[str]:
@@ -87,7 +94,7 @@ class Models:
             model = self._pinned.get((model_name, version))
             if model is None:
                 try:
-                    model = self._load(self._registry.get(model_name, version))
+                    model = self._load(self._registry.get(model_name, version), self._routes)
                 except UnknownModelError as error:
                     raise RequestError("unknown-version", str(error)) from None
                 except _UNLOADABLE as error:
@@ -106,46 +113,66 @@ class Models:
 
     def refresh(self) -> None:
         """Bring all models to what the registry says."""
-        for name in self._registry.models():
-            self.refresh_one(name)
+        with self._mutex:
+            self._bring(self._registry.models(), self._registry.cutovers.routes())
 
     def refresh_one(self, model_name: str) -> None:
-        """Bring one model to what the registry says; what is loaded already is kept."""
+        """Bring one model to what the registry says, and all where groups were cut over."""
         with self._mutex:
-            old = self._variants.get(model_name, Variants())
-            config = self._registry.serving_config(model_name)
-            champion = self._registry.champion(model_name)
-            problems: dict[str, bool] = {}
-            new = Variants(
-                self._next(old, model_name, None if champion is None else champion.version, problems)
-                or old.champion,
-                self._next(old, model_name, config.challenger_version, problems),
-                config.challenger_share,
-                self._next(old, model_name, config.shadow_model_version, problems),
-                tuple(problems),
-                any(problems.values()),
-            )
-            if new.problems != old.problems:
-                for problem in new.problems:
-                    _LOG.error("%s", problem)
-            self._variants[model_name] = new
+            routes = self._registry.cutovers.routes()
+            moved = routes != self._routes
+            self._bring(self._registry.models() if moved else [model_name], routes)
+
+    def _bring(self, names: Iterable[str], routes: Routes) -> None:
+        variants = self._variants | {name: self._now(name, routes) for name in names}
+        if routes != self._routes:
+            self._pinned.clear()
+        self._variants, self._routes = variants, routes
+
+    def _now(self, model_name: str, routes: Routes) -> Variants:
+        """Give who answers by what the registry says; what is loaded already is kept."""
+        old = self._variants.get(model_name, Variants())
+        config = self._registry.serving_config(model_name)
+        champion = self._registry.champion(model_name)
+        problems: dict[str, bool] = {}
+
+        def bring(version: int | None) -> LoadedModel | None:
+            return self._next(old, model_name, version, routes, problems)
+
+        new = Variants(
+            bring(None if champion is None else champion.version) or old.champion,
+            bring(config.challenger_version),
+            config.challenger_share,
+            bring(config.shadow_model_version),
+            tuple(problems),
+            any(problems.values()),
+        )
+        if new.problems != old.problems:
+            for problem in new.problems:
+                _LOG.error("%s", problem)
+        return new
 
     def _next(
-        self, old: Variants, model_name: str, version: int | None, problems: dict[str, bool]
+        self,
+        old: Variants,
+        model_name: str,
+        version: int | None,
+        routes: Routes,
+        problems: dict[str, bool],
     ) -> LoadedModel | None:
         if version is None:
             return None
-        for model in (old.champion, old.challenger, old.shadow):
-            if model is not None and model.version == version:
-                return model
         try:
-            return self._load(self._registry.get(model_name, version))
+            for model in (old.champion, old.challenger, old.shadow):
+                if model is not None and model.version == version:
+                    return _routed(model, routes)
+            return self._load(self._registry.get(model_name, version), routes)
         except Exception as error:  # whatever is wrong with a new model must not end the old one
             text = f"{model_name} version {version} was not loaded, the rest goes on serving: {error}"
             problems[text] = not isinstance(error, _UNLOADABLE)
             return None
 
-    def _load(self, version: ModelVersion) -> LoadedModel:
+    def _load(self, version: ModelVersion, routes: Routes) -> LoadedModel:
         onnx = OnnxModel(self._artifacts.get(version.artifact_uri, version.sha256))
         try:
             plan = ModelPlan.from_dict(version.signature)
@@ -159,4 +186,11 @@ class Models:
                 f"a model takes the vector of its contract ({len(plan.names)} values); it would be filled "
                 f"wrongly (the file takes {onnx.width})"
             )
-        return LoadedModel(version.model_name, version.version, version.sha256, plan, reader, onnx)
+        signed = LoadedModel(version.model_name, version.version, version.sha256, plan, plan, reader, onnx)
+        return _routed(signed, routes)
+
+
+def _routed(model: LoadedModel, routes: Routes) -> LoadedModel:
+    """Give the model as it reads by `routes`: itself where that is how it reads already."""
+    plan = reroute(model.signed, routes)
+    return model if plan == model.plan else replace(model, plan=plan, reader=VectorReader(plan))

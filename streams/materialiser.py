@@ -14,7 +14,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 from redis import Redis
 from redis import exceptions as redis_errors
 
-from features.layout import Layout, clock_key, pack_clock, row_key
+from features.layout import Layout, clock_key, floors_key, pack_clock, row_key
 from schemas.codec import Codec, RefusedRecordError
 from schemas.log import committed, is_fatal
 from streams.lag import Lag
@@ -39,23 +39,27 @@ _OUTAGES = (
     KafkaException,
 )
 
-# Sets each key to its value unless what it holds is as new. ARGV[1] is where, from 1, the 64-bit integer lies
-# by which values are ordered. Compared inside the store, so that neither a restart nor a second writer can
-# bring an old value back.
+# Sets each key, from the second on, to its value unless what it holds is as new, or the hash at the first key
+# has a floor for it that is. ARGV[1] is where, from 1, the 64-bit integer lies by which values are ordered.
+# Compared inside the store, so that neither a restart nor a second writer can bring an old value back.
 _SET_IF_NEWER = """
 local at = tonumber(ARGV[1])
+local floors = redis.call('EXISTS', KEYS[1]) == 1
 local written = {}
-for i, key in ipairs(KEYS) do
-  written[i] = 0
-  local held = redis.call('GETRANGE', key, at - 1, at + 6)
-  if #held < 8 or struct.unpack('<i8', held) < struct.unpack('<i8', ARGV[i + 1], at) then
-    redis.call('SET', key, ARGV[i + 1])
-    written[i] = 1
+for i = 2, #KEYS do
+  written[i - 1] = 0
+  local order = struct.unpack('<i8', ARGV[i], at)
+  local held = redis.call('GETRANGE', KEYS[i], at - 1, at + 6)
+  local floor = floors and tonumber(redis.call('HGET', KEYS[1], KEYS[i]))
+  if (#held < 8 or struct.unpack('<i8', held) < order) and not (floor and order <= floor) then
+    redis.call('SET', KEYS[i], ARGV[i])
+    written[i - 1] = 1
   end
 end
 return written
 """
-_SEQ_AT = 17  # in a row: after the layout id and event_timestamp
+SEQ_AT = 17
+"""Where, from 1, `seq` lies in a row: after the layout id and event_timestamp."""
 _CLOCK_AT = 1
 
 
@@ -191,7 +195,7 @@ class Materialiser:
     def _take(self, messages: Sequence[Message]) -> None:
         """Write what is new in `messages`; nothing has changed here if that raises."""
         counts = Counts()
-        newest: dict[str, _Newest] = {}
+        newest: dict[tuple[str, int], dict[str, _Newest]] = {}
         clocks: dict[tuple[str, int], _HeldClock] = {}
         settled = time.monotonic() + _SETTLE_S
         reached: dict[tuple[str, int], int] = {}
@@ -219,13 +223,14 @@ class Materialiser:
             except (RefusedRecordError, KeyError, struct.error) as wrong:
                 counts.refused += 1
                 _log.error("%s, partition %d, offset %d is refused: %s", topic, partition, offset, wrong)
-        written = self._set_if_newer(_SEQ_AT, {key: n.value for key, n in newest.items()})
-        now = self._clock()
-        self.lag.add(
-            [now - at for n, new in zip(newest.values(), written, strict=True) if new for at in n.produced]
-        )
-        counts.written = sum(written)
-        counts.older = len(written) - counts.written
+        for group, rows in newest.items():
+            written = self._set_if_newer(group, SEQ_AT, {key: n.value for key, n in rows.items()})
+            now = self._clock()
+            self.lag.add(
+                [now - at for n, new in zip(rows.values(), written, strict=True) if new for at in n.produced]
+            )
+            counts.written += sum(written)
+            counts.older += len(written) - sum(written)
         self.counts.add(counts)
         # A revoked partition is another's by now.
         self._reached.update({key: offset for key, offset in reached.items() if key in self._reached})
@@ -237,22 +242,27 @@ class Materialiser:
                 held[2:] = [latest]
 
     def _conflate(
-        self, newest: dict[str, _Newest], topic: str, row: Mapping[str, Any], kafka_time: int
+        self,
+        newest: dict[tuple[str, int], dict[str, _Newest]],
+        topic: str,
+        row: Mapping[str, Any],
+        kafka_time: int,
     ) -> bool:
         group, version, layout = self._layouts[topic]
+        rows = newest.setdefault((group, version), {})
         key, seq, value = row_key(group, version, row["entity"]), row["seq"], layout.pack(row)
         at = self._produced_at(row, kafka_time)
         produced = [] if at is None else [at]
-        held = newest.get(key)
+        held = rows.get(key)
         if held is None:
-            newest[key] = _Newest(seq, value, produced)
+            rows[key] = _Newest(seq, value, produced)
             return False
         held.produced += produced
         if seq > held.seq:
             held.seq, held.value = seq, value
         return True
 
-    def _set_if_newer(self, at: int, values: Mapping[str, bytes]) -> list[int]:
+    def _set_if_newer(self, group: tuple[str, int], at: int, values: Mapping[str, bytes]) -> list[int]:
         """Give for each of `values`, in order, 1 if it was set and 0 if the store holds one as new."""
         if not values:
             return []
@@ -260,14 +270,15 @@ class Materialiser:
         with self._redis.pipeline(transaction=False) as pipeline:
             for start in range(0, len(keys), _KEYS_PER_SCRIPT):
                 some = keys[start : start + _KEYS_PER_SCRIPT]
-                pipeline.eval(_SET_IF_NEWER, len(some), *some, str(at), *(values[key] for key in some))
+                keyed = (floors_key(*group), *some)
+                pipeline.eval(_SET_IF_NEWER, len(keyed), *keyed, str(at), *(values[key] for key in some))
             return [flag for flags in pipeline.execute() for flag in flags]
 
     def _show_clocks(self) -> None:
         self._find_ends()
         for group, held in self._held.items():
             while held and held[0].ends is not None and self._written(held[0].ends):
-                self._set_if_newer(_CLOCK_AT, {clock_key(*group): pack_clock(held[0].clock)})
+                self._set_if_newer(group, _CLOCK_AT, {clock_key(*group): pack_clock(held[0].clock)})
                 held.pop(0)
 
     def _find_ends(self) -> None:

@@ -59,3 +59,10 @@ def log_clock(client: Client, *sources: SourcePlan) -> int | None:
         parameters={"topics": [source.topic for source in sources]},
     ).result_rows[0]
     return int(found[0]) if found[1] >= sum(source.partitions for source in sources) else None
+
+
+def events_held(client: Client, source: SourcePlan) -> int:
+    """Count the events that a backfill would read, repetitions too; 0 before the source has a table."""
+    if not client.query(f"EXISTS TABLE {column(source.name)}").result_rows[0][0]:
+        return 0
+    return int(client.query(f"SELECT count() FROM {column(source.name)}").result_rows[0][0])

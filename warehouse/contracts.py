@@ -28,8 +28,8 @@ def applied(client: Client) -> list[AppliedContract]:
     if not client.query("EXISTS TABLE feature_group_config").result_rows[0][0]:
         return []
     found = client.query(
-        "SELECT group, version, contract, contract_hash FROM feature_group_config FINAL "
-        "ORDER BY group, version"
+        "SELECT group, version, contract, contract_hash, toUnixTimestamp64Milli(applied_at) "
+        "FROM feature_group_config FINAL ORDER BY group, version"
     )
     return [AppliedContract(*row) for row in found.result_rows]
 

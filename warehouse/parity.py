@@ -73,10 +73,9 @@ def parity(client: Client, plan: GroupPlan, since: int, until: int, most: int = 
     return Parity(plan.label, compared, equal, differing, only_stream, only_backfill, tuple(first))
 
 
-def reached(client: Client, plan: GroupPlan) -> int:
-    """Give the moment (ms) before which both the stream's and the backfill's rows are in the warehouse."""
+def reached(client: Client, *tables: str) -> int:
+    """Give the moment (ms) before which the rows of all `tables` are in the warehouse."""
     newest = ", ".join(
-        f"(SELECT max(toUnixTimestamp64Milli(event_timestamp)) FROM {table})"
-        for table in (plan.table, plan.backfill_table)
+        f"(SELECT max(toUnixTimestamp64Milli(event_timestamp)) FROM {column(table)})" for table in tables
     )
     return int(client.query(f"SELECT least({newest})").result_rows[0][0])

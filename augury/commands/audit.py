@@ -7,10 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from augury.clients import warehouse
+from augury.models import registry
 from augury.options import range_of
 from augury.settings import Settings
+from features.cutover import reroute
 from features.project import load_project
+from features.vector import ModelPlan
 from warehouse.audit import audit as recompute
+from warehouse.client import Client
 from warehouse.visible import visible_lag
 
 app = typer.Typer()
@@ -28,7 +32,8 @@ def audit(
 ) -> None:
     """Recompute served vectors by the identity of their rows; exit status 1 where a value differs.
 
-    The model's groups must be backfilled as far as the requests that are audited.
+    The model's groups must be backfilled as far as the requests that are audited. Where a group was cut over,
+    the vectors with rows of the version that is read now are audited apart.
     """
     defined = load_project(project)
     if model not in defined.model_plans:
@@ -37,14 +42,25 @@ def audit(
     plan = defined.model_plans[model]
     if not plan.groups:
         raise typer.BadParameter(f"the audit goes by the rows that vectors hold, and {model} reads no group")
-    console, client = Console(), warehouse(Settings())
+    settings = Settings()
+    console, client = Console(), warehouse(settings)
     ranges = [range_of(client, defined.group_plans[g.label], since, until) for g in plan.groups]
     start, end = ranges[0][0], min(last for _, last in ranges)
+    rerouted = reroute(plan, registry(settings).cutovers.routes())
+    read = [plan] if rerouted == plan else [plan, rerouted]
+    if sum(_audit(console, client, version, start, end, sample) for version in read):
+        raise typer.Exit(1)
+
+
+def _audit(
+    console: Console, client: Client, plan: ModelPlan, start: int, end: int, sample: int | None
+) -> int:
+    """Audit the vectors with rows of the plan's group versions, show it, and count those that differ."""
     found = recompute(client, plan, start, end, sample)
     lag = visible_lag(client, plan, start, end, sample)
     console.print(
-        f"{plan.name}: {found.vectors:,} vectors audited, {found.mismatches:,} differ, "
-        f"{found.skipped:,} of other group versions skipped"
+        f"{plan.name} on {', '.join(g.label for g in plan.groups)}: {found.vectors:,} vectors audited, "
+        f"{found.mismatches:,} differ, {found.skipped:,} of other group versions skipped"
     )
     table = Table("feature", "values that differ", "of all", "cause")
     for name in plan.names:
@@ -62,5 +78,4 @@ def audit(
         f"state {stated}: a training set then takes {lag.agreeing:,} of the {lag.rows:,} rows as they were "
         f"served"
     )
-    if found.mismatches:
-        raise typer.Exit(1)
+    return found.mismatches

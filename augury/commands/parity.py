@@ -1,6 +1,5 @@
 """`augury parity`: the stream's rows against the backfill's."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from augury.clients import warehouse
-from augury.options import group_plan, range_of
+from augury.options import group_plan, range_of, utc
 from augury.settings import Settings
 from features.project import load_project
 from warehouse.parity import parity as compare
@@ -30,11 +29,9 @@ def parity(
     console, client = Console(), warehouse(Settings())
     start, end = range_of(client, plan, since, until)
     if until is None:
-        end = min(end, reached(client, plan))
+        end = min(end, reached(client, plan.table, plan.backfill_table))
     found = compare(client, plan, start, end, most)
-    console.print(
-        f"{plan.label}: rows before {datetime.fromtimestamp(end / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    )
+    console.print(f"{plan.label}: rows before {utc(end)}")
     console.print(
         f"{found.group}: {found.compared:,} rows compared, {found.same:,} the same, "
         f"{found.differing:,} differ, "

@@ -1,6 +1,5 @@
 """The demo's report: one self-contained HTML file with its figures and pictures."""
 
-import html
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,38 +7,15 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
-import vl_convert as vlc
 
 from augury.demo.summary import Summary, spell
+from augury.page import write_page
 from augury.training import Query
 from features.policies import EvaluationPolicy
 from features.vector import ModelPlan
 from flows.eprocess import log_e_value
 from flows.units import read_units
 from warehouse.client import Client
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Augury: {title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark; --ink: #1c2330; --paper: #fcfcfa; --line: #d9dce3; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e7e9ee; --paper: #171a21; --line: #363c48; }} }}
-body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
-figure {{ margin: 2rem 0; background: #fff; color: #1c2330; padding: 1rem; border-radius: 8px;
-  border: 1px solid var(--line); overflow-x: auto; }}
-figcaption {{ margin-top: .5rem; font-size: .9rem; }}
-table {{ border-collapse: collapse; }}
-td {{ border-top: 1px solid var(--line); padding: .2rem .8rem .2rem 0; }}
-td + td {{ text-align: right; font-variant-numeric: tabular-nums; }}
-.bad {{ color: #c0392b; }}
-</style></head><body>
-<h1>{title}</h1>
-{verdict}
-{pictures}
-<h2>What was measured</h2><table>{rows}</table>
-</body></html>
-"""
 
 
 def write(
@@ -72,24 +48,14 @@ def write(
                 "discordant pair; a line at the top means a decision."
             )
             pictures.insert(0, (trial, caption))
-    complaints = summary.complaints()
-    verdict = "<p>Every figure is as it must be.</p>"
-    if complaints:
-        verdict = "<ul class=bad>" + "".join(f"<li>{html.escape(c)}</li>" for c in complaints) + "</ul>"
-    figures = "".join(
-        f"<figure>{_svg(chart)}<figcaption>{html.escape(caption)}</figcaption></figure>"
-        for chart, caption in pictures
+    write_page(
+        path,
+        f"{plan.name}, replayed",
+        "Every figure is as it must be.",
+        summary.complaints(),
+        pictures,
+        [(name, spell(value)) for name, value in asdict(summary).items()],
     )
-    rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{html.escape(spell(value))}</td></tr>"
-        for name, value in asdict(summary).items()
-    )
-    page = _PAGE.format(title=f"{plan.name}, replayed", verdict=verdict, pictures=figures, rows=rows)
-    path.write_text(page, encoding="utf-8")
-
-
-def _svg(chart: Any) -> str:  # noqa: ANN401
-    return str(vlc.vegalite_to_svg(chart.to_dict()))
 
 
 def _calibration(client: Client, plan: ModelPlan) -> Any:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """The registry of models: experiments, versions, what serves, and every change as an event."""
 
+from inference.registry.cutovers import Cutover
 from inference.registry.events import publish_events
 from inference.registry.records import (
     ConflictError,
@@ -13,6 +14,7 @@ from inference.registry.registry import Registry
 
 __all__ = [
     "ConflictError",
+    "Cutover",
     "ModelStatus",
     "ModelVersion",
     "Registry",

@@ -8,7 +8,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from inference.registry import tables
+from inference.registry.cutovers import Cutovers
 from inference.registry.database import Database
+from inference.registry.history import append_event
 from inference.registry.records import (
     ConflictError,
     ModelStatus,
@@ -32,6 +34,7 @@ class Registry:
     def __init__(self, url: str, clock: Callable[[], int]) -> None:
         self._database = Database(url)
         self._clock = clock
+        self.cutovers = Cutovers(self._database, clock)
 
     def migrate(self) -> None:
         """Create or upgrade the tables."""
@@ -323,21 +326,7 @@ class Registry:
     # -- parts of a transaction ----------------------------------------------------------------
 
     def _record(self, session: Session, row: tables.Model, kind: str, by: str, why: str) -> None:
-        session.add(
-            tables.ModelEvent(
-                event_id=uuid.uuid4().hex,
-                model_name=row.model_name,
-                version=row.version,
-                kind=kind,
-                status=row.status,
-                by=by,
-                why=why,
-                at=self._clock(),
-                sha256=row.sha256,
-                artifact_uri=row.artifact_uri,
-            )
-        )
-        session.flush()
+        append_event(session, row, kind, by=by, why=why, at=self._clock())
 
     def _retire(self, session: Session, row: tables.Model, by: str, why: str) -> None:
         row.status = ModelStatus.RETIRED

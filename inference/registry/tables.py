@@ -136,6 +136,26 @@ class Serving(Base):
     updated_at: Mapped[int]
 
 
+class FeatureCutover(Base):
+    """One step of a cut-over: who, when and why. Append-only by trigger.
+
+    Where signatures name `version` of the group, `reads` is read; `target` is what it takes to read it,
+    NULL where that is the signed version itself.
+    """
+
+    __tablename__ = "feature_cutovers"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    position: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    group_name: Mapped[str]
+    version: Mapped[int]
+    kind: Mapped[str]
+    reads: Mapped[int]
+    target: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    by: Mapped[str]
+    why: Mapped[str]
+    at: Mapped[int]
+
+
 class EvaluationPolicyRow(Base):
     """When a challenger replaces the champion."""
 

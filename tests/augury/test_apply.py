@@ -4,8 +4,9 @@ from typing import get_args
 
 import pytest
 
-from augury.apply import _policy_row, _topics, apply, preview
+from augury.apply import _policy_row, _topics, apply
 from augury.clients import warehouse
+from augury.preview import preview
 from augury.settings import Settings
 from augury.stack import Stack
 from features.compile import compile_group
@@ -122,7 +123,7 @@ def test_a_changed_contract_is_refused_before_anything_is_touched(tmp_path: Path
             DefinitionError, match=r"(?s)group plain\.v1.*a changed contract is a new version"
         ):
             apply(changed, settings, told.append)
-        kinds = [(change.label, change.kind) for change in preview(changed, settings)]
+        kinds = [(change.label, change.kind) for change in preview(changed, settings).changes]
         assert kinds == [("plain.v1", ChangeKind.REFUSED), ("whole.v2", ChangeKind.UNCHANGED)]
         assert told == []
         assert not client.query("EXISTS TABLE landed").result_rows[0][0]

@@ -5,6 +5,7 @@ import pytest
 from features.compile import compile_group
 from features.contracts import AppliedContract, Change, ChangeKind, changes, refuse_changed
 from features.definitions import Freshness
+from features.effects import Difference, Effect
 from features.errors import DefinitionError
 from features.plan import GroupPlan
 from tests.definitions import lifetime, plain, whole
@@ -13,19 +14,41 @@ PLAIN, WHOLE, LIFETIME = (compile_group(group) for group in (plain, whole, lifet
 
 
 def standing(plan: GroupPlan) -> AppliedContract:
-    return AppliedContract(plan.name, plan.version, plan.to_json(), plan.contract_hash)
+    return AppliedContract(plan.name, plan.version, plan.to_json(), plan.contract_hash, 1_000)
 
 
 def test_what_applying_would_do() -> None:
     raised = compile_group(replace(plain, version=2, meaning="Another"))
     found = changes([WHOLE, raised, LIFETIME], [standing(WHOLE), standing(PLAIN)])
+    meaning = Difference(Effect.DESCRIPTION, "meaning", "none -> Another")
     assert found == [
         Change("whole.v2", ChangeKind.UNCHANGED),
-        Change("plain.v2", ChangeKind.CREATE),
+        Change("plain.v2", ChangeKind.CREATE, against="plain.v1", differences=(meaning,)),
         Change("lifetime.v1", ChangeKind.CREATE),
         Change("plain.v1", ChangeKind.ABSENT),
     ]
+    assert [change.effect for change in found] == [None, Effect.DESCRIPTION, None, None]
     refuse_changed(found)
+
+
+def test_a_new_version_is_compared_with_the_newest_that_was_applied() -> None:
+    versions = [compile_group(replace(plain, version=v, owner=f"team {v}")) for v in (2, 10, 11)]
+    (found, *_) = changes(versions[2:], [standing(versions[1]), standing(versions[0])])
+    assert (found.kind, found.against) == (ChangeKind.CREATE, "plain.v10")
+    assert [d.text for d in found.differences] == ["team 10 -> team 11"]
+
+
+def test_a_group_without_a_version_in_the_project_is_removed() -> None:
+    (found,) = changes([], [standing(PLAIN)])
+    assert (found.kind, found.effect, found.against) == (ChangeKind.ABSENT, Effect.REMOVAL, "plain.v1")
+    refuse_changed([found])  # it goes on as it is
+
+
+def test_a_description_alone_is_refused_with_what_that_means() -> None:
+    (found,) = changes([compile_group(replace(plain, owner="ops"))], [standing(PLAIN)])
+    assert (found.kind, found.effect) == (ChangeKind.REFUSED, Effect.DESCRIPTION)
+    with pytest.raises(DefinitionError, match="its values stay as they were"):
+        refuse_changed([found])
 
 
 @pytest.mark.parametrize(

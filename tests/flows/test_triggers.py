@@ -65,7 +65,8 @@ def test_only_what_retraining_registered_goes_on_trial() -> None:
         "start-trial", "m/v4", {"model_name": "m", "version": 4}
     )
     assert TRIGGERS.on_registry_event({**event, "by": "ann"}) is None
-    assert TRIGGERS.on_registry_event({**event, "kind": "retired"}) is None
+    for kind in ("retired", "features_cut_over", "features_rolled_back"):
+        assert TRIGGERS.on_registry_event({**event, "kind": kind}) is None
 
 
 def test_looks_fall_on_the_policys_buckets() -> None:

@@ -1,17 +1,19 @@
 import gc
 import threading
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from features.layout import clock_key, pack_clock
 from inference.models import Models, OutageError
 from inference.predictor import Predictor
-from inference.records import Request, RequestError
+from inference.records import Request, RequestError, Result
 
 from .onnx_models import classifier, regressor
-from .world import World, make_plan
+from .world import NOW, World, make_plan, next_version
 
 
 def test_a_promotion_swaps_the_champion(world: World) -> None:
@@ -130,3 +132,67 @@ def test_an_outage_of_a_store_is_no_final_answer(world: World, monkeypatch: pyte
     begun.refresh()
     assert predictor.predict([request], "kafka")[0].result.prediction == 6.0
     assert world.models.version("late", 2).version == 2
+
+
+def asked(world: World, model: str = "late", version: int | None = None) -> Result:
+    keys = {"carrier": "AA", "route": "JFK|LAX"}
+    inputs = {"scheduled_at": NOW, "distance": 900.0}
+    request = Request("r", model, version, entity_keys=keys, inputs=inputs)
+    return world.predictor.predict([request], "http")[0].result
+
+
+def read(result: Result) -> tuple[list[tuple[str, int, int]], float | None]:
+    rows = [(row["group"], row["version"], row["seq"]) for row in result.rows]
+    return rows, result.feature_values_used["carrier_delay.count_1d"]
+
+
+def test_a_cut_over_of_a_group_moves_every_model_at_once(world: World) -> None:
+    target = next_version(world)
+    for name, seq, n in (("carrier_delay", 7, 70), ("next", 3, 30)):
+        world.put(name, "AA", seq, diverted_last=True, count_1d=n, arr_delay_mean_1h=1.5)
+    for version in (1, 2):
+        world.redis.set(clock_key("carrier_delay", version), pack_clock(NOW - 1_000))
+    world.put("route_delay", "JFK|LAX", 4, arr_delay_mean_7d=2.0)
+    world.serve()
+    second = replace(world.plan, name="second")
+    world.register(plan=second)
+    world.registry.promote("second", 1, by="t", why="t")
+    world.register()
+    world.models.refresh()
+    old, new = ([("carrier_delay", v, s), ("route_delay", 2, 4)] for v, s in ((1, 7), (2, 3)))
+    everyone = [("late", None), ("late", 2), ("second", None)]  # a pinned one too
+    assert [read(asked(world, *who)) for who in everyone] == [(old, 70.0)] * 3
+    loaded = world.models.variants("late").champion
+
+    world.registry.cutovers.cut_over(1, target, by="t", why="t")
+    assert read(asked(world)) == (old, 70.0)  # until it is told
+    world.models.refresh_one("late")  # one event moves them all
+    assert [read(asked(world, *who)) for who in everyone] == [(new, 30.0)] * 3
+    answer = asked(world)
+    assert answer.prediction is not None
+    assert answer.feature_values_used["carrier_delay.diverted_last"] == 1.0
+    assert answer.rows[0]["state"] == "fresh"
+    moved = world.models.variants("late").champion
+    assert loaded is not None
+    assert moved is not None
+    assert moved.onnx is loaded.onnx  # the file was not loaded again
+
+    world.put("carrier_delay", "AA", 9, count_1d=90)  # its stream has gone on
+    world.registry.cutovers.roll_back("carrier_delay", by="t", why="t")
+    world.models.refresh_one("second")
+    back = [("carrier_delay", 1, 9), ("route_delay", 2, 4)]
+    assert [read(asked(world, *who)) for who in everyone] == [(back, 90.0)] * 3
+
+
+def test_a_model_that_comes_later_and_reads_what_is_not_there_is_not_loaded(world: World) -> None:
+    target = next_version(world)
+    lacking = replace(target, features=target.features[1:])
+    world.registry.cutovers.cut_over(1, lacking, by="t", why="t")
+    world.serve()
+    variants = world.models.variants("late")
+    assert variants.champion is None
+    assert "late reads diverted_last (boolean) of carrier_delay.v1" in variants.problems[0]
+    assert not variants.outage
+    world.registry.cutovers.roll_back("carrier_delay", by="t", why="t")
+    world.models.refresh()
+    assert world.models.variants("late").champion is not None

@@ -18,7 +18,13 @@ from schemas.records import load
 
 from .onnx_models import regressor
 from .processes import HTTP, Log, prepare, running
-from .world import World, make_world
+from .world import NOW, World, make_world, next_version
+
+VECTOR_OF_AA = {
+    "model_name": "late",
+    "entity_keys": {"carrier": "AA", "route": "JFK|LAX"},
+    "inputs": {"scheduled_at": NOW, "distance": 900.0},
+}
 
 pytestmark = pytest.mark.stack
 
@@ -118,3 +124,40 @@ def test_an_event_swaps_the_model_without_a_failed_request(served: Served) -> No
         assert answer["prediction"] == 12.0
         door.send_signal(signal.SIGTERM)
         assert door.wait(30) == 0
+
+
+def test_a_cut_over_reaches_a_running_door_without_a_failed_request(served: Served) -> None:
+    world = served.world
+    target = next_version(world)
+    rest = {"diverted_last": True, "arr_delay_mean_1h": 1.5}
+    world.put("carrier_delay", "AA", 7, count_1d=70, **rest)
+    world.put("next", "AA", 3, count_1d=30, **rest)
+    world.put("route_delay", "JFK|LAX", 4, arr_delay_mean_7d=2.0)
+    publisher = producer(served.addresses.kafka)
+    encode = served.log.codec.encoder("registry.events", load("registry_event"))
+
+    def read(request_id: str) -> tuple[int, int, float]:
+        answer = served.client.post("/v1/predict", json=VECTOR_OF_AA | {"request_id": request_id}).json()
+        row = answer["groups"][0]
+        return row["version"], row["seq"], answer["feature_values_used"]["carrier_delay.count_1d"]
+
+    def until(wanted: tuple[int, int, float], before: tuple[int, int, float]) -> None:
+        deadline = time.monotonic() + 20
+        while (found := read(uuid.uuid4().hex)) != wanted:
+            assert found == before
+            assert time.monotonic() < deadline
+
+    with running(*served.arguments) as door:
+        served.await_ready()
+        assert read("first") == (1, 7, 70.0)
+        world.registry.cutovers.cut_over(1, target, by="t", why="t")
+        publish_events(world.registry, publisher, encode)
+        until((2, 3, 30.0), before=(1, 7, 70.0))
+        world.put("carrier_delay", "AA", 8, count_1d=80, **rest)  # the old version's stream has gone on
+        world.registry.cutovers.roll_back("carrier_delay", by="t", why="t")
+        publish_events(world.registry, publisher, encode)
+        until((1, 8, 80.0), before=(2, 3, 30.0))
+        results = served.log.collect("prediction.results", {"first"})
+        door.send_signal(signal.SIGTERM)
+        assert door.wait(30) == 0
+    assert results["first"][0]["rows"][0]["version"] == 1

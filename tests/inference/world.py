@@ -11,10 +11,12 @@ from redis import Redis
 from features.aggregates import count, last, mean
 from features.compile import compile_group
 from features.compile_model import compile_model
+from features.contracts import AppliedContract
+from features.cutover import target_of
 from features.definitions import Entity, FeatureGroup, Freshness, Label, Model, Source
 from features.layout import Layout, clock_key, pack_clock, row_key
 from features.types import DataType
-from features.vector import ModelPlan
+from features.vector import ModelPlan, VectorGroup
 from inference.artifacts import ArtifactStore
 from inference.models import Models
 from inference.predictor import Predictor
@@ -176,3 +178,12 @@ def make_world(folder: Path, redis: Redis) -> World:
     _, groups, _ = make_groups(folder)
     plan = make_plan(folder)
     return World(folder, redis, plan, groups, registry, artifacts, Models(registry, artifacts))
+
+
+def next_version(world: World) -> VectorGroup:
+    """The carriers' second version: one feature less, the others in another order."""
+    first = world.groups["carrier_delay"]
+    moved = replace(first, version=2, aggregates=[first.aggregates[i] for i in (2, 1, 0)])
+    world.groups["next"] = moved
+    plan = compile_group(moved)
+    return target_of(AppliedContract(plan.name, plan.version, plan.to_json(), plan.contract_hash, NOW))

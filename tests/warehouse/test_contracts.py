@@ -20,8 +20,8 @@ def test_contracts_are_kept_as_they_were_applied(database: Client) -> None:
     record(database, [WHOLE, PLAIN], 1_000)
     record(database, [], 2_000)
     found = applied(database)
-    assert [(a.label, a.contract, a.contract_hash) for a in found] == [
-        (p.label, p.to_json(), p.contract_hash) for p in (PLAIN, WHOLE)
+    assert [(a.label, a.contract, a.contract_hash, a.applied_at) for a in found] == [
+        (p.label, p.to_json(), p.contract_hash, 1_000) for p in (PLAIN, WHOLE)
     ]
     assert kinds(database, WHOLE) == {"whole.v2": ChangeKind.UNCHANGED, "plain.v1": ChangeKind.ABSENT}
     changed = compile_group(replace(plain, owner="ops"))

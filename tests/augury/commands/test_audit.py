@@ -1,9 +1,19 @@
+from dataclasses import replace
+
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
 from augury.cli import app
-from tests.augury.served import answered
+from augury.models import registry
+from augury.settings import Settings
+from features.compile import compile_group
+from features.contracts import AppliedContract
+from features.cutover import target_of
+from tests.augury.served import END, answered
+from tests.definitions import plain
+from tests.warehouse.history import EVER, create
+from warehouse.backfill import backfill
 from warehouse.client import Client
 
 pytestmark = pytest.mark.stack
@@ -18,7 +28,7 @@ def test_the_audit_says_what_differs_and_its_status_tells(served: Client) -> Non
     answered(served, 9.0, "another version", version=2)
     done = audited("late")
     assert done.exit_code == 0, done.output
-    assert "late: 1 vectors audited, 0 differ, 1 of other group versions skipped" in done.output
+    assert "late on plain.v1: 1 vectors audited, 0 differ, 1 of other group versions skipped" in done.output
     assert "1 rows used, 0 the newest" in " ".join(done.output.split())
     assert "120,000 ms (p50)" in " ".join(done.output.split())
     # the row of minute 6 was not there a minute later, that of minute 5 was within two
@@ -36,6 +46,26 @@ def test_the_audit_says_what_differs_and_its_status_tells(served: Client) -> Non
     assert "1 vectors audited, 1 differ" in audited("late", "--sample", "1").output
     until = "2013-01-01T00:07:00"  # the moment of both requests, which the range leaves out
     assert "0 vectors audited" in audited("late", "--until", until).output
+
+
+def test_vectors_with_rows_of_the_version_that_was_cut_over_to_are_audited_apart(served: Client) -> None:
+    following = compile_group(replace(plain, version=2))
+    create(served, following)
+    backfill(served, following, EVER, END)
+    contract = (following.name, 2, following.to_json(), following.contract_hash, 1_000)
+    held = registry(Settings())
+    held.cutovers.cut_over(1, target_of(AppliedContract(*contract)), by="a test", why="a test")
+    held.close()
+    answered(served, 5.0)
+    answered(served, 5.0, "after the cut-over", version=2)
+    done = audited("late")
+    assert done.exit_code == 0, done.output
+    for version in (1, 2):
+        assert f"late on plain.v{version}: 1 vectors audited, 0 differ, 1 of other" in done.output
+    answered(served, 9.0, "another", version=2)
+    done = audited("late")
+    assert done.exit_code == 1
+    assert "late on plain.v2: 2 vectors audited, 1 differ" in done.output
 
 
 @pytest.mark.parametrize(

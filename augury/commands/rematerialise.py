@@ -1,0 +1,51 @@
+"""`augury rematerialise`: a group's rows in the online store as they were at a former time."""
+
+import uuid
+from typing import Annotated
+
+import typer
+from redis import Redis
+
+from augury.clients import codec, warehouse
+from augury.options import applied_version, moment, utc
+from augury.settings import Settings
+from features.cutover import target_of
+from features.layout import Layout
+from schemas.log import consumer
+from streams.rematerialise import rematerialise as put_back
+
+app = typer.Typer()
+
+
+@app.command()
+def rematerialise(
+    group: Annotated[str, typer.Argument(help="A feature group's name.")],
+    version: Annotated[int, typer.Option(help="Its version.")],
+    as_of: Annotated[str, typer.Option(help="ISO 8601: the last moment before the bad data.")],
+) -> None:
+    """Put each entity's row in Redis back to a former time, from the log; newer rows then go on from there.
+
+    Another run with a later time takes it back.
+    """
+    settings = Settings()
+    contract = applied_version(warehouse(settings), group, version)
+    options = settings.kafka_client() | {"enable.partition.eof": "true"}
+    reader = consumer(settings.kafka_bootstrap, f"augury.rematerialise.{uuid.uuid4().hex}", **options)
+    at = moment(as_of)
+    try:
+        with Redis.from_url(settings.redis_url) as redis:
+            done = put_back(
+                reader,
+                redis,
+                codec(settings),
+                (group, version),
+                Layout.of(target_of(contract)),
+                f"features.{contract.label}",
+                at,
+            )
+    finally:
+        reader.close()
+    typer.echo(
+        f"{contract.label} as of {utc(at)}, epoch {done.epoch}: {done.entities:,} entities, "
+        f"{done.older:,} with an older row than before, {done.removed:,} without a row"
+    )
