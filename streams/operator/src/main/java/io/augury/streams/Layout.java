@@ -39,7 +39,7 @@ final class Layout {
     }
 
     /**
-     * Windows of one hop, the widest one last, or the lifetime alone.
+     * Windows of one hop, the widest one last; or the lifetime alone, which has no tiles and the hop 0.
      *
      * @param newest where the start of the newest tile is
      * @param head where the parts of the newest tile are
@@ -82,7 +82,7 @@ final class Layout {
                 plan.aggregates().stream().filter(a -> windows.contains(plan.over(a))).toList();
         Parts parts = new Parts(over, plan.arguments());
         int newest = numbers++;
-        Parts.Place head = place(parts);
+        Parts.Place head = hop > 0 ? place(parts) : null;
         List<Span> spans = new ArrayList<>();
         for (WindowsPlan.Window window : windows) {
             List<WindowsPlan.Aggregate> own = over.stream().filter(a -> Objects.equals(plan.over(a), window)).toList();
