@@ -24,7 +24,8 @@ final class Event {
     final long[] raw;
     /** What a sum adds: a double as fixed point. */
     final long[] addend;
-    final StringData[] text;
+    /** UTF-8, in arrays of its own. */
+    final byte[][] text;
 
     Event(WindowsPlan plan, RowType row) {
         List<WindowsPlan.Argument> arguments = plan.arguments();
@@ -35,7 +36,7 @@ final class Event {
         present = new boolean[types.length];
         raw = new long[types.length];
         addend = new long[types.length];
-        text = new StringData[types.length];
+        text = new byte[types.length][];
     }
 
     void read(RowData row) {
@@ -57,10 +58,15 @@ final class Event {
                         raw[i] = Double.doubleToRawLongBits(value);
                         addend[i] = (long) Math.rint(value * factor);
                     }
-                    case STRING -> text[i] = row.getString(at);
+                    case STRING -> text[i] = row.getString(at).toBytes();
                     case TIMESTAMP -> {}
                 }
             }
         }
+    }
+
+    /** Gives the bytes of {@link ValueType#encode}. */
+    byte[] encoded(int argument) {
+        return types[argument] == ValueType.STRING ? text[argument] : types[argument].encode(raw[argument]);
     }
 }

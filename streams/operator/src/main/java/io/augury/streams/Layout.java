@@ -1,16 +1,21 @@
 package io.augury.streams;
 
+import io.augury.streams.Operation.Part;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.TreeSet;
+import java.util.function.Function;
 
 /**
- * Where an entity's state lies in one array of longs, computed from the plan.
+ * Where an entity's state lies in its slots, computed from the plan.
  *
- * <p>Windows of one hop share tiles, which form a list in the order of time: the state holds the newest
- * one, each window's cursor the oldest one inside it, each tile the next one. {@link #NONE} stands for no
- * tile, and for no timer.
+ * <p>Windows of one hop share tiles, which form a list in the order of time: each window's cursor is the
+ * oldest one inside it, each tile tells the next one, and the newest one lies in the entity's own slots.
+ * {@link #NONE} stands for no tile, and for no timer.
  */
 final class Layout {
     static final long NONE = Long.MAX_VALUE;
@@ -21,146 +26,132 @@ final class Layout {
     static final int TIMER = 3;
     private static final int FIXED = 4;
 
-    /** In a tile: the start of the next tile, then its parts. */
+    /** In the slots of a tile: the start of the next tile, then its parts. */
     static final int NEXT = 0;
 
-    static final int TILE_PARTS = 1;
+    static final Parts.Place TILE = new Parts.Place(1, 0);
 
-    /** A newest value: whether there is one, its place in (ts, T, partition, offset), the value. */
-    static final int PRESENT = 0;
-
-    static final int TS = 1;
-    static final int T = 2;
-    static final int PARTITION = 3;
-    static final int OFFSET = 4;
-    static final int VALUE = 5;
-    private static final int LAST_SLOTS = 6;
-
-    /** A window: its cursor is at {@code cursor}, its parts from {@code base} on. */
-    record Span(WindowsPlan.Window window, int cursor, int base, List<Last> lasts) {
-        long leavesAt(long[] state) {
-            return state[cursor] == NONE ? NONE : window.leavesAt(state[cursor]);
+    /** A window, or the lifetime, whose window is null; the cursor's index, and where its parts are. */
+    record Span(WindowsPlan.Window window, int cursor, Parts.Place place, List<Newest> newest) {
+        long leavesAt(Slots state) {
+            return state.numbers[cursor] == NONE ? NONE : window.leavesAt(state.numbers[cursor]);
         }
     }
 
-    /** Windows of one hop, the widest one last. */
-    record Tiles(long hop, Parts parts, int newest, List<Span> spans) {
+    /**
+     * Windows of one hop, the widest one last; or the lifetime alone, which has no tiles and the hop 0.
+     *
+     * @param newest where the start of the newest tile is
+     * @param head where the parts of the newest tile are
+     */
+    record Sharing(long hop, Parts parts, int newest, Parts.Place head, List<Span> spans, List<Values> values) {
         Span widest() {
             return spans.get(spans.size() - 1);
         }
     }
 
-    /** A newest value: slots from {@code base} on, its topic at {@code text}, its text behind that. */
-    record Last(int base, int text, int argument, boolean textual) {}
-
-    final List<Tiles> tiles = new ArrayList<>();
-    final Parts lifetime;
-    final int lifetimeBase;
-    final List<Last> lifetimeLasts;
-    final int texts;
-    final List<Reading> readings = new ArrayList<>();
-    private final int size;
-
-    /** How an aggregate is read: from which parts at which base, or from which newest value. */
-    record Reading(WindowsPlan.Aggregate aggregate, ValueType argument, int sum, int count, int extreme, Last last) {}
-
-    private int nextText;
+    final List<Sharing> tiled = new ArrayList<>();
+    final Sharing lifetime;
+    final List<Function<Slots, Object>> readings = new ArrayList<>();
+    private int numbers = FIXED;
+    private int texts;
+    private int frequencies;
 
     Layout(WindowsPlan plan) {
-        int next = FIXED;
-        Span[] spans = new Span[plan.windows().size()];
-        Parts[] parts = new Parts[spans.length];
         TreeSet<Long> hops = new TreeSet<>();
         plan.windows().forEach(w -> hops.add(w.hop()));
         for (long hop : hops) {
-            List<WindowsPlan.Window> sharing = plan.windows().stream()
+            List<WindowsPlan.Window> windows = plan.windows().stream()
                     .filter(w -> w.hop() == hop)
-                    .sorted((a, b) -> Long.compare(a.size(), b.size()))
+                    .sorted(Comparator.comparing(WindowsPlan.Window::size))
                     .toList();
-            Parts shared = new Parts(
-                    plan.aggregates().stream()
-                            .filter(a -> a.window() >= 0 && sharing.contains(plan.windows().get(a.window())))
-                            .toList(),
-                    plan.arguments());
-            int newest = next++;
-            List<Span> wide = new ArrayList<>();
-            for (WindowsPlan.Window window : sharing) {
-                int index = plan.windows().indexOf(window);
-                int cursor = next++;
-                int base = next;
-                next += shared.size;
-                List<Last> lasts = lasts(plan, index, next);
-                next += lasts.size() * LAST_SLOTS;
-                spans[index] = new Span(window, cursor, base, lasts);
-                parts[index] = shared;
-                wide.add(spans[index]);
-            }
-            tiles.add(new Tiles(hop, shared, newest, wide));
+            tiled.add(sharing(plan, hop, windows));
         }
-        lifetime = new Parts(plan.aggregates().stream().filter(a -> a.window() < 0).toList(), plan.arguments());
-        lifetimeBase = next;
-        next += lifetime.size;
-        lifetimeLasts = lasts(plan, -1, next);
-        size = next + lifetimeLasts.size() * LAST_SLOTS;
-        texts = nextText;
+        lifetime = sharing(plan, 0, Collections.singletonList(null));
         for (WindowsPlan.Aggregate a : plan.aggregates()) {
-            readings.add(a.window() < 0
-                    ? reading(plan, a, lifetime, lifetimeBase, lifetimeLasts)
-                    : reading(plan, a, parts[a.window()], spans[a.window()].base(), spans[a.window()].lasts()));
+            readings.add(Readings.of(plan, a, a.window() < 0 ? lifetime : tiled(plan.over(a).hop())));
         }
     }
 
-    private List<Last> lasts(WindowsPlan plan, int window, int base) {
-        List<Last> lasts = new ArrayList<>();
-        int[] arguments = plan.aggregates().stream()
-                .filter(a -> a.op() == WindowsPlan.Op.LAST && a.window() == window)
-                .mapToInt(WindowsPlan.Aggregate::argument)
-                .distinct()
-                .toArray();
-        for (int argument : arguments) {
-            boolean textual = plan.arguments().get(argument).type() == ValueType.STRING;
-            lasts.add(new Last(base + lasts.size() * LAST_SLOTS, nextText, argument, textual));
-            nextText += textual ? 2 : 1;
-        }
-        return lasts;
+    private Sharing tiled(long hop) {
+        return tiled.stream().filter(t -> t.hop() == hop).findFirst().orElseThrow();
     }
 
-    private static Reading reading(WindowsPlan plan, WindowsPlan.Aggregate a, Parts parts, int base, List<Last> lasts) {
-        ValueType argument = a.argument() < 0 ? null : plan.arguments().get(a.argument()).type();
-        int sum = -1;
-        int count = -1;
-        int extreme = -1;
-        Last last = null;
-        switch (a.op()) {
-            case LAST -> last = lasts.stream().filter(l -> l.argument() == a.argument()).findFirst().orElseThrow();
-            case SUM -> sum = base + parts.slot(Parts.Kind.SUM, a.argument());
-            case COUNT -> count = base + parts.slot(Parts.Kind.COUNT, a.argument());
-            case MEAN, SHARE -> {
-                sum = base + parts.slot(Parts.Kind.SUM, a.argument());
-                count = base + parts.slot(Parts.Kind.COUNT, a.argument());
+    private Sharing sharing(WindowsPlan plan, long hop, List<WindowsPlan.Window> windows) {
+        List<WindowsPlan.Aggregate> over =
+                plan.aggregates().stream().filter(a -> windows.contains(plan.over(a))).toList();
+        Parts parts = new Parts(over, plan.arguments());
+        int newest = numbers++;
+        Parts.Place head = hop > 0 ? place(parts) : null;
+        List<Span> spans = new ArrayList<>();
+        for (WindowsPlan.Window window : windows) {
+            List<WindowsPlan.Aggregate> own = over.stream().filter(a -> Objects.equals(plan.over(a), window)).toList();
+            spans.add(new Span(window, numbers++, place(parts), newest(plan, own)));
+        }
+        return new Sharing(hop, parts, newest, head, spans, values(plan, over, windows));
+    }
+
+    private Parts.Place place(Parts parts) {
+        Parts.Place place = new Parts.Place(numbers, texts);
+        numbers += parts.numberCount;
+        texts += parts.textCount;
+        return place;
+    }
+
+    private List<Newest> newest(WindowsPlan plan, List<WindowsPlan.Aggregate> aggregates) {
+        List<Newest> all = new ArrayList<>();
+        for (WindowsPlan.Aggregate a : aggregates) {
+            if (a.has(Part.LAST) && all.stream().noneMatch(n -> n.serves(a))) {
+                int depth = aggregates.stream()
+                        .filter(b -> b.has(Part.LAST) && b.argument() == a.argument()
+                                && b.options().distinct() == a.options().distinct())
+                        .mapToInt(b -> b.options().nth())
+                        .max()
+                        .orElseThrow();
+                boolean textual = plan.arguments().get(a.argument()).type() == ValueType.STRING;
+                Newest newest = new Newest(a.argument(), textual, a.options().distinct(), depth, numbers, textual ? texts : -1);
+                numbers += newest.numberCount();
+                texts += textual ? depth : 0;
+                all.add(newest);
             }
-            case MIN, MAX -> {
-                Parts.Kind kind = a.op() == WindowsPlan.Op.MIN ? Parts.Kind.MIN : Parts.Kind.MAX;
-                extreme = base + parts.slot(kind, a.argument());
-                count = base + parts.slot(Parts.Kind.COUNT, a.argument());
-            }
         }
-        return new Reading(a, argument, sum, count, extreme, last);
+        return all;
     }
 
-    long[] freshState() {
-        long[] state = new long[size];
-        Arrays.fill(state, NEWEST_TIME, TIMER, Long.MIN_VALUE);
-        state[TIMER] = NONE;
-        tiles.forEach(t -> t.spans().forEach(span -> state[span.cursor()] = NONE));
+    private List<Values> values(
+            WindowsPlan plan, List<WindowsPlan.Aggregate> aggregates, List<WindowsPlan.Window> windows) {
+        List<WindowsPlan.Aggregate> counted = aggregates.stream().filter(a -> a.has(Part.VALUES)).toList();
+        List<Values> all = new ArrayList<>();
+        for (int argument : counted.stream().mapToInt(WindowsPlan.Aggregate::argument).distinct().toArray()) {
+            List<WindowsPlan.Aggregate> of = counted.stream().filter(a -> a.argument() == argument).toList();
+            int[] inSpans = windows.stream()
+                    .mapToInt(w -> of.stream().anyMatch(a -> Objects.equals(plan.over(a), w)) ? frequencies++ : -1)
+                    .toArray();
+            int limit = of.stream().mapToInt(a -> a.options().limit()).max().orElseThrow();
+            all.add(new Values(argument, limit, numbers++, frequencies++, all.size(), inSpans));
+        }
+        return all;
+    }
+
+    /** Gives the slots of an entity without events. */
+    Slots entity() {
+        Slots state = Slots.empty(numbers, texts, frequencies);
+        Arrays.fill(state.numbers, NEWEST_TIME, TIMER, Long.MIN_VALUE);
+        state.numbers[TIMER] = NONE;
+        for (Sharing sharing : tiled) {
+            state.numbers[sharing.newest()] = NONE;
+            sharing.spans().forEach(span -> state.numbers[span.cursor()] = NONE);
+            sharing.values().forEach(v -> state.numbers[v.givenUp()] = Values.NONE_YET);
+        }
+        lifetime.values().forEach(v -> state.numbers[v.givenUp()] = Values.NONE_YET);
         return state;
     }
 
     /** Gives the earliest clock time at which a tile leaves a window. */
-    long boundary(long[] state) {
+    long boundary(Slots state) {
         long earliest = NONE;
-        for (Tiles t : tiles) {
-            for (Span span : t.spans()) {
+        for (Sharing sharing : tiled) {
+            for (Span span : sharing.spans()) {
                 earliest = Math.min(earliest, span.leavesAt(state));
             }
         }

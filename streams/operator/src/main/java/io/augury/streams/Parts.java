@@ -1,87 +1,107 @@
 package io.augury.streams;
 
-import java.util.ArrayList;
+import io.augury.streams.Operation.Part;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 
 /**
- * What is kept of the values in a tile, a window or a lifetime, in consecutive longs.
+ * What is kept of the values in a tile, a window or a lifetime, as far as its size is fixed.
  *
- * <p>A minimum or maximum holds where the count of its argument's values is not 0.
+ * <p>A minimum, maximum or first value is held where the count of its argument's values is not 0.
  */
 final class Parts {
-    /** Counts come last, for a minimum looks at the count before its event. */
-    enum Kind {
-        MIN,
-        MAX,
-        SUM,
-        COUNT
+    /** Where they lie: the numbers and the texts from these on. */
+    record Place(int numbers, int texts) {}
+
+    private enum Mark {
+        HELD,
+        LOST,
+        FOUND
     }
 
-    record Part(Kind kind, int argument) {}
+    private record Kept(Part part, int argument) {}
 
-    private final List<Part> parts;
+    private final List<Kept> kept;
+    private final Part[] parts;
+    private final int[] arguments;
     private final int[] slots;
+    /** Of a selected value: where the count of its argument's values is; else -1. */
     private final int[] counts;
+    /** Of a first text: where it is; else -1. */
+    private final int[] texts;
+
     private final boolean[] floating;
-    private final boolean extremes;
-    final int size;
+    /** Which selected values of a window went with a tile; for the time of that. */
+    private final Mark[] marks;
 
-    Parts(List<WindowsPlan.Aggregate> aggregates, List<WindowsPlan.Argument> arguments) {
-        parts = aggregates.stream()
-                .filter(a -> a.op() != WindowsPlan.Op.LAST)
-                .flatMap(a -> kinds(a.op()).stream().map(kind -> new Part(kind, a.argument())))
+    final int numberCount;
+    final int textCount;
+
+    Parts(List<WindowsPlan.Aggregate> aggregates, List<WindowsPlan.Argument> of) {
+        kept = aggregates.stream()
+                .flatMap(a -> a.op().parts.stream().filter(p -> p.longs > 0).map(p -> new Kept(p, a.argument())))
                 .distinct()
-                .sorted(Comparator.comparing(Part::kind).thenComparing(Part::argument))
+                .sorted(Comparator.comparing(Kept::part).thenComparing(Kept::argument))
                 .toList();
-        slots = new int[parts.size()];
-        counts = new int[parts.size()];
-        floating = new boolean[parts.size()];
-        int next = 0;
-        for (int i = 0; i < slots.length; i++) {
-            slots[i] = next;
-            next += parts.get(i).kind() == Kind.SUM ? Int128.SLOTS : 1;
-            int argument = parts.get(i).argument();
-            floating[i] = argument >= 0 && arguments.get(argument).type() == ValueType.DOUBLE;
+        int n = kept.size();
+        parts = kept.stream().map(Kept::part).toArray(Part[]::new);
+        arguments = kept.stream().mapToInt(Kept::argument).toArray();
+        slots = new int[n];
+        texts = new int[n];
+        floating = new boolean[n];
+        marks = new Mark[n];
+        int number = 0;
+        int text = 0;
+        for (int i = 0; i < n; i++) {
+            slots[i] = number;
+            number += parts[i].longs;
+            ValueType type = arguments[i] < 0 ? null : of.get(arguments[i]).type();
+            floating[i] = type == ValueType.DOUBLE;
+            texts[i] = parts[i] == Part.FIRST && type == ValueType.STRING ? text++ : -1;
         }
-        size = next;
-        for (int i = 0; i < counts.length; i++) {
-            counts[i] = extreme(i) ? slot(Kind.COUNT, parts.get(i).argument()) : -1;
+        numberCount = number;
+        textCount = text;
+        counts = new int[n];
+        for (int i = 0; i < n; i++) {
+            counts[i] = parts[i].selected() ? slot(Part.COUNT, arguments[i]) : -1;
         }
-        extremes = parts.stream().anyMatch(p -> p.kind() == Kind.MIN || p.kind() == Kind.MAX);
     }
 
-    private static List<Kind> kinds(WindowsPlan.Op op) {
-        return switch (op) {
-            case COUNT -> List.of(Kind.COUNT);
-            case SUM -> List.of(Kind.SUM);
-            case MEAN, SHARE -> List.of(Kind.SUM, Kind.COUNT);
-            case MIN -> List.of(Kind.MIN, Kind.COUNT);
-            case MAX -> List.of(Kind.MAX, Kind.COUNT);
-            case LAST -> List.of();
-        };
+    /** Gives where a part's numbers start. */
+    int slot(Part part, int argument) {
+        return slots[kept.indexOf(new Kept(part, argument))];
     }
 
-    int slot(Kind kind, int argument) {
-        return slots[parts.indexOf(new Part(kind, argument))];
+    /** Gives where a first text is. */
+    int text(int argument) {
+        return texts[kept.indexOf(new Kept(Part.FIRST, argument))];
     }
 
-    private boolean extreme(int part) {
-        return parts.get(part).kind() == Kind.MIN || parts.get(part).kind() == Kind.MAX;
-    }
-
-    void add(long[] to, int base, Event event) {
-        for (int i = 0; i < slots.length; i++) {
-            Part part = parts.get(i);
-            int argument = part.argument();
+    void add(Slots to, Place place, Event event) {
+        long[] numbers = to.numbers;
+        for (int i = 0; i < parts.length; i++) {
+            int argument = arguments[i];
             if (argument < 0 || event.present[argument]) {
-                int at = base + slots[i];
-                switch (part.kind()) {
-                    case COUNT -> to[at]++;
-                    case SUM -> Int128.add(to, at, event.addend[argument], event.addend[argument] >> 63);
+                int at = place.numbers + slots[i];
+                switch (parts[i]) {
+                    case COUNT -> numbers[at]++;
+                    case SUM -> Int128.add(numbers, at, event.addend[argument], event.addend[argument] >> 63);
+                    case SQUARES -> Int256.addSquare(numbers, at, event.addend[argument]);
+                    case CUBES -> Int256.addCube(numbers, at, event.addend[argument]);
+                    case FIRST -> {
+                        // Events are applied in the order of the log: at one time, the one before is the first.
+                        if (numbers[place.numbers + counts[i]] == 0 || event.ts < numbers[at]) {
+                            numbers[at] = event.ts;
+                            numbers[at + 1] = event.raw[argument];
+                            if (texts[i] >= 0) {
+                                to.texts[place.texts + texts[i]] = event.text[argument];
+                            }
+                        }
+                    }
                     default -> {
-                        if (to[base + counts[i]] == 0 || beats(i, event.raw[argument], to[at])) {
-                            to[at] = event.raw[argument];
+                        if (numbers[place.numbers + counts[i]] == 0 || beats(i, event.raw[argument], numbers[at])) {
+                            numbers[at] = event.raw[argument];
                         }
                     }
                 }
@@ -89,42 +109,73 @@ final class Parts {
         }
     }
 
-    /** Takes a tile out of a window, and tells whether the tile may have held one of its extremes. */
-    boolean subtract(long[] from, int base, long[] tile, int tileBase) {
-        boolean held = false;
-        for (int i = 0; i < slots.length; i++) {
-            int at = base + slots[i];
-            int tileAt = tileBase + slots[i];
-            switch (parts.get(i).kind()) {
-                case COUNT -> from[at] -= tile[tileAt];
-                case SUM -> Int128.subtract(from, at, tile[tileAt], tile[tileAt + 1]);
-                default -> held |= tile[tileBase + counts[i]] > 0 && tile[tileAt] == from[at];
-            }
-        }
-        return extremes && held;
-    }
-
-    /** Folds a tile's extremes into a window's; {@code seen} tells which of them hold a value already. */
-    void fold(long[] to, int base, long[] tile, int tileBase, boolean[] seen) {
-        for (int i = 0; i < slots.length; i++) {
-            if (extreme(i) && tile[tileBase + counts[i]] > 0) {
-                long value = tile[tileBase + slots[i]];
-                if (!seen[i] || beats(i, value, to[base + slots[i]])) {
-                    to[base + slots[i]] = value;
-                    seen[i] = true;
+    /**
+     * Takes a tile, the oldest one, out of a window. Tells whether selected values went with it, in whose place
+     * those of the tiles still inside come, see {@link #fold}.
+     */
+    boolean subtract(Slots from, Place place, Slots tile, Place tilePlace) {
+        boolean lost = false;
+        for (int i = 0; i < parts.length; i++) {
+            int at = place.numbers + slots[i];
+            int tileAt = tilePlace.numbers + slots[i];
+            switch (parts[i]) {
+                case COUNT -> from.numbers[at] -= tile.numbers[tileAt];
+                case SUM -> Int128.subtract(from.numbers, at, tile.numbers[tileAt], tile.numbers[tileAt + 1]);
+                case SQUARES, CUBES -> Int256.subtract(from.numbers, at, tile.numbers, tileAt);
+                default -> {
+                    long leaving = tile.numbers[tilePlace.numbers + counts[i]];
+                    long left = from.numbers[place.numbers + counts[i]] - leaving;
+                    boolean gone = leaving > 0 && left > 0 && tile.numbers[tileAt] == from.numbers[at];
+                    marks[i] = gone ? Mark.LOST : Mark.HELD;
+                    lost |= gone;
+                    if (texts[i] >= 0 && left == 0) {
+                        from.texts[place.texts + texts[i]] = null;
+                    }
                 }
             }
         }
+        return lost;
     }
 
-    boolean[] unseen() {
-        return new boolean[slots.length];
+    /** Selects from the next tile inside what a window has lost; tells whether later tiles matter. */
+    boolean fold(Slots to, Place place, Slots tile, Place tilePlace) {
+        boolean more = false;
+        for (int i = 0; i < parts.length; i++) {
+            if (counts[i] >= 0 && marks[i] != Mark.HELD) {
+                int at = place.numbers + slots[i];
+                int tileAt = tilePlace.numbers + slots[i];
+                if (tile.numbers[tilePlace.numbers + counts[i]] > 0) {
+                    if (parts[i] == Part.FIRST) {
+                        System.arraycopy(tile.numbers, tileAt, to.numbers, at, Part.FIRST.longs);
+                        if (texts[i] >= 0) {
+                            to.texts[place.texts + texts[i]] = tile.texts[tilePlace.texts + texts[i]];
+                        }
+                        marks[i] = Mark.HELD;
+                    } else if (marks[i] == Mark.LOST || beats(i, tile.numbers[tileAt], to.numbers[at])) {
+                        to.numbers[at] = tile.numbers[tileAt];
+                        marks[i] = Mark.FOUND;
+                    }
+                }
+                more |= marks[i] != Mark.HELD;
+            }
+        }
+        return more;
+    }
+
+    void copy(Slots from, Place place, Slots to, Place toPlace) {
+        System.arraycopy(from.numbers, place.numbers, to.numbers, toPlace.numbers, numberCount);
+        System.arraycopy(from.texts, place.texts, to.texts, toPlace.texts, textCount);
+    }
+
+    void clear(Slots of, Place place) {
+        Arrays.fill(of.numbers, place.numbers, place.numbers + numberCount, 0);
+        Arrays.fill(of.texts, place.texts, place.texts + textCount, null);
     }
 
     private boolean beats(int part, long value, long other) {
         int order = floating[part]
                 ? Double.compare(Double.longBitsToDouble(value), Double.longBitsToDouble(other))
                 : Long.compare(value, other);
-        return parts.get(part).kind() == Kind.MIN ? order < 0 : order > 0;
+        return parts[part] == Part.MIN ? order < 0 : order > 0;
     }
 }

@@ -71,13 +71,13 @@ final class Refusals extends ProcessFunction<RowData, RowData> {
                 switch (arguments.get(i).type()) {
                     case DOUBLE -> {
                         // NaN fails every comparison.
-                        if (!(Math.abs(row.getDouble(at)) <= plan.bound())) {
+                        if (!(Math.abs(row.getDouble(at)) <= arguments.get(i).bound())) {
                             return beyond(arguments.get(i), row.getDouble(at));
                         }
                     }
                     case BIGINT -> {
                         // As doubles: the absolute value of the smallest long is no long.
-                        if (Math.abs((double) row.getLong(at)) > plan.bound()) {
+                        if (Math.abs((double) row.getLong(at)) > arguments.get(i).bound()) {
                             return beyond(arguments.get(i), row.getLong(at));
                         }
                     }
@@ -88,8 +88,8 @@ final class Refusals extends ProcessFunction<RowData, RowData> {
         return null;
     }
 
-    private String beyond(WindowsPlan.Argument argument, Object found) {
-        return "a number lies within the bound " + plan.bound() + "; its sums would not be exact (" + argument.name()
+    private static String beyond(WindowsPlan.Argument argument, Object found) {
+        return "a number lies within the bound " + argument.bound() + "; its sums would not be exact (" + argument.name()
                 + ", found " + found + ")";
     }
 }

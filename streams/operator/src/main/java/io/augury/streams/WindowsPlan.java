@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.table.types.logical.BigIntType;
 import org.apache.flink.table.types.logical.IntType;
@@ -18,7 +17,6 @@ record WindowsPlan(
         String group,
         int version,
         boolean logOrder,
-        double bound,
         int scale,
         long clockStep,
         List<Argument> arguments,
@@ -31,7 +29,11 @@ record WindowsPlan(
 
     private static final double LONG_END = 0x1p63;
 
-    record Argument(String name, ValueType type) implements Serializable {}
+    /** Below it the numerators of 2^34 values' moments fit in 256 bits. */
+    private static final double CUBED_END = 0x1p50;
+
+    /** A number whose absolute value exceeds {@code bound} is refused. */
+    record Argument(String name, ValueType type, double bound) implements Serializable {}
 
     record Window(long size, long hop) implements Serializable {
         /** The start of the tile that an event at {@code ts} lies in. */
@@ -45,25 +47,22 @@ record WindowsPlan(
         }
     }
 
-    enum Op {
-        COUNT,
-        SUM,
-        MEAN,
-        SHARE,
-        MIN,
-        MAX,
-        LAST
-    }
-
     /** {@code argument} is -1 for a count of events, {@code window} is -1 for the entity's lifetime. */
-    record Aggregate(String name, Op op, int argument, int window, ValueType type) implements Serializable {}
+    record Aggregate(String name, Operation op, int argument, int window, ValueType type, Options options)
+            implements Serializable {
+        boolean has(Operation.Part part) {
+            return op.parts.contains(part);
+        }
+    }
 
     WindowsPlan {
         arguments = new ArrayList<>(arguments);
         windows = new ArrayList<>(windows);
         aggregates = new ArrayList<>(aggregates);
-        require(scale >= 0 && bound > 0 && bound * Math.pow(10, scale) < LONG_END,
-                "bound times 10^scale fits in 64 bits", "a value would overflow", bound + ", scale " + scale);
+        for (Argument a : arguments) {
+            require(scale >= 0 && a.bound > 0 && a.bound * Math.pow(10, scale) < LONG_END,
+                    "bound times 10^scale fits in 64 bits", "a value would overflow", a + ", scale " + scale);
+        }
         require(new HashSet<>(windows).size() == windows.size(), "windows are distinct", "a tile would leave twice", windows);
         for (Window w : windows) {
             require(w.hop > 0 && w.size > 0 && w.size % w.hop == 0,
@@ -72,22 +71,15 @@ record WindowsPlan(
         for (Aggregate a : aggregates) {
             require(a.window < windows.size() && a.argument < arguments.size(),
                     "an aggregate names a window and an argument of the plan", "it cannot be computed", a);
-            require(a.op == Op.COUNT || a.argument >= 0, "only count goes without an argument", "it has no values", a);
+            require(a.op == Operation.COUNT || a.argument >= 0, "only count goes without an argument", "it has no values", a);
             if (a.argument >= 0) {
-                ValueType taken = arguments.get(a.argument).type();
-                require(switch (a.op) {
-                            case COUNT -> true;
-                            case LAST -> taken != ValueType.TIMESTAMP;
-                            case SHARE -> taken == ValueType.BOOLEAN;
-                            default -> taken == ValueType.BIGINT || taken == ValueType.DOUBLE;
-                        },
+                Argument taken = arguments.get(a.argument);
+                require(a.op.takes.contains(taken.type),
                         "an operation takes the types of its catalogue", "its values have no such aggregate", a);
-                require(a.type == switch (a.op) {
-                            case COUNT -> ValueType.BIGINT;
-                            case MEAN, SHARE -> ValueType.DOUBLE;
-                            default -> taken;
-                        },
+                require(a.type == a.op.result(taken.type),
                         "an aggregate has its operation's type", "its column could not be written", a);
+                require(!a.has(Operation.Part.CUBES) || taken.bound * Math.pow(10, scale) < CUBED_END,
+                        "bound times 10^scale fits in 50 bits where cubes are summed", "moments would overflow", taken);
             }
         }
     }
@@ -102,21 +94,28 @@ record WindowsPlan(
         JsonNode plan = Json.object(json);
         String order = Json.text(plan, "order");
         require(Arrays.asList("arrival", "log").contains(order), "order is arrival or log", "rows would differ", order);
+        double bound = Json.field(plan, "bound").asDouble();
         return new WindowsPlan(
                 Json.text(plan, "group"),
                 Json.field(plan, "version").asInt(),
                 order.equals("log"),
-                Json.field(plan, "bound").asDouble(),
                 Json.field(plan, "scale").asInt(),
                 plan.path("clock_step_ms").asLong(1000),
-                Json.list(plan, "arguments", a -> new Argument(Json.text(a, "name"), ValueType.of(Json.text(a, "type")))),
+                Json.list(plan, "arguments", a -> new Argument(
+                        Json.text(a, "name"), ValueType.of(Json.text(a, "type")), a.path("bound").asDouble(bound))),
                 Json.list(plan, "windows", w -> new Window(Json.field(w, "size").asLong(), Json.field(w, "hop").asLong())),
-                Json.list(plan, "aggregates", a -> new Aggregate(
-                        Json.text(a, "name"),
-                        Op.valueOf(Json.text(a, "op").toUpperCase(Locale.ROOT)),
-                        Json.indexOrNone(a, "argument"),
-                        Json.indexOrNone(a, "window"),
-                        ValueType.of(Json.text(a, "type")))));
+                Json.list(plan, "aggregates", WindowsPlan::aggregate));
+    }
+
+    private static Aggregate aggregate(JsonNode a) {
+        Operation op = Operation.of(Json.text(a, "op"));
+        return new Aggregate(
+                Json.text(a, "name"),
+                op,
+                Json.indexOrNone(a, "argument"),
+                Json.indexOrNone(a, "window"),
+                ValueType.of(Json.text(a, "type")),
+                Options.read(op, a.path("options")));
     }
 
     /** Refuses an input whose columns are not those of the plan. */
@@ -128,6 +127,11 @@ record WindowsPlan(
             require(type.getTypeRoot() == arguments.get(i).type().logical.getTypeRoot(),
                     "an argument's column has its type", "it would be misread", arguments.get(i) + ", column of " + type);
         }
+    }
+
+    /** Gives the window of an aggregate; null stands for the lifetime. */
+    Window over(Aggregate a) {
+        return a.window < 0 ? null : windows.get(a.window);
     }
 
     String label() {

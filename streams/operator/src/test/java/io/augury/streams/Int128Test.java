@@ -11,6 +11,17 @@ class Int128Test {
         return BigInteger.valueOf(of[1]).shiftLeft(64).add(new BigInteger(Long.toUnsignedString(of[0])));
     }
 
+    /** As {@code as_double} of {@code features/exact.py}. */
+    static double asDouble(BigInteger exact) {
+        double value = 0;
+        BigInteger size = exact.abs();
+        for (int shift = 64 * (size.bitLength() / 64); shift >= 0; shift -= 64) {
+            BigInteger limb = size.shiftRight(shift).and(BigInteger.ONE.shiftLeft(64).subtract(BigInteger.ONE));
+            value = value * Math.pow(2, 64) + limb.doubleValue();
+        }
+        return exact.signum() < 0 ? -value : value;
+    }
+
     @Test
     void sumsAndDifferencesAreThoseOfBigIntegers() {
         Random random = new Random(1);
@@ -26,7 +37,7 @@ class Int128Test {
                 expected = expected.subtract(BigInteger.valueOf(x));
             }
             assertEquals(expected, value(sum));
-            assertEquals(expected.doubleValue(), Int128.toDouble(sum, 0));
+            assertEquals(asDouble(expected), Int128.toDouble(sum, 0));
         }
     }
 
@@ -56,16 +67,31 @@ class Int128Test {
     }
 
     @Test
-    void doublesAreTheNearestOnesTiesToEven() {
+    void doublesAreTheSumsOfTheirLimbs() {
+        BigInteger end = BigInteger.ONE.shiftLeft(127);
         for (BigInteger exact : new BigInteger[] {
+            BigInteger.ZERO,
+            BigInteger.ONE.negate(),
+            BigInteger.valueOf(Long.MIN_VALUE),
+            BigInteger.ONE.shiftLeft(63),
+            BigInteger.ONE.shiftLeft(64).subtract(BigInteger.ONE),
             BigInteger.ONE.shiftLeft(64).add(BigInteger.ONE),
-            BigInteger.ONE.shiftLeft(100).add(BigInteger.ONE.shiftLeft(47)),
+            BigInteger.ONE.shiftLeft(64).negate(),
             BigInteger.ONE.shiftLeft(100).add(BigInteger.ONE.shiftLeft(47)).add(BigInteger.ONE),
-            BigInteger.ONE.shiftLeft(90).negate(),
-            BigInteger.valueOf((1L << 53) + 1)
+            BigInteger.valueOf((1L << 53) + 1),
+            end.subtract(BigInteger.ONE),
+            end.negate()
         }) {
             long[] of = {exact.longValue(), exact.shiftRight(64).longValue()};
-            assertEquals(exact.doubleValue(), Int128.toDouble(of, 0));
+            assertEquals(asDouble(exact), Int128.toDouble(of, 0));
         }
+    }
+
+    @Test
+    void eachLimbIsRoundedWhichTheNearestDoubleIsNot() {
+        // The high limb lies between two doubles and goes to the even one; the low limb would tip it the other way.
+        long[] of = {1, (1L << 53) + 1};
+        assertEquals(0x1p117, Int128.toDouble(of, 0));
+        assertEquals(Math.nextUp(0x1p117), value(of).doubleValue());
     }
 }

@@ -25,6 +25,22 @@ class WindowsPlanTest {
                 WindowsPlan.read(PLAN).rowType().asSerializableString());
     }
 
+    @Test
+    void anArgumentsOwnBoundGoesAheadOfThePlans() {
+        WindowsPlan plan = WindowsPlan.read(PLAN.replace("{\"name\":\"x\",", "{\"name\":\"x\",\"bound\":1000,"));
+        assertEquals(1000, plan.arguments().get(0).bound());
+        assertEquals(1e12, plan.arguments().get(1).bound());
+        assertThrows(IllegalArgumentException.class,
+                () -> WindowsPlan.read(PLAN.replace("{\"name\":\"x\",", "{\"name\":\"x\",\"bound\":0,")));
+    }
+
+    @Test
+    void optionsAreRead() {
+        WindowsPlan plan = WindowsPlan.read(PLAN.replace("\"op\":\"mean\"",
+                "\"op\":\"quantile\",\"options\":{\"limit\":1000,\"q\":1}"));
+        assertEquals(new Options(1, false, 1000, 1.0), plan.aggregates().get(0).options());
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
         "\"hop\":10|\"hop\":30|multiple of its hop",
@@ -36,7 +52,20 @@ class WindowsPlanTest {
         "\"type\":\"double\"}]}|\"type\":\"bigint\"}]}|its operation's type",
         "\"type\":\"double\"}]}|\"type\":\"text\"}]}|types are",
         "arrival|random|order is arrival or log",
-        "\"scale\":6,|''|states 'scale'"
+        "\"scale\":6,|''|states 'scale'",
+        "\"op\":\"mean\"|\"op\":\"median\"|operations are",
+        "\"op\":\"mean\"|\"op\":\"skewness\"|50 bits where cubes are summed",
+        "\"window\":0|\"window\":0,\"options\":{\"nth\":2}|options of its catalogue",
+        "\"op\":\"mean\"|\"op\":\"last\",\"options\":{\"nth\":0}|nth is an integer",
+        "\"op\":\"mean\"|\"op\":\"last\",\"options\":{\"nth\":1.5}|nth is an integer",
+        "\"op\":\"mean\"|\"op\":\"last\",\"options\":{\"nth\":\"two\"}|nth is an integer",
+        "\"op\":\"mean\"|\"op\":\"last\",\"options\":{\"distinct\":1}|distinct is true or false",
+        "\"op\":\"mean\"|\"op\":\"mode\"|limit is an integer",
+        "\"op\":\"mean\"|\"op\":\"mode\",\"options\":{\"limit\":0}|limit is an integer",
+        "\"op\":\"mean\"|\"op\":\"mode\",\"options\":{\"limit\":9,\"q\":0.5}|options of its catalogue",
+        "\"op\":\"mean\"|\"op\":\"quantile\",\"options\":{\"limit\":9}|q lies between 0 and 1",
+        "\"op\":\"mean\"|\"op\":\"quantile\",\"options\":{\"limit\":9,\"q\":1.01}|q lies between 0 and 1",
+        "\"op\":\"mean\"|\"op\":\"quantile\",\"options\":{\"limit\":9,\"q\":null}|q lies between 0 and 1"
     })
     void aBrokenPlanIsRefusedWithTheRule(String part, String broken, String rule) {
         String plan = PLAN.replace(part, broken);

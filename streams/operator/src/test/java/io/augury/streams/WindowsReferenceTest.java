@@ -2,19 +2,18 @@ package io.augury.streams;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import java.math.BigDecimal;
-import java.math.BigInteger;
-import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.state.StateBackend;
 import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend;
@@ -25,23 +24,26 @@ import org.junit.jupiter.api.Test;
 /** Random streams, against rows that are recomputed from all events by the definition of a window. */
 class WindowsReferenceTest {
     private static final int STREAMS = Integer.getInteger("streams", 300);
-    private static final String[] OPS = {"count", "sum", "mean", "share", "min", "max", "last"};
     private static final String[] TYPES = {"bigint", "double", "boolean", "string"};
+    private static final String[] TEXTS = {"", "v", "w", "ü", "\uffee", "😀"};
 
     private record Arrived(String entity, long ts, long t, int partition, long offset, Object[] values) {}
 
-    private record Spec(String op, int argument, int window, String type) {}
+    private record Spec(Operation op, int argument, int window, ValueType type, Map<String, Object> options) {}
 
     private final List<String> types = new ArrayList<>();
+    private final List<Double> bounds = new ArrayList<>();
     private final List<long[]> windows = new ArrayList<>();
     private final List<Spec> specs = new ArrayList<>();
 
     private String randomPlan(Random random, String order) {
         types.clear();
+        bounds.clear();
         windows.clear();
         specs.clear();
         for (int i = 0; i < 1 + random.nextInt(4); i++) {
             types.add(TYPES[random.nextInt(TYPES.length)]);
+            bounds.add(random.nextBoolean() ? 1e9 : 1e12);
         }
         for (int i = 0; i < 1 + random.nextInt(3); i++) {
             long hop = new long[] {1, 10, 10, 25}[random.nextInt(4)];
@@ -50,22 +52,22 @@ class WindowsReferenceTest {
                 windows.add(window);
             }
         }
-        for (int i = 0; i < 1 + random.nextInt(8); i++) {
-            String op = OPS[random.nextInt(OPS.length)];
+        int aggregates = 1 + random.nextInt(10);
+        while (specs.size() < aggregates) {
+            Operation op = Operation.values()[random.nextInt(Operation.values().length)];
             int argument = random.nextInt(types.size());
-            String type = types.get(argument);
-            boolean number = type.equals("bigint") || type.equals("double");
-            boolean fits = op.equals("count") || op.equals("last") || (op.equals("share") ? type.equals("boolean") : number);
-            if (!fits) {
-                op = "count";
+            ValueType type = ValueType.of(types.get(argument));
+            if (op.takes.contains(type) && (op != Operation.SKEWNESS || bounds.get(argument) == 1e9)) {
+                boolean events = op == Operation.COUNT && random.nextBoolean();
+                int window = random.nextInt(windows.size() + 1) - 1;
+                specs.add(new Spec(op, events ? -1 : argument, window, op.result(type), randomOptions(random, op)));
             }
-            String result = op.equals("count") ? "bigint" : op.equals("mean") || op.equals("share") ? "double" : type;
-            specs.add(new Spec(op, op.equals("count") && random.nextBoolean() ? -1 : argument, random.nextInt(windows.size() + 1) - 1, result));
         }
         StringBuilder json = new StringBuilder("{\"group\":\"g\",\"version\":1,\"bound\":1e12,\"scale\":6,\"order\":\"" + order + "\"");
         json.append(",\"arguments\":[");
         for (int i = 0; i < types.size(); i++) {
-            json.append(i == 0 ? "" : ",").append("{\"name\":\"a").append(i).append("\",\"type\":\"").append(types.get(i)).append("\"}");
+            json.append(i == 0 ? "" : ",").append("{\"name\":\"a").append(i).append("\",\"type\":\"").append(types.get(i))
+                    .append("\",\"bound\":").append(bounds.get(i)).append("}");
         }
         json.append("],\"windows\":[");
         for (int i = 0; i < windows.size(); i++) {
@@ -74,12 +76,39 @@ class WindowsReferenceTest {
         json.append("],\"aggregates\":[");
         for (int i = 0; i < specs.size(); i++) {
             Spec s = specs.get(i);
-            json.append(i == 0 ? "" : ",").append("{\"name\":\"f").append(i).append("\",\"op\":\"").append(s.op)
+            json.append(i == 0 ? "" : ",").append("{\"name\":\"f").append(i).append("\",\"op\":\"").append(s.op.name().toLowerCase(Locale.ROOT))
                     .append("\",\"argument\":").append(s.argument < 0 ? "null" : s.argument)
                     .append(",\"window\":").append(s.window < 0 ? "null" : s.window)
-                    .append(",\"type\":\"").append(s.type).append("\"}");
+                    .append(",\"type\":\"").append(s.type.name().toLowerCase(Locale.ROOT)).append("\"");
+            if (!s.options.isEmpty()) {
+                json.append(s.options.entrySet().stream()
+                        .map(o -> "\"" + o.getKey() + "\":" + o.getValue())
+                        .collect(Collectors.joining(",", ",\"options\":{", "}")));
+            }
+            json.append("}");
         }
         return json.append("]}").toString();
+    }
+
+    private static Map<String, Object> randomOptions(Random random, Operation op) {
+        Map<String, Object> options = new TreeMap<>();
+        for (String name : op.options) {
+            switch (name) {
+                case "limit" -> options.put(name, random.nextInt(4) == 0 ? 1000 : 1 + random.nextInt(4));
+                case "q" -> options.put(name, random.nextInt(3) == 0 ? random.nextInt(2) : random.nextDouble());
+                case "nth" -> {
+                    if (random.nextInt(3) > 0) {
+                        options.put(name, 1 + random.nextInt(4));
+                    }
+                }
+                default -> {
+                    if (random.nextBoolean()) {
+                        options.put(name, random.nextBoolean());
+                    }
+                }
+            }
+        }
+        return options;
     }
 
     private List<Arrived> randomLog(Random random, int partitions) {
@@ -100,9 +129,13 @@ class WindowsReferenceTest {
             for (int i = 0; i < values.length; i++) {
                 values[i] = random.nextInt(5) == 0 ? null : switch (types.get(i)) {
                     case "bigint" -> (long) random.nextInt(9) - 4;
-                    case "double" -> random.nextInt(4) == 0 ? -0.0 : (random.nextDouble() - 0.5) * Math.pow(10, random.nextInt(12));
+                    case "double" -> switch (random.nextInt(4)) {
+                        case 0 -> -0.0;
+                        case 1 -> random.nextInt(5) - 2.5;
+                        default -> (random.nextDouble() - 0.5) * Math.pow(10, random.nextInt(bounds.get(i) == 1e9 ? 10 : 13));
+                    };
                     case "boolean" -> random.nextBoolean();
-                    default -> random.nextInt(6) == 0 ? "" : "v" + random.nextInt(100);
+                    default -> TEXTS[random.nextInt(TEXTS.length)];
                 };
             }
             log.add(new Arrived("e" + random.nextInt(2), ts, clocks[p], p, offsets[p]++, values));
@@ -154,41 +187,12 @@ class WindowsReferenceTest {
         if (spec.argument < 0) {
             return (long) inside.size();
         }
-        List<Arrived> valued = inside.stream().filter(e -> e.values[spec.argument] != null).toList();
-        List<Object> values = valued.stream().map(e -> e.values[spec.argument]).toList();
-        boolean floating = types.get(spec.argument).equals("double");
-        switch (spec.op) {
-            case "count":
-                return (long) values.size();
-            case "last":
-                // Stable: the log's order decides ties.
-                return valued.stream()
-                        .sorted(Comparator.comparingLong(e -> Math.min(e.ts, e.t)))
-                        .reduce((a, b) -> b)
-                        .map(e -> e.values[spec.argument] instanceof Double d ? (Object) (d + 0.0) : e.values[spec.argument])
-                        .orElse(null);
-            case "min":
-            case "max":
-                Comparator<Object> by = Comparator.comparingDouble(v -> ((Number) v).doubleValue() + 0.0);
-                return values.stream()
-                        .map(v -> v instanceof Double d ? (Object) (d + 0.0) : v)
-                        .reduce((a, b) -> (by.compare(a, b) <= 0) == spec.op.equals("min") ? a : b)
-                        .orElse(null);
-            default:
-                BigInteger sum = BigInteger.ZERO;
-                for (Object v : values) {
-                    sum = sum.add(v instanceof Boolean b ? BigInteger.valueOf(b ? 1 : 0)
-                            : v instanceof Long l ? BigInteger.valueOf(l)
-                            : new BigDecimal((Double) v * 1e6).setScale(0, RoundingMode.HALF_EVEN).toBigInteger());
-                }
-                if (spec.op.equals("sum")) {
-                    return floating ? (Object) (sum.doubleValue() / 1e6) : (Object) sum.longValue();
-                }
-                if (values.isEmpty()) {
-                    return null;
-                }
-                return (floating ? sum.doubleValue() / 1e6 : sum.doubleValue()) / values.size();
-        }
+        List<Object> values = inside.stream()
+                .filter(e -> e.values[spec.argument] != null)
+                .sorted(Comparator.comparingLong(e -> Math.min(e.ts, e.t))) // stable: the log's order decides ties
+                .map(e -> e.values[spec.argument] instanceof Double d ? (Object) (d + 0.0) : e.values[spec.argument])
+                .toList();
+        return Definitions.value(spec.op, spec.options, types.get(spec.argument).equals("double"), values);
     }
 
     private Map<String, List<String>> byEntity(List<String> rows) {
