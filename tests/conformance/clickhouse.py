@@ -49,7 +49,7 @@ class ClickHouse:
         lines = [
             values(clock, record, record.value)
             for clock, record in with_log_time(records)
-            if record.value is not None and MIN_TIME <= record.value[source.event_time] <= MAX_TIME
+            if record.value is not None and _known(record.value[source.event_time])
         ]
         if lines:
             self._query(f"INSERT INTO {source.name} VALUES {', '.join(lines)}")
@@ -63,6 +63,10 @@ class ClickHouse:
         times = ", ".join(f"toUnixTimestamp64Milli({name}) AS {name}" for name in names)
         selected = backfill_sql.rows(plan, "staged", since, until)
         return self._query(f"SELECT * REPLACE({times}) FROM ({selected}) ORDER BY entity, seq")
+
+
+def _known(ts: Value) -> bool:
+    return isinstance(ts, int) and MIN_TIME <= ts <= MAX_TIME
 
 
 def _cell(value: Value, data_type: DataType) -> str:

@@ -17,6 +17,7 @@ from features.types import Row
 from tests.features.logs import DAY, HOUR, MINUTE, SECOND, Step, log
 
 PROJECT = "tests.conformance.project"
+Rows = list[dict[str, Any]]
 PLANS = tuple(load_project(PROJECT).group_plans.values())
 
 
@@ -24,13 +25,17 @@ PLANS = tuple(load_project(PROJECT).group_plans.values())
 class Log:
     """What the source of a group holds, and the moment (ms) before which its rows are asked for.
 
-    Where the source held something before, entities that begin with `tag` are the log's own.
+    Several may stand one behind the other in one topic: the keys and ids of each begin with its `tag`.
     """
 
     plan: GroupPlan
     records: Sequence[LogRecord]
     until: int
     tag: str = ""
+
+    def of(self, every: Rows) -> Rows:
+        """Pick this log's own rows."""
+        return [row for row in every if row["entity"][: row["entity"].find(":") + 1] == self.tag]
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,6 @@ class Origin:
     start: int = 0
     tag: str = ""
     offsets: Mapping[tuple[str, int], int] = field(default_factory=dict)
-
-
-Rows = list[dict[str, Any]]
 
 
 class Engine(Protocol):

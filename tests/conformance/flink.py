@@ -63,11 +63,11 @@ class Flink(World):
         """Give the rows of logs that were published."""
         self.end()
         emitted = {plan.label: self._emitted(plan) for plan in PLANS}
-        return [[r for r in emitted[log.plan.label] if r["entity"].startswith(log.tag)] for log in logs]
+        return [log.of(emitted[log.plan.label]) for log in logs]
 
     def stored(self, log: Log) -> Rows:
         """Read a stream's rows from the warehouse, each once."""
-        return [r for r in self.rows(log.plan, log.plan.table) if r["entity"].startswith(log.tag)]
+        return log.of(self.rows(log.plan, log.plan.table))
 
     def emitted(self, plan: GroupPlan) -> int:
         """Count the rows that have come to the group's topic."""
@@ -131,8 +131,9 @@ class Flink(World):
             end = self._reader.get_watermark_offsets(TopicPartition(*place), timeout=_WAIT_S)[1]
             self._reader.assign([TopicPartition(*place, at)])
             while at < end:
-                for message in self._reader.consume(end - at, _WAIT_S) or [None]:
-                    assert message is not None
+                messages = self._reader.consume(end - at, _WAIT_S)
+                assert messages, f"nothing more came of {place} at {at}, which ends at {end}"
+                for message in messages:
                     assert message.error() is None, message.error()
                     at = (message.offset() or 0) + 1
                     found.append(self.codec.decode(message.value() or b""))
