@@ -108,14 +108,16 @@ class Flink(World):
 
     def checkpoint(self) -> None:
         """Take checkpoints, which flush what the jobs have written."""
-        asked = [f"/jobs/{self.job(plan)}/checkpoints" for plan in PLANS]
         begun = []
-        for path in asked:
-            answer = httpx.post(f"{self.settings.flink_url}{path}", json={"checkpointType": "FULL"})
+        for plan in PLANS:
+            path = f"/jobs/{self.job(plan)}/checkpoints"
+            answer = httpx.post(
+                f"{self.settings.flink_url}{path}", json={"checkpointType": "FULL"}, timeout=30
+            )
             begun.append(f"{path}/{answer.raise_for_status().json()['request-id']}")
         for path in begun:
             until(lambda: self.flink(path)["status"]["id"] == "COMPLETED", path)  # noqa: B023
-            assert "failureCause" not in self.flink(path).get("operation", {}), self.flink(path)
+            assert "failureCause" not in self.flink(path)["operation"], self.flink(path)
 
     def taken(self) -> None:
         """Wait until checkpoints hold that all that was published has been read."""

@@ -43,7 +43,7 @@ def test_a_long_stream(engine: Engine) -> None:
 
 
 @pytest.mark.stack
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(batch=st.lists(streams, min_size=1, max_size=6))
 def test_random_streams(flink: Flink, batch: list[tuple[Step, ...]]) -> None:
     assert [told for told in wrong(flink, batch) if told] == []

@@ -76,7 +76,9 @@ def test_good_events_all_arrive(flink: Flink, sent: Sent) -> None:
 
 
 def test_what_is_refused_is_a_dead_letter_with_its_place_and_reason(flink: Flink, sent: Sent) -> None:
-    reasons = {("sink", *at): sent.reasons[payload] for at, payload in sent.bad.items()}
+    reasons: dict[tuple[Any, ...], str] = {
+        ("sink", *at): sent.reasons[payload] for at, payload in sent.bad.items()
+    }
     for log in sent.logs:
         _, refused = events(log.plan, log.records)
         reasons |= {(log.plan.label, *at): said(reason) for *at, reason in refused}
