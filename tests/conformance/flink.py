@@ -43,7 +43,8 @@ class Flink(World):
     def place(self, steps: Sequence[Step]) -> list[Log]:
         """Give the stream the time after all that were placed before, in which order they are published."""
         origin = Origin()
-        if self._streams:
+        # to the producer a time of 0 would mean now
+        if self._streams or steps[0].gap == 0 or any(step.behind for step in steps):
             start = _day_after(self._start + max(step.behind for step in steps))
             origin = Origin(start, f"{self._streams}:", dict(self._offsets))
         logs = [placed(plan, steps, origin) for plan in PLANS]
