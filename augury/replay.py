@@ -112,7 +112,7 @@ class Replayer:
         and the records published so far. A record whose time is too far ahead for the log goes to
         `dead_letters`; its neighbours in the batch are sent again, behind what has followed them. Raises
         `ReplayError` if the log does not take a record for another reason, `ValueError` for an event at or
-        after `until` or of a topic without a schema.
+        after `until`, before 1970 or of a topic without a schema.
         """
         run = _Run(self._producer, self._encoder("dead_letters"))
         self._publish(run, heapq.merge(*streams, key=lambda event: event.at), until, speed, progress)
@@ -130,6 +130,11 @@ class Replayer:
                 raise ValueError(
                     f"events come before `until` ({until}); the clock would go back after {event.topic} "
                     f"{event.key!r} at {event.at}"
+                )
+            if event.at < 1:
+                raise ValueError(
+                    f"a Kafka time is after the start of 1970, for 0 means now to a producer: the clock "
+                    f"would leap to now after {event.topic} {event.key!r} at {event.at}"
                 )
             if tick is None:
                 tick = event.at - event.at % self._tick_ms + self._tick_ms

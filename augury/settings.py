@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     task_slots: int = 16
     checkpoint_interval_ms: int = 10_000
     state_backend: Literal["hashmap", "rocksdb"] = "hashmap"
+    tick_ms: int = Field(default=60_000, gt=0)  # between the clock ticks of a live source
 
     kafka_bootstrap: str = ""
     registry_url: str = ""

@@ -1,5 +1,6 @@
-"""Submitting a group's job to a Flink cluster, and finding the jobs that run there."""
+"""Submitting a group's job to a Flink cluster, finding the jobs that run there, and stopping them."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from features.plan import GroupPlan
 from streams import sql
 from streams.dialect import FUNCTIONS
 
+_POLL_S = 0.1
+_SAVEPOINT_S = 300.0
 _RUNNING = frozenset({"INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "RECONCILING", "FAILING"})
 
 
@@ -28,6 +31,10 @@ class Cluster:
     checkpoint_interval_ms: int = 10_000
     state_backend: str = "hashmap"
     parallelism: int = 1
+
+
+class SavepointError(RuntimeError):
+    """A job could not be stopped with a savepoint; it may run on."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,31 @@ def cancel(url: str, job: Job) -> None:
     httpx.patch(f"{url}/jobs/{job.id}", params={"mode": "cancel"}, timeout=30).raise_for_status()
 
 
+def stop_with_savepoint(url: str, job: Job, folder: str) -> str:
+    """Stop a job behind a savepoint in `folder` (a URL), and give the savepoint's path.
+
+    All rows up to the savepoint are in the log then, and none after it. Raises `SavepointError` where the
+    cluster could not, or has not within five minutes, `httpx.HTTPError` where it does not answer.
+    """
+    path = f"{url}/jobs/{job.id}"
+    asked = httpx.post(f"{path}/stop", json={"targetDirectory": folder, "drain": False}, timeout=30)
+    trigger = asked.raise_for_status().json()["request-id"]
+    deadline = time.monotonic() + _SAVEPOINT_S
+    while time.monotonic() < deadline:
+        told = httpx.get(f"{path}/savepoints/{trigger}", timeout=30).raise_for_status().json()
+        if told["status"]["id"] == "COMPLETED":
+            if "failure-cause" in told["operation"]:
+                raise SavepointError(
+                    f"a job stops behind a savepoint, or it runs on; {job.name} has none in {folder}: "
+                    + str(told["operation"]["failure-cause"].get("stack-trace", ""))[:500]
+                )
+            return str(told["operation"]["location"])
+        time.sleep(_POLL_S)
+    raise SavepointError(
+        f"a savepoint takes up to {_SAVEPOINT_S:.0f} s; {job.name} may still be writing to {folder}, and stop"
+    )
+
+
 def latest_checkpoint(folder: str, label: str) -> str | None:
     """Give the newest complete checkpoint that a group's former job left in its folder."""
     root = Path(folder.removeprefix("file://")) / label
@@ -67,13 +99,16 @@ def latest_checkpoint(folder: str, label: str) -> str | None:
     return f"file://{complete[-1].parent}" if complete else None
 
 
-def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster) -> str:
-    """Start the group's job, from its last checkpoint where there is one; give the job's id.
+def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: str | None = None) -> str:
+    """Start the group's job from a savepoint or a checkpoint, and give the job's id.
 
-    The rows are a function of the log alone, so a job that starts from the beginning, or from an older
-    checkpoint, writes the same rows again under the same identities.
+    Without `recover_from` that is the last checkpoint in the group's folder, where there is one. The job may
+    run at another parallelism than the one that left the state. The rows are a function of the log alone, so
+    a job that starts from the beginning, or from an older checkpoint, writes the same rows again under the
+    same identities.
     """
-    environment = _environment(plan, cluster)
+    state = recover_from or latest_checkpoint(cluster.checkpoints, plan.label)
+    environment = _environment(plan, cluster, state)
     tables = StreamTableEnvironment.create(environment)
     tables.get_config().set("table.local-time-zone", "UTC")
     tables.get_config().set("pipeline.name", plan.label)
@@ -109,7 +144,7 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster) -> str:
     return str(client.get_job_id())
 
 
-def _environment(plan: GroupPlan, cluster: Cluster) -> StreamExecutionEnvironment:
+def _environment(plan: GroupPlan, cluster: Cluster, state: str | None) -> StreamExecutionEnvironment:
     add_jars_to_context_class_loader([jar.as_uri() for jar in cluster.jars])
     jvm = get_gateway().jvm
     configuration = Configuration()
@@ -129,9 +164,8 @@ def _environment(plan: GroupPlan, cluster: Cluster) -> StreamExecutionEnvironmen
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
         "restart-strategy.exponential-delay.max-backoff": "30 s",
     }
-    checkpoint = latest_checkpoint(cluster.checkpoints, plan.label)
-    if checkpoint is not None:
-        settings["execution.state-recovery.path"] = checkpoint
+    if state is not None:
+        settings["execution.state-recovery.path"] = state
     for name, value in settings.items():
         configuration.set_string(name, value)
     address = httpx.URL(cluster.url)

@@ -9,13 +9,12 @@ from augury.settings import Settings
 from features.project import Project
 from schemas.log import UndeliveredError, deliver, producer
 
-_TICK_S = 60.0
 _RETRY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], None]) -> None:
-    """Append a clock tick to every partition of every source each minute, so that quiet windows decay.
+    """Append a clock tick to every partition of every source each `tick_ms`, so that quiet windows decay.
 
     Ready once the log has taken the first. An outage of the log is waited out.
     """
@@ -31,4 +30,4 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
             stop.wait(_RETRY_S)
         else:
             ready()
-            stop.wait(_TICK_S)
+            stop.wait(settings.tick_ms / 1000)

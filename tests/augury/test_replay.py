@@ -141,6 +141,8 @@ def test_what_cannot_be_published_is_refused(stack: Stack, codec: Codec, source:
     replayer = Replayer(stack.settings.kafka_bootstrap, codec, {source.name: source})
     with pytest.raises(ValueError, match="events come before `until`"):
         replayer.run([[event(source, T0)]], until=T0)
+    with pytest.raises(ValueError, match="0 means now"):
+        replayer.run([[event(source, 0)]], until=T0)
     with pytest.raises(ValueError, match="'nowhere' has no schema"):
         replayer.run([[Event("nowhere", "k", T0, {})]], until=T0 + 1)
     with pytest.raises(ValueError, match="found 0"):

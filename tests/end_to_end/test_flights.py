@@ -1,24 +1,22 @@
-"""Days of real flights through the whole stack, and the same with parts killed in mid-stream."""
+"""Days of real flights through the whole stack."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from py4j.java_gateway import JavaGateway
 
 from augury.apply import preview
-from augury.replay import Event, Replayer
+from augury.replay import Replayer
 from augury.stack import Stack
 from examples.flights.events import events
 from features.contracts import ChangeKind
-from tests.end_to_end.world import World, until
+from tests.end_to_end.world import World
 
 DAY = 86_400_000
 START = round(datetime(2013, 2, 1, tzinfo=UTC).timestamp() * 1000)
-MIDDLE, END = START + 3 * DAY, START + 4 * DAY
-KILLED_DAY_S = 40.0
+END = START + 3 * DAY
 
 pytestmark = pytest.mark.stack
 
@@ -29,20 +27,13 @@ class Flights(World):
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack, "examples.flights")
         self.published: Counter[str] = Counter()
-        self.at = START  # simulated time of the last event
 
-    def replay(self, start: int, end: int, speed: float | None = None) -> None:
+    def replay(self, start: int, end: int) -> None:
         """Publish the events of [start, end), and tick up to `end`."""
         replayer = Replayer(self.settings.kafka_bootstrap, self.codec, self.project.source_plans)
-        streams = [self._watched(stream) for stream in events(start, end)]
-        counts = replayer.run(streams, until=end, speed=speed)
+        counts = replayer.run(events(start, end), until=end)
         assert counts.refused == 0
         self.published += Counter(counts.published)
-
-    def _watched(self, stream: Iterable[Event]) -> Iterator[Event]:
-        for event in stream:
-            self.at = max(self.at, event.at)
-            yield event
 
     def check(self, end: int) -> None:
         """Hold everything that came out of the log before `end` to what went in."""
@@ -75,8 +66,8 @@ def flights(stack: Stack, flink_client: JavaGateway) -> Iterator[Flights]:
 
 def test_all_goes_in_and_both_engines_agree(flights: Flights) -> None:
     assert flights.applied.jobs.keys() == flights.project.group_plans.keys()
-    flights.replay(START, MIDDLE)
-    flights.check(MIDDLE)
+    flights.replay(START, END)
+    flights.check(END)
 
 
 def test_what_stands_is_left_as_it_is(flights: Flights) -> None:
@@ -85,18 +76,3 @@ def test_what_stands_is_left_as_it_is(flights: Flights) -> None:
     again = flights.apply()
     assert again.jobs == {}
     assert again.topics == []
-
-
-def test_parts_that_are_killed_lose_nothing_and_count_nothing_twice(flights: Flights) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        replay = pool.submit(flights.replay, MIDDLE, END, DAY / 1000 / KILLED_DAY_S)
-        victims = ("materialiser", "flink-taskmanager", "sink")
-        for number, victim in enumerate(victims, start=3):
-            reached = MIDDLE + number * DAY // 8
-            until(lambda: flights.at > reached or replay.done(), f"{victim}'s turn")  # noqa: B023
-            assert not replay.done()
-            flights.stack.kill(victim)
-        for victim in reversed(victims):
-            flights.stack.start(victim)
-        replay.result()
-    flights.check(END)

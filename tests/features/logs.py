@@ -148,12 +148,13 @@ _steps = st.builds(
     diverted=st.sampled_from([False, False, False, True]),
     tick=st.sampled_from([False] * 9 + [True]),
 )
+streams = st.lists(_steps, min_size=1, max_size=60).map(tuple)
 _windows = st.sampled_from([("1h", "30m"), ("1h", None), ("90m", "30m"), ("6h", None), ("2s", "1s"), None])
 cases = st.builds(
     Case,
     windows=st.lists(_windows, min_size=1, max_size=2, unique=True).map(tuple),
     aggregates=st.lists(st.sampled_from(list(CATALOGUE)), max_size=4, unique=True).map(tuple),
-    steps=st.lists(_steps, min_size=1, max_size=60).map(tuple),
+    steps=streams,
     entity=st.sampled_from(list(ENTITIES)),
     partitions=st.sampled_from([1, 3]),
     dedup=st.sampled_from(["1h", "1s"]),

@@ -100,7 +100,6 @@ public final class Pipeline {
         SingleOutputStreamOperator<RowData> clocks = rows.getSideOutput(MARKS)
                 .transform(label + " clocks", InternalTypeInfo.of(ClockPublisher.ROW), new ClockPublisher(plan))
                 .setParallelism(1)
-                .setMaxParallelism(1)
                 .uid(label + "-clocks");
         return new Outputs(rows, accepted.getSideOutput(Refusals.REFUSED), clocks);
     }

@@ -1,0 +1,83 @@
+"""ClickHouse as an engine: the warehouse's own tables and SQL, run in this process."""
+
+from collections.abc import Iterable, Sequence
+
+from features.inputs import SourcePlan
+from features.plan import GroupPlan
+from features.reference import LogRecord, with_log_time
+from features.types import MAX_TIME, MIN_TIME, DataType, Row, Value
+from tests.conformance.engines import PLANS, Log, Origin, Rows, placed
+from tests.features.logs import Step
+from tests.warehouse.engine import Query
+from warehouse import backfill_sql
+from warehouse.dialect import text
+from warehouse.events import moment
+from warehouse.tables import source_table
+
+
+class ClickHouse:
+    """Each log is a new one in an empty table."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+
+    def place(self, steps: Sequence[Step]) -> list[Log]:
+        """Begin at time zero."""
+        return [placed(plan, steps, Origin()) for plan in PLANS]
+
+    def compute(self, logs: Sequence[Log]) -> list[Rows]:
+        """Write each log as the sink does, and backfill it."""
+        found = []
+        for log in logs:
+            for source in log.plan.inputs:
+                self.empty(source)
+                self.insert(source, [r for r in log.records if r.topic == source.topic])
+            found.append(self.backfilled(log.plan, -(10**14), log.until))
+        return found
+
+    def empty(self, source: SourcePlan) -> None:
+        """Make the source's table anew."""
+        self._query(f"DROP TABLE IF EXISTS {source.name}")
+        self._query(source_table(source))
+
+    def insert(self, source: SourcePlan, records: Iterable[LogRecord]) -> None:
+        """Write a log: each record with T, without ticks and what the sink refuses."""
+
+        def values(clock: int, record: LogRecord, row: Row) -> str:
+            cells = [_cell(row[name], data_type) for name, data_type in source.columns.items()]
+            place = [moment(clock), text(record.topic), str(record.partition), str(record.offset)]
+            return f"({', '.join([*cells, *place])})"
+
+        lines = [
+            values(clock, record, record.value)
+            for clock, record in with_log_time(records)
+            if record.value is not None and _known(record.value[source.event_time])
+        ]
+        if lines:
+            self._query(f"INSERT INTO {source.name} VALUES {', '.join(lines)}")
+
+    def backfilled(self, plan: GroupPlan, since: int, until: int) -> Rows:
+        """Compute the rows with `event_timestamp` in [since, until), times in ms, by entity and `seq`."""
+        self._query("DROP TABLE IF EXISTS staged")
+        staged = backfill_sql.stage(plan, until)
+        self._query(f"CREATE TABLE staged ENGINE MergeTree ORDER BY (entity, seq) AS {staged}")
+        names = ("event_timestamp", "last_event_time")
+        times = ", ".join(f"toUnixTimestamp64Milli({name}) AS {name}" for name in names)
+        selected = backfill_sql.rows(plan, "staged", since, until)
+        return self._query(f"SELECT * REPLACE({times}) FROM ({selected}) ORDER BY entity, seq")
+
+
+def _known(ts: Value) -> bool:
+    return isinstance(ts, int) and MIN_TIME <= ts <= MAX_TIME
+
+
+def _cell(value: Value, data_type: DataType) -> str:
+    match value:
+        case None:
+            return "NULL"
+        case str():
+            return text(value)
+        case float():
+            return repr(value)
+        case _:
+            return moment(value) if data_type is DataType.TIMESTAMP else str(value).lower()

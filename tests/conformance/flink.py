@@ -1,0 +1,152 @@
+"""Flink as an engine: the project's jobs on the real cluster, which stay while streams come.
+
+A job takes seconds to start, so streams share its log: each has its own keys and ids, and a time after all
+streams before it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+
+from augury.stack import Stack
+from features.plan import GroupPlan
+from features.reference import LogRecord
+from schemas.log import consumer, producer
+from tests.conformance.engines import PLANS, PROJECT, Log, Origin, Rows, placed
+from tests.end_to_end.world import World, until
+from tests.features.logs import DAY, Step
+
+_WAIT_S = 30.0
+
+
+class Flink(World):
+    """The project on the stack; no stream has come yet, so that the first begins at time zero."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack, PROJECT)
+        self._sender: Producer = producer(self.settings.kafka_bootstrap)
+        self._reader: Consumer = consumer(self.settings.kafka_bootstrap, "conformance")
+        self._encode = {s.topic: self.codec.encoder(s.topic, s.avro) for p in PLANS for s in p.inputs}
+        self._streams = 0
+        self._start = 0
+        self._offsets: dict[tuple[str, int], int] = {}
+        self._read: dict[tuple[str, int], int] = {}
+
+    def close(self) -> None:
+        """Close the clients too."""
+        self._reader.close()
+        self._sender.close()
+        super().close()
+
+    def place(self, steps: Sequence[Step]) -> list[Log]:
+        """Give the stream the time after all that were placed before, in which order they are published."""
+        origin = Origin()
+        # to the producer a time of 0 would mean now
+        if self._streams or steps[0].gap == 0 or any(step.behind for step in steps):
+            start = _day_after(self._start + max(step.behind for step in steps))
+            origin = Origin(start, f"{self._streams}:", dict(self._offsets))
+        logs = [placed(plan, steps, origin) for plan in PLANS]
+        for log in logs:
+            self._offsets |= {(r.topic, r.partition): r.offset + 1 for r in log.records}
+        self._streams += 1
+        self._start = logs[0].until
+        return logs
+
+    def compute(self, logs: Sequence[Log]) -> list[Rows]:
+        """Let the jobs compute the rows, and read them from the groups' topics."""
+        for log in logs:
+            self.publish(log.records)
+        return self.finish(logs)
+
+    def finish(self, logs: Sequence[Log]) -> list[Rows]:
+        """Give the rows of logs that were published."""
+        self.end()
+        emitted = {plan.label: self._emitted(plan) for plan in PLANS}
+        return [log.of(emitted[log.plan.label]) for log in logs]
+
+    def stored(self, log: Log) -> Rows:
+        """Read a stream's rows from the warehouse, each once."""
+        return log.of(self.rows(log.plan, log.plan.table))
+
+    def emitted(self, plan: GroupPlan) -> int:
+        """Count the rows that have come to the group's topic."""
+        places = [TopicPartition(plan.topic, number) for number in range(_partitions(plan))]
+        return sum(self._reader.get_watermark_offsets(place, timeout=_WAIT_S)[1] for place in places)
+
+    def publish(self, records: Sequence[LogRecord], bad: Mapping[tuple[str, int, int], bytes] = {}) -> None:
+        """Write a part of a log; `bad` has the payloads of those that are no events, by place."""
+        taken: list[tuple[str | None, int | None, int | None]] = []
+
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            assert error is None, error
+            taken.append((message.topic(), message.partition(), message.offset()))
+
+        for record in records:
+            value, key, place = record.value, None, (record.topic, record.partition, record.offset)
+            self._sender.produce(
+                record.topic,
+                bad.get(place) if value is None else self._encode[record.topic](value),
+                key,
+                record.partition,
+                timestamp=record.kafka_time,
+                on_delivery=on_delivery,
+            )
+        assert self._sender.flush(60) == 0
+        assert sorted(taken) == sorted((r.topic, r.partition, r.offset) for r in records)
+
+    def end(self) -> None:
+        """Tick all partitions at the end of what was published, and wait until the rows before are out."""
+        for plan in PLANS:
+            places = [(source.topic, number) for source in plan.inputs for number in range(source.partitions)]
+            self.publish([LogRecord(*at, self._offsets.get(at, 0), self._start, None) for at in places])
+            self._offsets |= {at: self._offsets.get(at, 0) + 1 for at in places}
+        for plan in PLANS:
+            until(lambda: self.clock(plan) >= self._start - 1, f"{plan.label} at {self._start}")  # noqa: B023
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Take checkpoints, which flush what the jobs have written."""
+        begun = []
+        for plan in PLANS:
+            path = f"/jobs/{self.job(plan)}/checkpoints"
+            answer = httpx.post(
+                f"{self.settings.flink_url}{path}", json={"checkpointType": "FULL"}, timeout=30
+            )
+            begun.append(f"{path}/{answer.raise_for_status().json()['request-id']}")
+        for path in begun:
+            until(lambda: self.flink(path)["status"]["id"] == "COMPLETED", path)  # noqa: B023
+            assert "failureCause" not in self.flink(path)["operation"], self.flink(path)
+
+    def taken(self) -> None:
+        """Wait until checkpoints hold that all that was published has been read."""
+        for plan in PLANS:
+            self._read_to_the_end(f"augury.{plan.label}", [source.topic for source in plan.inputs])
+
+    def _emitted(self, plan: GroupPlan) -> Rows:
+        """Read what has come to the group's topic since the last time."""
+        found: list[dict[str, Any]] = []
+        for number in range(_partitions(plan)):
+            place = plan.topic, number
+            at = self._read.get(place, 0)
+            end = self._reader.get_watermark_offsets(TopicPartition(*place), timeout=_WAIT_S)[1]
+            self._reader.assign([TopicPartition(*place, at)])
+            while at < end:
+                messages = self._reader.consume(end - at, _WAIT_S)
+                assert messages, f"nothing more came of {place} at {at}, which ends at {end}"
+                for message in messages:
+                    assert message.error() is None, message.error()
+                    at = (message.offset() or 0) + 1
+                    found.append(self.codec.decode(message.value() or b""))
+            self._read[place] = at
+        return sorted(found, key=lambda row: str(row["entity"]))
+
+
+def _partitions(plan: GroupPlan) -> int:
+    """Count the partitions of the group's topic."""
+    return max(source.partitions for source in plan.sources)
+
+
+def _day_after(moment: int) -> int:
+    return moment - moment % DAY + DAY
