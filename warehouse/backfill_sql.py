@@ -4,9 +4,9 @@ An event counts in a window from its arrival until the clock reaches the boundar
 leaves. So every total is one running sum, in the order of the clock, over the events and, with the
 opposite sign, over the boundaries; and a boundary is a decay row. No window join, whatever the size.
 
-Smallest and greatest values cannot be subtracted. An event holds for the rows from its own to the one at
-which it leaves; that range is cut into dyadic blocks, the blocks are aggregated, and a row reads the one
-block of each level that covers it: n log n, exact.
+Smallest and greatest values cannot be subtracted. But between two boundaries of a window nothing leaves
+it: a row's value is the greater of what the last boundary left and what has arrived since. What a boundary
+leaves is read from tiles, not from events, so it is cheap however many events an entity has.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,10 @@ from warehouse.dialect import CLICKHOUSE, column, typed
 from warehouse.events import events
 
 _FRAME = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-_PLACE = "_ts, _t, _topic, _partition, _offset"  # what `last` goes by
+_PEERS = "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"  # all that stands at the same moment
+_HALF = f"toInt128('{2**64}')"
+_TOP = f"toUInt64({2**63})"
+_NEVER = f"toInt128('{-(2**60) * 2**64}')"  # packed: before all moments, no value
 
 
 @dataclass(frozen=True)
@@ -47,64 +50,68 @@ def held(plan: GroupPlan) -> list[Held]:
     )
 
 
-def stage(plan: GroupPlan, table: str, until: int) -> str:
-    """Select the rows with their parts, but without the windows' smallest and greatest values."""
+def gather(plan: GroupPlan, table: str, since: int, until: int, slices: int) -> str:
+    """Select the group's events with T in [since, until) (ms), each with the slice of its entity."""
+    return f"SELECT cityHash64(entity) % {slices} AS _slice, * FROM ({events(plan, table, since, until)})"
+
+
+def fits(plan: GroupPlan, gathered: str) -> str:
+    """Ask whether no running total of these events can leave 64 bits: whether all amounts together fit."""
+    sums = dict.fromkeys(h for h in held(plan) if h.part is Part.SUM)
+    largest = [f"sum(abs({_amount(plan, h, 'Int128')})) < {2**63}" for h in sums]
+    return f"SELECT {' AND '.join(largest) or '1'} FROM {gathered}"
+
+
+def stage(plan: GroupPlan, gathered: str, until: int, integer: str = "Int128") -> str:
+    """Select the rows with `event_timestamp` before `until` (ms) with their parts, out of gathered events.
+
+    Totals are kept as `integer`. A window's smallest and greatest value is as its last boundary left it.
+    """
     parts = held(plan)
     totals = [h for h in parts if h.part in (Part.COUNT, Part.SUM)]
-    running = [h for h in parts if h.part in (Part.MIN, Part.MAX) and h.window is None]
-    latest = [h for h in parts if h.part is Part.LAST]
-    extremes = [h for h in parts if h.part in (Part.MIN, Part.MAX) and h.window is not None]
-    arguments = [f"_a{i}" for i in range(len(plan.arguments))]
+    running = [h for h in parts if _extreme(h) and h.window is None]
+    extremes = [h for h in parts if _extreme(h) and h.window is not None]
     arrivals = [
         "entity, _t, 1 AS _kind, _topic, _partition, _offset, _ts",
-        *arguments,
-        *(f"{_delta(plan, h)} AS _d{h.name}" for h in totals),
+        *(f"_a{i}" for i in range(len(plan.arguments))),
+        *(f"{_delta(plan, h, integer)} AS _d{h.name}" for h in totals),
+        *(f"{_NEVER} AS _d{h.name}" for h in extremes),
     ]
+    moments = [f"SELECT {', '.join(arrivals)} FROM {gathered}"]
+    for window in range(len(plan.windows)):
+        moments.append(_departures(plan, gathered, window, until, integer, totals, extremes))
     selected = [
         "entity",
         "_t",
-        "row_number() OVER w AS seq",
+        "dense_rank() OVER w AS seq",
         "_kind, _topic, _partition, _offset, _ts",
         "max(_ts) OVER w AS _last_ts",
-        *dict.fromkeys(_value(h) for h in extremes),
+        *dict.fromkeys(_value(h) for h in parts if _extreme(h) or h.part is Part.LAST),
         *(f"sum(_d{h.name}) OVER w AS {h.name}" for h in totals),
         *(f"{h.part.value}({_value(h)}) OVER w AS {h.name}" for h in running),
-        *(_latest(plan, h) for h in latest),
+        *(f"max(_d{h.name}) OVER w AS {h.name}" for h in extremes),
+        "row_number() OVER w = rank() OVER w AS _first",  # windows that share a boundary share its row
     ]
-    union = f"SELECT {', '.join(arrivals)} FROM _events"
-    if plan.windows:
-        boundaries = ", ".join(f"({i}, {_leaves(plan, i)})" for i in range(len(plan.windows)))
-        departures = [
-            "entity, _left.2, 0, '', -1, -1, min(_ts)",
-            *(typed("NULL", a.type) for a in plan.arguments),
-            *(_leaving(plan, h) for h in totals),
-        ]
-        union += (
-            f" UNION ALL SELECT {', '.join(departures)} FROM _events "
-            f"ARRAY JOIN arrayFilter(b -> b.2 > _t, [{boundaries}]) AS _left GROUP BY entity, _left.2"
-        )
     return (
-        f"WITH _events AS ({events(plan, table, until)}) SELECT {', '.join(selected)} FROM ({union}) "
-        f"WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset {_FRAME})"
+        f"SELECT * EXCEPT (_first) FROM (SELECT {', '.join(selected)} FROM ({' UNION ALL '.join(moments)}) "
+        f"WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset {_PEERS})) "
+        "WHERE _first"
     )
 
 
 def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
     """Select the group's rows with `event_timestamp` in [since, until) from the staged table."""
-    extremes = [h for h in held(plan) if h.part in (Part.MIN, Part.MAX) and h.window is not None]
+    parts = held(plan)
+    second = [
+        *(_since_boundary(plan, h) for h in parts if _extreme(h) and h.window is not None),
+        *(_latest(plan, h) for h in parts if h.part is Part.LAST),
+    ]
     source = f"SELECT * FROM {staged}"
-    if extremes:
-        blocks = _blocks(plan, staged, extremes)
-        levels = f"(SELECT toUInt64(ceil(log2(max(seq) + 1))) + 1 FROM {staged})"
-        found = ", ".join(f"{h.part.value}({h.name}) AS {h.name}" for h in extremes)
-        picked = (
-            f"SELECT r.entity AS entity, r.seq AS seq, {found} FROM "
-            f"(SELECT entity, seq, arrayJoin(range(0, {levels})) AS _level, "
-            f"bitShiftRight(seq, _level) AS _block FROM {staged}) AS r "
-            f"INNER JOIN ({blocks}) AS b USING (entity, _level, _block) GROUP BY entity, seq"
+    if second:
+        again = ", ".join(second)
+        source = (
+            f"SELECT *, {again} FROM {staged} WINDOW w AS (PARTITION BY entity ORDER BY seq {_FRAME})"
         )
-        names = ", ".join(f"x.{h.name} AS {h.name}" for h in extremes)
-        source = f"SELECT s.*, {names} FROM {staged} AS s LEFT JOIN ({picked}) AS x USING (entity, seq)"
     aggregates = ", ".join(f"{_feature(plan, a)} AS {column(a.name)}" for a in plan.aggregates)
     derived = "".join(
         f", {typed(CLICKHOUSE.render(d.expression), d.type)} AS {column(d.name)}" for d in plan.derived
@@ -115,8 +122,7 @@ def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
         "fromUnixTimestamp64Milli(_last_ts, 'UTC') AS last_event_time, seq, "
         "if(_kind = 1, _topic, NULL) AS topic, if(_kind = 1, _partition, NULL) AS partition, "
         f"if(_kind = 1, _offset, NULL) AS offset, {names}{derived} "
-        f"FROM (SELECT *, {aggregates} FROM ({source}) WHERE _t >= {since} AND _t < {until}) "
-        "SETTINGS join_use_nulls = 1"
+        f"FROM (SELECT *, {aggregates} FROM ({source}) WHERE _t >= {since} AND _t < {until})"
     )
 
 
@@ -133,28 +139,115 @@ def _value(part: Held) -> str:
     return f"_a{part.argument}"
 
 
-def _amount(plan: GroupPlan, part: Held) -> str:
+def _amount(plan: GroupPlan, part: Held, integer: str) -> str:
     """Give what an event adds to a total: one, or its value as a fixed-point integer; 0 where it is NULL."""
     if part.argument is None:
-        return "toInt128(1)"
+        return f"to{integer}(1)"
     if part.part is Part.COUNT:
-        return f"toInt128(isNotNull({_value(part)}))"
+        return f"to{integer}(isNotNull({_value(part)}))"
     if plan.arguments[part.argument].type is DataType.DOUBLE:
-        return f"toInt128(ifNull(roundBankers({_value(part)} * 1e{SCALE}), 0))"
-    return f"toInt128(ifNull({_value(part)}, 0))"
+        return f"to{integer}(ifNull(roundBankers({_value(part)} * 1e{SCALE}), 0))"
+    return f"to{integer}(ifNull({_value(part)}, 0))"
 
 
-def _delta(plan: GroupPlan, part: Held) -> str:
-    amount = _amount(plan, part)
+def _delta(plan: GroupPlan, part: Held, integer: str) -> str:
+    amount = _amount(plan, part, integer)
     if part.window is None:
         return amount
-    return f"if({_leaves(plan, part.window)} > _t, {amount}, toInt128(0))"
+    return f"if({_leaves(plan, part.window)} > _t, {amount}, to{integer}(0))"
 
 
-def _leaving(plan: GroupPlan, part: Held) -> str:
-    if part.window is None:
-        return "toInt128(0)"
-    return f"-sumIf({_amount(plan, part)}, _left.1 = {part.window})"
+def _departures(
+    plan: GroupPlan,
+    gathered: str,
+    window: int,
+    until: int,
+    integer: str,
+    totals: list[Held],
+    extremes: list[Held],
+) -> str:
+    """Select the boundaries of a window: what leaves the totals there, and the extremes that stay.
+
+    A tile's events are prompt where they arrived within the tile. At a boundary at L, a prompt tile is
+    complete and inside exactly if it leaves in (L, L + size]; one that was late, if it had arrived by then.
+    """
+    size, hop = plan.windows[window].size, plan.windows[window].hop
+    mine = [h for h in extremes if h.window == window]
+    left = {h: f"-sum({_amount(plan, h, integer)})" for h in totals if h.window == window}
+    taken = [f"{sql} AS _d{h.name}" for h, sql in left.items()]
+    cell = ["entity", f"{_leaves(plan, window)} AS _leave"]
+    keys, keep = "entity, _leave", f"_leave > _t AND _leave < {until}"
+    stays = dict.fromkeys(extremes, _NEVER)
+    frame = ""
+    if mine:
+        # tiles that leave after `until` are still inside at a boundary before it
+        keys, keep = "entity, _leave, _arrived", "_leave > _t"
+        cell.append(f"{_tile('_t', hop)} + {hop} AS _arrived")
+        taken += [f"max({_rank(plan, h)}) AS _m{h.name}" for h in mine]
+        taken.append(f"_leave < _arrived + {size} AS _late")
+        frame = (
+            f" WINDOW f AS (PARTITION BY entity ORDER BY intDiv(_leave, {hop}) "
+            f"RANGE BETWEEN 1 FOLLOWING AND {size // hop} FOLLOWING)"
+        )
+        for h in mine:
+            prompt = f"max(if(_late, 0, _m{h.name})) OVER f"
+            late = (
+                f"arrayMax((a, m) -> if(a <= _leave, m, 0), "
+                f"groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m{h.name}, _late) OVER f)"
+            )
+            stays[h] = _packed("_leave", f"greatest({prompt}, {late})")
+    selected = [
+        f"entity, _leave AS _t, 0, '', -1, -1, _leave - {size + hop}",  # no event of the tile is older
+        *(typed("NULL", a.type) for a in plan.arguments),
+        *(f"_d{h.name}" if h in left else f"to{integer}(0)" for h in totals),
+        *stays.values(),
+    ]
+    cells = f"SELECT {', '.join([*cell, *taken])} FROM {gathered} WHERE {keep} GROUP BY {keys}"
+    found = f"SELECT {', '.join(selected)} FROM ({cells}){frame}"
+    return f"SELECT * FROM ({found}) WHERE _t < {until}" if mine else found
+
+
+def _extreme(part: Held) -> bool:
+    return part.part in (Part.MIN, Part.MAX)
+
+
+def _rank(plan: GroupPlan, part: Held) -> str:
+    """Map a value to an unsigned integer that is greatest for the value sought, and 0 for NULL.
+
+    The bits of a double, read as an integer, grow with it where it is positive and fall where it is negative.
+    """
+    assert part.argument is not None
+    bits = f"reinterpretAsUInt64(assumeNotNull({_value(part)}))"
+    rank = f"bitXor({bits}, {_TOP})"
+    if plan.arguments[part.argument].type is DataType.DOUBLE:
+        rank = f"if({bits} < {_TOP}, {rank}, bitNot({bits}))"
+    return f"if(isNull({_value(part)}), 0, {rank if part.part is Part.MAX else f'bitNot({rank})'})"
+
+
+def _ranked(plan: GroupPlan, part: Held, packed: str) -> str:
+    """Give the value of a packed rank; NULL where there was none."""
+    assert part.argument is not None
+    rank = f"toUInt64({packed})"  # the lower half
+    ordered = rank if part.part is Part.MAX else f"bitNot({rank})"
+    bits = f"bitXor({ordered}, {_TOP})"
+    if plan.arguments[part.argument].type is DataType.DOUBLE:
+        value = f"reinterpretAsFloat64(if({ordered} < {_TOP}, bitNot({ordered}), {bits}))"
+    else:
+        value = f"reinterpretAsInt64({bits})"
+    return f"if({rank} = 0, NULL, {value})"
+
+
+def _packed(moment: str, rank: str) -> str:
+    """Pack a moment and a rank into one integer that goes by the moment first."""
+    return f"(toInt128({moment}) * {_HALF} + {rank})"
+
+
+def _since_boundary(plan: GroupPlan, part: Held) -> str:
+    """Take the greater of what the last boundary left and what has arrived since."""
+    assert part.window is not None
+    arrived = f"{part.name} - toUInt64({part.name}) + {_rank(plan, part)}"
+    counts = f"_kind = 1 AND {_leaves(plan, part.window)} > _t"
+    return f"max(if({counts}, greatest({part.name}, {arrived}), {part.name})) OVER w AS {part.name}_now"
 
 
 def _latest(plan: GroupPlan, part: Held) -> str:
@@ -163,54 +256,9 @@ def _latest(plan: GroupPlan, part: Held) -> str:
     if part.window is not None:
         counts += f" AND {_leaves(plan, part.window)} > _t"
     return (
-        f"argMaxIf(tuple({_value(part)}, _ts), ({_PLACE}), {counts}) OVER w AS {part.name}, "
+        f"argMaxIf(tuple({_value(part)}, _ts), {_packed('_ts', 'seq')}, {counts}) OVER w AS {part.name}, "
         f"countIf({counts}) OVER w > 0 AS {part.name}_any"
     )
-
-
-def _blocks(plan: GroupPlan, staged: str, extremes: list[Held]) -> str:
-    """Aggregate the values over dyadic blocks of rows, each window's range cut by itself."""
-    selects = []
-    for window in sorted({h.window for h in extremes if h.window is not None}):
-        mine = [h for h in extremes if h.window == window]
-        values = ", ".join(
-            f"{h.part.value}({_value(h)}) AS {h.name}" if h in mine else f"{_nothing(plan, h)} AS {h.name}"
-            for h in extremes
-        )
-        arguments = ", ".join(dict.fromkeys(f"e.{_value(h)} AS {_value(h)}" for h in mine))
-        ranges = (
-            f"SELECT e.entity AS entity, e.seq AS lo, b.seq AS hi, {arguments} FROM "
-            f"(SELECT *, {_leaves(plan, window)} AS _leave FROM {staged} "
-            f"WHERE _kind = 1 AND _leave > _t) AS e "
-            f"INNER JOIN (SELECT entity, _t, seq FROM {staged} WHERE _kind = 0) AS b "
-            f"ON e.entity = b.entity AND e._leave = b._t"
-        )
-        selects.append(
-            f"SELECT entity, _cut.1 AS _level, _cut.2 AS _block, {values} "
-            f"FROM ({ranges}) ARRAY JOIN {_CUTS} AS _cut GROUP BY entity, _level, _block"
-        )
-    merged = ", ".join(f"{h.part.value}({h.name}) AS {h.name}" for h in extremes)
-    return (
-        f"SELECT entity, _level, _block, {merged} FROM ({' UNION ALL '.join(selects)}) "
-        f"GROUP BY entity, _level, _block"
-    )
-
-
-# The blocks [b * 2^k, (b + 1) * 2^k) that make up [lo, hi): at level k, with l = ceil(lo / 2^k) and
-# r = floor(hi / 2^k), block l where l is odd, and block r - 1 where r is odd, while l < r.
-_LEFT = "bitShiftRight(lo + bitShiftLeft(toUInt64(1), k) - 1, k)"
-_RIGHT = "bitShiftRight(hi, k)"
-_CUTS = (
-    "arrayFilter(c -> c.3 = 1, arrayFlatten(arrayMap(k -> ["
-    f"(k, {_LEFT}, {_LEFT} < {_RIGHT} AND {_LEFT} % 2 = 1), "
-    f"(k, {_RIGHT} - 1, {_LEFT} < {_RIGHT} AND {_RIGHT} % 2 = 1)], "
-    "range(0, toUInt64(ceil(log2(hi - lo + 1))) + 1))))"
-)
-
-
-def _nothing(plan: GroupPlan, part: Held) -> str:
-    assert part.argument is not None
-    return typed("NULL", plan.arguments[part.argument].type)
 
 
 def _feature(plan: GroupPlan, aggregate: PlannedAggregate) -> str:
@@ -254,12 +302,19 @@ def _last(plan: GroupPlan, aggregate: PlannedAggregate, columns: dict[Part, str]
     return f"if({inside}, {name}.1, NULL)"
 
 
+def _extremum(plan: GroupPlan, aggregate: PlannedAggregate, columns: dict[Part, str]) -> str:
+    ((part, name),) = columns.items()
+    if aggregate.window is None:
+        return name
+    return _ranked(plan, Held(part, aggregate.argument, aggregate.window), f"{name}_now")
+
+
 _FEATURES = {
     "count": _count,
     "sum": _sum,
     "mean": _mean,
     "share": _mean,
-    "min": lambda _, __, columns: columns[Part.MIN],
-    "max": lambda _, __, columns: columns[Part.MAX],
+    "min": _extremum,
+    "max": _extremum,
     "last": _last,
 }

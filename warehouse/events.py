@@ -21,21 +21,23 @@ def moment(ms: int) -> str:
     return f"fromUnixTimestamp64Milli(toInt64({ms}), 'UTC')"
 
 
-def log(plan: GroupPlan, table: str, until: int) -> str:
-    """Select the source's events with T before `until` (ms), each offset once, duplicates dropped."""
+def log(plan: GroupPlan, table: str, since: int, until: int) -> str:
+    """Select the source's events with T in [since, until) (ms), each offset once, duplicates dropped."""
     event_id = column(plan.source.event_id)
     columns = ", ".join(column(name) for name in plan.source.columns)
     held = (
         f"SELECT {columns}, {milliseconds('log_time')} AS _t, log_topic AS _topic, "
         f"log_partition AS _partition, log_offset AS _offset "
-        f"FROM {table} FINAL WHERE log_time < {moment(until)}"
+        f"FROM {table} FINAL "
+        f"WHERE log_time >= {moment(since - plan.source.dedup_ms)} AND log_time < {moment(until)}"
     )
     if plan.source.dedup_ms == 0:
         return held
     return (
         f"SELECT * FROM (SELECT *, lagInFrame(toNullable(_t)) OVER "
         f"(PARTITION BY {event_id} ORDER BY {LOG_ORDER} ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS _before "
-        f"FROM ({held})) WHERE isNull(_before) OR _t - _before >= {plan.source.dedup_ms}"
+        f"FROM ({held})) WHERE _t >= {since} "
+        f"AND (isNull(_before) OR _t - _before >= {plan.source.dedup_ms})"
     )
 
 
@@ -52,8 +54,11 @@ def entity_text(keys: list[tuple[str, DataType]]) -> str:
     return parts[0] if len(parts) == 1 else f"concat({separated})"
 
 
-def events(plan: GroupPlan, table: str, until: int) -> str:
-    """Select the group's events: entity, `_ts`, place in the log, and the arguments `_a0`, `_a1`, ..."""
+def events(plan: GroupPlan, table: str, since: int, until: int) -> str:
+    """Select the group's events with T in [since, until) (ms).
+
+    Gives entity, `_ts`, place in the log, and the arguments `_a0`, `_a1`, ...
+    """
     arguments = [_argument(a) for a in plan.arguments]
     ts = f"least({milliseconds(column(plan.source.event_time))}, _t)"
     named = "".join(f", {sql} AS _a{i}" for i, sql in enumerate(arguments))
@@ -68,7 +73,7 @@ def events(plan: GroupPlan, table: str, until: int) -> str:
     return (
         f"SELECT assumeNotNull(_entity) AS entity, _ts, {LOG_ORDER}{values} "
         f"FROM (SELECT {entity} AS _entity, {ts} AS _ts, {LOG_ORDER}{named} "
-        f"FROM ({log(plan, table, until)}) WHERE {keep}) "
+        f"FROM ({log(plan, table, since, until)}) WHERE {keep}) "
         f"WHERE {' AND '.join(['isNotNull(_entity)', *fits])}"
     )
 

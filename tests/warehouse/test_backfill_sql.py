@@ -65,8 +65,11 @@ def insert(query: Query, records: list[LogRecord]) -> None:
 
 def backfilled(query: Query, plan: GroupPlan, since: int, until: int) -> list[dict[str, Any]]:
     """Compute the rows in ClickHouse, times in ms, by entity and `seq`."""
+    query("DROP TABLE IF EXISTS gathered")
     query("DROP TABLE IF EXISTS staged")
-    staged = backfill_sql.stage(plan, "landed", until)
+    gathered = backfill_sql.gather(plan, "landed", EVER, until, 1)
+    query(f"CREATE TABLE gathered ENGINE MergeTree ORDER BY (entity, _t) AS {gathered}")
+    staged = backfill_sql.stage(plan, "gathered", until)
     query(f"CREATE TABLE staged ENGINE MergeTree ORDER BY (entity, seq) AS {staged}")
     times = ", ".join(f"toUnixTimestamp64Milli({n}) AS {n}" for n in ("event_timestamp", "last_event_time"))
     selected = backfill_sql.rows(plan, "staged", since, until)
