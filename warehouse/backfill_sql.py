@@ -77,9 +77,13 @@ def stage(plan: GroupPlan, gathered: str, until: int, integer: str = "Int128") -
         *(f"{_delta(plan, h, integer)} AS _d{h.name}" for h in totals),
         *(f"{_NEVER} AS _d{h.name}" for h in extremes),
     ]
-    moments = [f"SELECT {', '.join(arrivals)} FROM {gathered}"]
-    for window in range(len(plan.windows)):
-        moments.append(_departures(plan, gathered, window, until, integer, totals, extremes))
+    moments = [
+        f"SELECT {', '.join(arrivals)} FROM {gathered}",
+        *(
+            _departures(plan, gathered, window, until, integer, totals, extremes)
+            for window in range(len(plan.windows))
+        ),
+    ]
     selected = [
         "entity",
         "_t",
@@ -109,9 +113,7 @@ def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
     source = f"SELECT * FROM {staged}"
     if second:
         again = ", ".join(second)
-        source = (
-            f"SELECT *, {again} FROM {staged} WINDOW w AS (PARTITION BY entity ORDER BY seq {_FRAME})"
-        )
+        source = f"SELECT *, {again} FROM {staged} WINDOW w AS (PARTITION BY entity ORDER BY seq {_FRAME})"
     aggregates = ", ".join(f"{_feature(plan, a)} AS {column(a.name)}" for a in plan.aggregates)
     derived = "".join(
         f", {typed(CLICKHOUSE.render(d.expression), d.type)} AS {column(d.name)}" for d in plan.derived

@@ -60,7 +60,8 @@ def events(plan: GroupPlan, table: str, since: int, until: int) -> str:
     Gives entity, `_ts`, place in the log, and the arguments `_a0`, `_a1`, ...
     """
     arguments = [_argument(a) for a in plan.arguments]
-    ts = f"least({milliseconds(column(plan.source.event_time))}, _t)"
+    happened = f"assumeNotNull({column(plan.source.event_time)})"  # the sink lets none be NULL
+    ts = f"least({milliseconds(happened)}, _t)"
     named = "".join(f", {sql} AS _a{i}" for i, sql in enumerate(arguments))
     keep = "1" if plan.where is None else f"({CLICKHOUSE.render(plan.where)}) = 1"
     entity = entity_text([(k, plan.source.columns[k]) for k in plan.keys])
