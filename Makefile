@@ -26,7 +26,7 @@ lint: environment
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/vulture $(PACKAGES) --min-confidence 80
+	.venv/bin/vulture $(PACKAGES) --min-confidence 80 --exclude '*/.cache/*'
 
 # SIZE=quick is for a look, SIZE=full for figures; each benchmark fails where the systems' results differ.
 SIZE ?= quick

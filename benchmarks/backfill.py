@@ -39,7 +39,7 @@ SPANS = {"1h": 3_600_000, "6h": 21_600_000, "1d": 86_400_000, "7d": 604_800_000,
 VALUES = {"amount_mean_1d": "1d", "amount_max_7d": "7d", "amount_sum_21d": "21d"}
 NOTES = (
     "Augury writes a row for each event and for each moment at which a value decays; others for events only",
-    "in Augury a late event counts from its arrival on, as it could be served; in others as if it had been known",
+    "in Augury a late event counts from its arrival on, as it could be served; in others as if always known",
     "Augury's windows end on a tile's edge, the others' on the instant: compared is where both hold the same "
     "events, on cards without late ones; sums and means to 1e-9, for the others add doubles",
     "none of them drops duplicates here; memory is the greatest of the process that computes",

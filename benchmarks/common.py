@@ -132,7 +132,7 @@ def peers_python() -> Path:
 
 
 def run_peer(script: str, *arguments: str, timeout: float) -> Cost | None:
-    """Run a peer's script in a process of its own; it prints its cost. None where it broke or took too long."""
+    """Run a peer's script in a process of its own; it prints its cost. None where it broke or overran."""
     command = [str(peers_python()), str(PEERS / script), *arguments]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, timeout=timeout, check=False)
