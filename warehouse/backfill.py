@@ -123,7 +123,7 @@ class _Run:
         if self.client.command(f"EXISTS TABLE {self.gathered}"):
             return
         own = f"{self.gathered}_{uuid.uuid4().hex[:8]}"  # whole, or not called `gathered`
-        settings = _bounds(self.memory) | {"min_insert_block_size_rows": 4 * 1048576}
+        settings = _bounds(self.memory)
         nothing = gather(self.plan, self.plan.source.name, self.until, self.until, self.slices)
         self.client.command(
             f"CREATE TABLE {own} ENGINE MergeTree "
@@ -239,4 +239,6 @@ def _bounds(memory: int) -> dict[str, int]:
         "max_memory_usage": memory,
         "max_bytes_before_external_sort": memory // 4,
         "max_bytes_before_external_group_by": memory // 4,
+        "min_insert_block_size_rows": 4 << 20,
+        "min_insert_block_size_bytes": memory // 8,
     }
