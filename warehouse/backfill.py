@@ -238,6 +238,7 @@ def _bounds(memory: int) -> dict[str, int]:
     return {
         "max_memory_usage": memory,
         "max_bytes_before_external_sort": memory // 4,
+        "prefer_external_sort_block_bytes": memory // 256,  # of each run while they are merged
         "max_bytes_before_external_group_by": memory // 4,
         "min_insert_block_size_rows": 4 << 20,
         "min_insert_block_size_bytes": memory // 8,
