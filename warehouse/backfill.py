@@ -52,8 +52,10 @@ def backfill(
 
     It reads the log from its origin, for `seq` and lifetime totals begin there. Rows are a function of
     the log, and `(entity, seq)` is their identity, so a second run writes the same rows over the first.
-    `memory` bounds all its queries together, in bytes; an entity too large for it is sorted on disk.
-    Raises `DatabaseError` for what the warehouse refuses; then, and at the end, nothing is left staged.
+    `memory` bounds all its queries together, in bytes. The engine holds all rows of one entity at a time,
+    some 300 bytes each: where they do not fit in half of it, the slice fails, and is not computed wrongly.
+    Raises `DatabaseError` for what the warehouse refuses, such as that; then, and at the end, nothing is
+    left staged.
     """
     started = perf_counter()
     run = _Run.of(client, plan, since, until, memory)
