@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up all they need; each step is skipped where it is up to date.
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv || echo .tools/bin/uv)
-PACKAGES := schemas features streams warehouse inference flows augury examples
+PACKAGES := schemas features streams warehouse inference flows augury examples benchmarks
 OPERATOR := streams/operator/target/augury-operator.jar
 OPERATOR_SOURCES := streams/operator/pom.xml $(shell find streams/operator/src/main -type f 2>/dev/null)
 
@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint environment jars operator operator-test clean
+.PHONY: demo test lint bench bench-backfill environment jars operator operator-test clean
 
 demo: environment jars operator
 	$(SAY) "the demo: real flights from events to judged predictions"
@@ -26,7 +26,15 @@ lint: environment
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/vulture $(PACKAGES) --min-confidence 80
+	.venv/bin/vulture $(PACKAGES) --min-confidence 80 --exclude '*/.cache/*'
+
+# SIZE=quick is for a look, SIZE=full for figures; each benchmark fails where the systems' results differ.
+SIZE ?= quick
+bench: bench-backfill
+
+bench-backfill: environment
+	$(SAY) "backfill: Augury, ClickHouse, DuckDB, Polars"
+	.venv/bin/python -m benchmarks.backfill --size $(SIZE)
 
 environment: .venv/synced
 jars: .jars/stamp
@@ -58,4 +66,4 @@ operator-test:
 
 clean:
 	[ ! -x .venv/bin/augury ] || .venv/bin/augury down
-	rm -rf .venv .tools .jars .augury streams/operator/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf benchmarks/.cache .venv .tools .jars .augury streams/operator/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

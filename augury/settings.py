@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     taskmanager_managed_mb: int = 256  # a budget for RocksDB; the hashmap backend leaves it untouched
     warehouse_memory_mb: int = 4096
     warehouse_threads: int = 2
+    backfill_memory_mb: int = Field(default=2048, ge=256)  # for all queries of one backfill together
 
     partitions: int = 2
     parallelism: int = 1

@@ -1,4 +1,4 @@
-"""What cannot be subtracted, such as the smallest value of a window: read from blocks of rows.
+"""What cannot be subtracted, such as the most frequent value of a window: read from blocks of rows.
 
 Whatever counts does so for a range of an entity's rows: an event from its own row to the one at which it
 leaves, the frequency of a value from a change to the next. Each range is cut into dyadic blocks, the
@@ -33,8 +33,6 @@ def _least(of: str, *, frequencies: bool = False) -> _Block:
 
 _NEWEST = "(-_ts, -toInt64(_place), {value})"
 _BLOCKS = {
-    Kept.MIN: _Block("minIf", "{value}", "min"),
-    Kept.MAX: _Block("maxIf", "{value}", "max"),
     Kept.FIRST: _least("(_ts, _place, {value})"),
     Kept.NEWEST: _least(_NEWEST),
     Kept.NEWEST_DISTINCT: _least(_NEWEST, frequencies=True),

@@ -40,6 +40,7 @@ def _client(url: str, database: str | None, user: str, password: str) -> Client:
         username=user,
         password=password,
         autogenerate_session_id=False,
+        send_receive_timeout=3600,  # a statement of a backfill may take long
     )
 
 

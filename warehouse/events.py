@@ -24,32 +24,40 @@ def moment(ms: int) -> str:
     return f"fromUnixTimestamp64Milli(toInt64({ms}), 'UTC')"
 
 
-def log(source: SourcePlan, columns: Mapping[str, str], until: int) -> str:
-    """Select a source's events with T before `until` (ms), each offset once, duplicates dropped.
+def log(source: SourcePlan, columns: Mapping[str, str], since: int | None, until: int) -> str:
+    """Select a source's events with T in [since, until) (ms), each offset once, duplicates dropped.
 
-    Gives the columns (SQL by name), `_ts` and the place in the log.
+    `since` None is the beginning of the log. Gives the columns (SQL by name), `_ts` and the place in the log.
     """
     event_id = column(source.event_id)
     named = "".join(f", {sql} AS {column(name)}" for name, sql in columns.items())
     places = f"{LOG_ORDER}{''.join(f', {column(name)}' for name in columns)}"
+    happened = milliseconds(f"assumeNotNull({column(source.event_time)})")  # the sink lets none be NULL
+    # as much before as may hold what makes an event a duplicate
+    begun = "" if since is None else f"log_time >= {moment(since - source.dedup_ms)} AND "
+    after = "" if since is None else f"_t >= {since} AND "
     held = (
         f"SELECT {milliseconds('log_time')} AS _t, log_topic AS _topic, log_partition AS _partition, "
-        f"log_offset AS _offset, least({milliseconds(column(source.event_time))}, _t) AS _ts, "
-        f"{event_id} AS _id{named} FROM {source.name} FINAL WHERE log_time < {moment(until)}"
+        f"log_offset AS _offset, least({happened}, _t) AS _ts, "
+        f"{event_id} AS _id{named} FROM {column(source.name)} FINAL "
+        f"WHERE {begun}log_time < {moment(until)}"
     )
     if source.dedup_ms == 0:
         return f"SELECT _ts, {places} FROM ({held})"
     return (
         f"SELECT _ts, {places} FROM (SELECT *, lagInFrame(toNullable(_t)) OVER "
         f"(PARTITION BY _id ORDER BY {LOG_ORDER} ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS _before "
-        f"FROM ({held})) WHERE isNull(_before) OR _t - _before >= {source.dedup_ms}"
+        f"FROM ({held})) WHERE {after}(isNull(_before) OR _t - _before >= {source.dedup_ms})"
     )
 
 
-def found(plan: GroupPlan, until: int) -> str:
-    """Select the events of all sources of the group, with what its lookups found for them."""
+def found(plan: GroupPlan, since: int, until: int) -> str:
+    """Select the events of all sources of the group, with what its lookups found for them.
+
+    What is looked up may have come at any time before `until`.
+    """
     shared = {name: column(name) for name in plan.shared}
-    events = " UNION ALL ".join(log(source, shared, until) for source in plan.sources)
+    events = " UNION ALL ".join(log(source, shared, since, until) for source in plan.sources)
     given = list(plan.shared)
     for lookup in plan.lookups:
         events = _look_up(lookup, events, given, until)
@@ -80,7 +88,7 @@ def _look_up(lookup: LookupPlan, events: str, given: list[str], until: int) -> s
         f"{newest} AS _newest "
         f"FROM (SELECT 1 AS _event, _ts, {LOG_ORDER}, {', '.join(asked)} FROM ({events}) "
         f"UNION ALL SELECT 0, _ts, {LOG_ORDER}, {', '.join(told)} "
-        f"FROM ({log(lookup.source, values, until)}) WHERE {there}) "
+        f"FROM ({log(lookup.source, values, None, until)}) WHERE {there}) "
         f"WINDOW w AS (PARTITION BY {keys} ORDER BY {LOG_ORDER} "
         f"ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) WHERE _event = 1"
     )
@@ -99,8 +107,11 @@ def entity_text(keys: list[tuple[str, DataType]]) -> str:
     return parts[0] if len(parts) == 1 else f"concat({separated})"
 
 
-def events(plan: GroupPlan, until: int) -> str:
-    """Select the group's events: entity, `_ts`, place in the log, and the arguments `_a0`, `_a1`, ..."""
+def events(plan: GroupPlan, since: int, until: int) -> str:
+    """Select the group's events with T in [since, until) (ms).
+
+    Gives entity, `_ts`, place in the log, and the arguments `_a0`, `_a1`, ...
+    """
     arguments = [_argument(a) for a in plan.arguments]
     named = "".join(f", {sql} AS _a{i}" for i, sql in enumerate(arguments))
     keep = "1" if plan.where is None else f"({CLICKHOUSE.render(plan.where)}) = 1"
@@ -114,7 +125,7 @@ def events(plan: GroupPlan, until: int) -> str:
     return (
         f"SELECT assumeNotNull(_entity) AS entity, _ts, {LOG_ORDER}{values} "
         f"FROM (SELECT {entity} AS _entity, _ts, {LOG_ORDER}{named} "
-        f"FROM ({found(plan, until)}) WHERE {keep}) "
+        f"FROM ({found(plan, since, until)}) WHERE {keep}) "
         f"WHERE {' AND '.join(['isNotNull(_entity)', *fits])}"
     )
 

@@ -11,11 +11,12 @@ from enum import StrEnum
 from features.plan import SCALE, GroupPlan
 from features.types import DataType
 
-_PLACE = "_ts, _t, _topic, _partition, _offset"  # what `first` and `last` go by
+_PLACE = "_ts, _t, _topic, _partition, _offset"  # what `first` goes by
+_HALF = f"toInt128('{2**64}')"
 
 
 class Kept(StrEnum):
-    """What ClickHouse keeps: totals run, so do a lifetime's extremes and the last; all else is in blocks."""
+    """What ClickHouse keeps: totals, extremes and the newest value run; all else is read from blocks."""
 
     COUNT = "count"  # how many values
     SUM = "sum"  # of the fixed-point values, 128 bits
@@ -64,9 +65,14 @@ class Held:
         return self.window is None and self.kept in _EXTREMES
 
     @property
+    def extreme(self) -> bool:
+        """Whether it is a window's smallest or greatest value."""
+        return self.window is not None and self.kept in (Kept.MIN, Kept.MAX)
+
+    @property
     def in_blocks(self) -> bool:
         """Whether it is read from blocks of rows."""
-        return not (self.total or self.running or self.kept is Kept.LAST)
+        return not (self.total or self.running or self.extreme or self.kept is Kept.LAST)
 
 
 def tile(ts: str, hop: int) -> str:
@@ -80,19 +86,17 @@ def leaves(plan: GroupPlan, window: int) -> str:
     return f"{tile('_ts', span.hop)} + {span.hop + span.size}"
 
 
-def delta(plan: GroupPlan, part: Held) -> str:
+def packed(moment: str, rank: str) -> str:
+    """Pack a moment and an unsigned integer of 64 bits into one that goes by the moment first."""
+    return f"(toInt128({moment}) * {_HALF} + {rank})"
+
+
+def delta(plan: GroupPlan, part: Held, integer: str) -> str:
     """Give the SQL of what an event adds to a total as it arrives."""
-    amount = _amount(plan, part)
+    added = amount(plan, part, integer)
     if part.window is None:
-        return amount
-    return f"if({leaves(plan, part.window)} > _t, {amount}, {_zero(part)})"
-
-
-def leaving(plan: GroupPlan, part: Held) -> str:
-    """Give the SQL of what a boundary adds to a total: less what leaves there."""
-    if part.window is None:
-        return _zero(part)
-    return f"-sumIf({_amount(plan, part)}, _left.1 = {part.window})"
+        return added
+    return f"if({leaves(plan, part.window)} > _t, {added}, {zero(part, integer)})"
 
 
 def running(part: Held) -> str:
@@ -105,34 +109,37 @@ def latest(plan: GroupPlan, part: Held) -> str:
     counts = f"_kind = 1 AND isNotNull({part.value})"
     if part.window is not None:
         counts += f" AND {leaves(plan, part.window)} > _t"
-    return (
-        f"argMaxIf(tuple({part.value}, _ts), ({_PLACE}), {counts}) OVER w AS {part.name}, "
-        f"countIf({counts}) OVER w > 0 AS {part.name}_any"
-    )
+    newest = f"argMaxIf(tuple({part.value}, _ts), {packed('_ts', 'seq')}, {counts})"
+    return f"{newest} OVER w AS {part.name}, countIf({counts}) OVER w > 0 AS {part.name}_any"
 
 
-# What an event adds to each total, of its value as a fixed-point integer: the type, and the amount.
-_AMOUNTS = {
-    Kept.COUNT: ("toInt128", "isNotNull({})"),
-    Kept.SUM: ("toInt128", "{}"),
-    Kept.SQUARES: ("toInt256", "{0} * {0}"),
-    Kept.CUBES: ("toInt256", "{0} * {0} * {0}"),
-}
-_EXTREMES = {Kept.MIN: "min({})", Kept.MAX: "max({})", Kept.FIRST: f"argMin({{}}, ({_PLACE}))"}
-
-
-def _zero(part: Held) -> str:
-    return f"{_AMOUNTS[part.kept][0]}(0)"
-
-
-def _amount(plan: GroupPlan, part: Held) -> str:
-    """Give what an event adds to a total; 0 where its value is NULL."""
-    wide, amount = _AMOUNTS[part.kept]
+def amount(plan: GroupPlan, part: Held, integer: str) -> str:
+    """Give what an event adds to a total, counts and sums as `integer`; 0 where its value is NULL."""
+    wide, added = _wide(part, integer), _AMOUNTS[part.kept]
     if part.argument is None:
         return f"{wide}(1)"
     if part.kept is Kept.COUNT:
-        return f"{wide}({amount.format(part.value)})"
+        return f"{wide}({added.format(part.value)})"
     units = part.value
     if plan.arguments[part.argument].type is DataType.DOUBLE:
         units = f"roundBankers({units} * 1e{SCALE})"
-    return amount.format(f"{wide}(ifNull({units}, 0))")
+    return added.format(f"{wide}(ifNull({units}, 0))")
+
+
+def zero(part: Held, integer: str) -> str:
+    """Give what leaves a total as it is."""
+    return f"{_wide(part, integer)}(0)"
+
+
+def _wide(part: Held, integer: str) -> str:
+    return "toInt256" if part.kept in (Kept.SQUARES, Kept.CUBES) else f"to{integer}"
+
+
+# What an event adds to each total, of its value as a fixed-point integer.
+_AMOUNTS = {
+    Kept.COUNT: "isNotNull({})",
+    Kept.SUM: "{}",
+    Kept.SQUARES: "{0} * {0}",
+    Kept.CUBES: "{0} * {0} * {0}",
+}
+_EXTREMES = {Kept.MIN: "min({})", Kept.MAX: "max({})", Kept.FIRST: f"argMin({{}}, ({_PLACE}))"}

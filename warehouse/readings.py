@@ -10,6 +10,7 @@ from features.aggregates import LIMIT
 from features.plan import SCALE, GroupPlan, PlannedAggregate
 from features.types import DataType
 from warehouse.dialect import typed
+from warehouse.extremes import unranked
 from warehouse.parts import Held, Kept, tile
 
 Columns = dict[Kept, str]
@@ -107,6 +108,14 @@ def _skewness(_: GroupPlan, __: PlannedAggregate, columns: Columns) -> str:
     return f"{third} / ({spread} * sqrt({spread}))"
 
 
+def _extreme(kept: Kept) -> Callable[[GroupPlan, PlannedAggregate, Columns], str]:
+    def read(plan: GroupPlan, aggregate: PlannedAggregate, columns: Columns) -> str:
+        part = Held(kept, aggregate.argument, aggregate.window)
+        return unranked(plan, part) if part.extreme else columns[kept]
+
+    return read
+
+
 def _first(_: GroupPlan, aggregate: PlannedAggregate, columns: Columns) -> str:
     first = columns[Kept.FIRST]
     return first if aggregate.window is None else f"if(notEmpty({first}), {first}[1].3, NULL)"
@@ -165,8 +174,8 @@ READINGS = {
     "variance": Reading(_MOMENTS, _variance),
     "stddev": Reading(_MOMENTS, _stddev),
     "skewness": Reading((*_MOMENTS, Kept.CUBES), _skewness),
-    "min": Reading((Kept.MIN,), lambda _, __, columns: columns[Kept.MIN]),
-    "max": Reading((Kept.MAX,), lambda _, __, columns: columns[Kept.MAX]),
+    "min": Reading((Kept.MIN,), _extreme(Kept.MIN)),
+    "max": Reading((Kept.MAX,), _extreme(Kept.MAX)),
     "first": Reading((Kept.FIRST,), _first),
     "last": Reading((Kept.LAST,), _last),
     "last nth": Reading((Kept.NEWEST,), _newest(Kept.NEWEST)),

@@ -4,6 +4,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from augury.clients import warehouse
 from augury.options import group_plan, range_of
@@ -12,6 +20,14 @@ from features.project import load_project
 from warehouse.backfill import backfill as fill
 
 app = typer.Typer()
+_COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    TaskProgressColumn(),
+    TimeElapsedColumn(),
+    TextColumn("left:"),
+    TimeRemainingColumn(),
+)
 
 
 @app.command()
@@ -21,12 +37,23 @@ def backfill(
     since: Annotated[str | None, typer.Option(help="ISO 8601; from the beginning without it.")] = None,
     until: Annotated[str | None, typer.Option(help="ISO 8601; the log's clock without it.")] = None,
 ) -> None:
-    """Compute the rows of a time range from the warehouse's events. Running it again changes nothing."""
-    plan = group_plan(load_project(project), group)
-    console, client = Console(), warehouse(Settings())
+    """Compute the rows of a time range from the warehouse's events.
+
+    Running it again changes nothing; one that was killed goes on where it was.
+    """
+    plan, settings = group_plan(load_project(project), group), Settings()
+    console, client = Console(), warehouse(settings)
     start, end = range_of(client, plan, since, until)
-    with console.status(f"backfilling {plan.label}"):
-        done = fill(client, plan, start, end)
+    with Progress(*_COLUMNS, console=console, transient=True) as bar:
+        task = bar.add_task(f"backfilling {plan.label}", total=None)
+        done = fill(
+            client,
+            plan,
+            start,
+            end,
+            memory=settings.backfill_memory_mb << 20,
+            report=lambda ready, of: bar.update(task, completed=ready, total=of),
+        )
     rate = done.rows / done.seconds if done.seconds else 0.0
     console.print(
         f"{plan.label}: {done.rows:,} rows from {done.events:,} events "

@@ -146,7 +146,7 @@ class Demo:
         rows, seconds, compared, mismatches, streamed = 0, 0.0, 0, 0, 0
         for plan in self.project.group_plans.values():
             with self.console.status(f"backfill {plan.label}"):
-                done = backfill(client, plan, 0, until)
+                done = backfill(client, plan, 0, until, memory=self.settings.backfill_memory_mb << 20)
                 found = parity(client, plan, 0, until)
             rows, seconds = rows + done.rows, seconds + done.seconds
             compared, mismatches = compared + found.compared, mismatches + found.mismatches

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from py4j.java_gateway import JavaGateway
 
-from augury.apply import preview
+from augury.preview import preview
 from augury.replay import Replayer
 from augury.stack import Stack
 from examples.flights.events import events
@@ -71,7 +71,7 @@ def test_all_goes_in_and_both_engines_agree(flights: Flights) -> None:
 
 
 def test_what_stands_is_left_as_it_is(flights: Flights) -> None:
-    found = {change.label: change.kind for change in preview(flights.project, flights.settings)}
+    found = {change.label: change.kind for change in preview(flights.project, flights.settings).changes}
     assert {found[label] for label in flights.project.group_plans} == {ChangeKind.UNCHANGED}
     again = flights.apply()
     assert again.jobs == {}

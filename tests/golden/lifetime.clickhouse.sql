@@ -1,5 +1,7 @@
--- staged
-WITH _events AS (SELECT assumeNotNull(_entity) AS entity,
+-- gathered
+SELECT cityHash64(entity) % 16 AS _slice,
+  *
+FROM (SELECT assumeNotNull(_entity) AS entity,
   _ts, _t, _topic, _partition, _offset, _a0, _a1, _a2, _a3
 FROM (SELECT replaceAll(replaceAll(`carrier`, '\\', '\\\\'), '|', '\\|') AS _entity,
   _ts, _t, _topic, _partition, _offset, `seats` AS _a0,
@@ -12,7 +14,7 @@ FROM (SELECT toUnixTimestamp64Milli(log_time) AS _t,
   log_topic AS _topic,
   log_partition AS _partition,
   log_offset AS _offset,
-  least(toUnixTimestamp64Milli(`landed_at`), _t) AS _ts,
+  least(toUnixTimestamp64Milli(assumeNotNull(`landed_at`)), _t) AS _ts,
   `id` AS _id,
   `id` AS `id`,
   `landed_at` AS `landed_at`,
@@ -22,24 +24,26 @@ FROM (SELECT toUnixTimestamp64Milli(log_time) AS _t,
   `seats` AS `seats`,
   `diverted` AS `diverted`,
   `due` AS `due`
-FROM landed FINAL
-WHERE log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
-WHERE isNull(_before) OR _t - _before >= 3600000)
+FROM `landed` FINAL
+WHERE log_time >= fromUnixTimestamp64Milli(toInt64(1356994800000), 'UTC') AND log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
+WHERE _t >= 1356998400000 AND (isNull(_before) OR _t - _before >= 3600000))
 WHERE ((NOT isNull(`carrier`))) = 1)
-WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000000) AND (isNull(_a1) OR abs(_a1) <= 1000000000000) AND (isNull(_a2) OR abs(_a2) <= 1000000000000) AND (isNull(_a3) OR abs(_a3) <= 1000000000000)) SELECT entity, _t, row_number() OVER w AS seq,
+WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000000) AND (isNull(_a1) OR abs(_a1) <= 1000000000000) AND (isNull(_a2) OR abs(_a2) <= 1000000000000) AND (isNull(_a3) OR abs(_a3) <= 1000000000000));
+
+-- staged
+SELECT * EXCEPT (_first)
+FROM (SELECT entity, _t, dense_rank() OVER w AS seq,
   _kind, _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
-  sum(_d_count_all) OVER w AS _count_all,
+  _a2, _a3, sum(_d_count_all) OVER w AS _count_all,
   sum(_d_sum0_all) OVER w AS _sum0_all,
   max(_a1) OVER w AS _max1_all,
-  argMaxIf(tuple(_a2, _ts), (_ts, _t, _topic, _partition, _offset), _kind = 1 AND isNotNull(_a2)) OVER w AS _last2_all,
-  countIf(_kind = 1 AND isNotNull(_a2)) OVER w > 0 AS _last2_all_any,
-  argMaxIf(tuple(_a3, _ts), (_ts, _t, _topic, _partition, _offset), _kind = 1 AND isNotNull(_a3)) OVER w AS _last3_all,
-  countIf(_kind = 1 AND isNotNull(_a3)) OVER w > 0 AS _last3_all_any
+  row_number() OVER w = rank() OVER w AS _first
 FROM (SELECT entity, _t, 1 AS _kind,
   _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, toInt128(1) AS _d_count_all,
   toInt128(ifNull(_a0, 0)) AS _d_sum0_all
-FROM _events)
-WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
+FROM gathered)
+WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
+WHERE _first;
 
 -- rows
 SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
@@ -53,7 +57,11 @@ FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toI
   CAST(_max1_all, 'Nullable(Float64)') AS `delay_max`,
   CAST(if(_last2_all_any, _last2_all.1, NULL), 'Nullable(Int64)') AS `hour_last`,
   CAST(if(_last3_all_any, _last3_all.1, NULL), 'Nullable(Int64)') AS `gate_last`
-FROM (SELECT *
-FROM staged)
+FROM (SELECT *, argMaxIf(tuple(_a2, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a2)) OVER w AS _last2_all,
+  countIf(_kind = 1 AND isNotNull(_a2)) OVER w > 0 AS _last2_all_any,
+  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a3)) OVER w AS _last3_all,
+  countIf(_kind = 1 AND isNotNull(_a3)) OVER w > 0 AS _last3_all_any
+FROM staged
+WINDOW w AS (PARTITION BY entity ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
 WHERE _t >= 1356998400000 AND _t < 1359676800000)
 SETTINGS join_use_nulls = 1;

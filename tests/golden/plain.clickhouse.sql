@@ -1,5 +1,7 @@
--- staged
-WITH _events AS (SELECT assumeNotNull(_entity) AS entity,
+-- gathered
+SELECT cityHash64(entity) % 16 AS _slice,
+  *
+FROM (SELECT assumeNotNull(_entity) AS entity,
   _ts, _t, _topic, _partition, _offset, _a0
 FROM (SELECT replaceAll(replaceAll(`carrier`, '\\', '\\\\'), '|', '\\|') AS _entity,
   _ts, _t, _topic, _partition, _offset, (`delay` + 0.) AS _a0
@@ -9,7 +11,7 @@ FROM (SELECT toUnixTimestamp64Milli(log_time) AS _t,
   log_topic AS _topic,
   log_partition AS _partition,
   log_offset AS _offset,
-  least(toUnixTimestamp64Milli(`landed_at`), _t) AS _ts,
+  least(toUnixTimestamp64Milli(assumeNotNull(`landed_at`)), _t) AS _ts,
   `id` AS _id,
   `id` AS `id`,
   `landed_at` AS `landed_at`,
@@ -19,24 +21,35 @@ FROM (SELECT toUnixTimestamp64Milli(log_time) AS _t,
   `seats` AS `seats`,
   `diverted` AS `diverted`,
   `due` AS `due`
-FROM landed FINAL
-WHERE log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
-WHERE isNull(_before) OR _t - _before >= 3600000)
+FROM `landed` FINAL
+WHERE log_time >= fromUnixTimestamp64Milli(toInt64(1356994800000), 'UTC') AND log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
+WHERE _t >= 1356998400000 AND (isNull(_before) OR _t - _before >= 3600000))
 WHERE 1)
-WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000000)) SELECT entity, _t, row_number() OVER w AS seq,
+WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000000));
+
+-- staged
+SELECT * EXCEPT (_first)
+FROM (SELECT entity, _t, dense_rank() OVER w AS seq,
   _kind, _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
   sum(_d_count_0) OVER w AS _count_0,
   sum(_d_sum0_0) OVER w AS _sum0_0,
-  sum(_d_count0_0) OVER w AS _count0_0
+  sum(_d_count0_0) OVER w AS _count0_0,
+  row_number() OVER w = rank() OVER w AS _first
 FROM (SELECT entity, _t, 1 AS _kind,
   _topic, _partition, _offset, _ts, _a0, if((_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, toInt128(1), toInt128(0)) AS _d_count_0,
   if((_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, toInt128(ifNull(roundBankers(_a0 * 1e6), 0)), toInt128(0)) AS _d_sum0_0,
   if((_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, toInt128(isNotNull(_a0)), toInt128(0)) AS _d_count0_0
-FROM _events
-UNION ALL SELECT entity, _left.2, 0, '', -1, -1, min(_ts), CAST(NULL, 'Nullable(Float64)'), -sumIf(toInt128(1), _left.1 = 0), -sumIf(toInt128(ifNull(roundBankers(_a0 * 1e6), 0)), _left.1 = 0), -sumIf(toInt128(isNotNull(_a0)), _left.1 = 0)
-FROM _events
-ARRAY JOIN arrayFilter(b -> b.2 > _t, [(0, (_ts - positiveModulo(_ts, 60000)) + 3660000)]) AS _left GROUP BY entity, _left.2)
-WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
+FROM gathered
+UNION ALL SELECT entity, _leave AS _t,
+  0, '', -1, -1, _leave - 3660000, CAST(NULL, 'Nullable(Float64)'), _d_count_0, _d_sum0_0, _d_count0_0
+FROM (SELECT entity, (_ts - positiveModulo(_ts, 60000)) + 3660000 AS _leave,
+  -sum(toInt128(1)) AS _d_count_0,
+  -sum(toInt128(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_sum0_0,
+  -sum(toInt128(isNotNull(_a0))) AS _d_count0_0
+FROM gathered
+WHERE _leave > _t AND _leave < 1359676800000 GROUP BY entity, _leave))
+WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
+WHERE _first;
 
 -- rows
 SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,

@@ -35,9 +35,11 @@ def texts() -> dict[str, str]:
 
 
 def _clickhouse(plan: GroupPlan) -> str:
-    staged = backfill_sql.stage(plan, UNTIL)
+    gathered = backfill_sql.gather(plan, SINCE, UNTIL, 16)
+    staged = backfill_sql.stage(plan, "gathered", UNTIL)
     selected = backfill_sql.rows(plan, "staged", SINCE, UNTIL)
-    return f"-- staged\n{_broken(staged)};\n\n-- rows\n{_broken(selected)};\n"
+    parts = {"gathered": gathered, "staged": staged, "rows": selected}
+    return "\n".join(f"-- {name}\n{_broken(sql)};\n" for name, sql in parts.items())
 
 
 def _broken(sql: str) -> str:

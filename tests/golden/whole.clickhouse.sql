@@ -1,5 +1,7 @@
--- staged
-WITH _events AS (SELECT assumeNotNull(_entity) AS entity,
+-- gathered
+SELECT cityHash64(entity) % 16 AS _slice,
+  *
+FROM (SELECT assumeNotNull(_entity) AS entity,
   _ts, _t, _topic, _partition, _offset, _a0, _a1, _a2, _a3, _a4, _a5, _a6
 FROM (SELECT concat(replaceAll(replaceAll(`carrier`, '\\', '\\\\'), '|', '\\|'), '|', replaceAll(replaceAll(toString(`gate`), '\\', '\\\\'), '|', '\\|'), '|', replaceAll(replaceAll(toString(`diverted`), '\\', '\\\\'), '|', '\\|')) AS _entity,
   _ts, _t, _topic, _partition, _offset, (`delay` + 0.) AS _a0,
@@ -15,7 +17,7 @@ FROM (SELECT toUnixTimestamp64Milli(log_time) AS _t,
   log_topic AS _topic,
   log_partition AS _partition,
   log_offset AS _offset,
-  least(toUnixTimestamp64Milli(`landed_at`), _t) AS _ts,
+  least(toUnixTimestamp64Milli(assumeNotNull(`landed_at`)), _t) AS _ts,
   `id` AS _id,
   `id` AS `id`,
   `landed_at` AS `landed_at`,
@@ -25,11 +27,15 @@ FROM (SELECT toUnixTimestamp64Milli(log_time) AS _t,
   `seats` AS `seats`,
   `diverted` AS `diverted`,
   `due` AS `due`
-FROM landed FINAL
-WHERE log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
-WHERE isNull(_before) OR _t - _before >= 3600000)
+FROM `landed` FINAL
+WHERE log_time >= fromUnixTimestamp64Milli(toInt64(1356994800000), 'UTC') AND log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
+WHERE _t >= 1356998400000 AND (isNull(_before) OR _t - _before >= 3600000))
 WHERE (((NOT `diverted`) OR (`delay` > toFloat64(0.5)))) = 1)
-WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000) AND (isNull(_a1) OR abs(_a1) <= 1000000000) AND (isNull(_a4) OR abs(_a4) <= 1000000000000)) SELECT entity, _t, row_number() OVER w AS seq,
+WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000) AND (isNull(_a1) OR abs(_a1) <= 1000000000) AND (isNull(_a4) OR abs(_a4) <= 1000000000000));
+
+-- staged
+SELECT * EXCEPT (_first)
+FROM (SELECT entity, _t, dense_rank() OVER w AS seq,
   _kind, _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
   _a0, _a1, _a2, _a3, sum(_d_sum0_0) OVER w AS _sum0_0,
   sum(_d_count0_0) OVER w AS _count0_0,
@@ -50,19 +56,12 @@ WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000) AND (isNull
   sum(_d_count_1) OVER w AS _count_1,
   sum(_d_sum6_2) OVER w AS _sum6_2,
   sum(_d_count6_2) OVER w AS _count6_2,
+  max(_d_min0_0) OVER w AS _min0_0,
+  max(_d_max0_0) OVER w AS _max0_0,
+  max(_d_min1_0) OVER w AS _min1_0,
+  max(_d_max1_0) OVER w AS _max1_0,
   min(_a1) OVER w AS _min1_all,
-  argMaxIf(tuple(_a0, _ts), (_ts, _t, _topic, _partition, _offset), _kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last0_0,
-  countIf(_kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last0_0_any,
-  argMaxIf(tuple(_a1, _ts), (_ts, _t, _topic, _partition, _offset), _kind = 1 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last1_0,
-  countIf(_kind = 1 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last1_0_any,
-  argMaxIf(tuple(_a2, _ts), (_ts, _t, _topic, _partition, _offset), _kind = 1 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last2_0,
-  countIf(_kind = 1 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last2_0_any,
-  argMaxIf(tuple(_a3, _ts), (_ts, _t, _topic, _partition, _offset), _kind = 1 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last3_0,
-  countIf(_kind = 1 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last3_0_any,
-  argMaxIf(tuple(_a0, _ts), (_ts, _t, _topic, _partition, _offset), _kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w AS _last0_1,
-  countIf(_kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w > 0 AS _last0_1_any,
-  argMaxIf(tuple(_a3, _ts), (_ts, _t, _topic, _partition, _offset), _kind = 1 AND isNotNull(_a3)) OVER w AS _last3_all,
-  countIf(_kind = 1 AND isNotNull(_a3)) OVER w > 0 AS _last3_all_any
+  row_number() OVER w = rank() OVER w AS _first
 FROM (SELECT entity, _t, 1 AS _kind,
   _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, _a4, _a5, _a6, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(ifNull(roundBankers(_a0 * 1e6), 0)), toInt128(0)) AS _d_sum0_0,
   if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(isNotNull(_a0)), toInt128(0)) AS _d_count0_0,
@@ -82,12 +81,57 @@ FROM (SELECT entity, _t, 1 AS _kind,
   if((_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, toInt128(isNotNull(_a0)), toInt128(0)) AS _d_count0_1,
   if((_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, toInt128(1), toInt128(0)) AS _d_count_1,
   if((_ts - positiveModulo(_ts, 3600000)) + 90000000 > _t, toInt128(ifNull(_a6, 0)), toInt128(0)) AS _d_sum6_2,
-  if((_ts - positiveModulo(_ts, 3600000)) + 90000000 > _t, toInt128(isNotNull(_a6)), toInt128(0)) AS _d_count6_2
-FROM _events
-UNION ALL SELECT entity, _left.2, 0, '', -1, -1, min(_ts), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Int64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(String)'), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(Bool)'), -sumIf(toInt128(ifNull(roundBankers(_a0 * 1e6), 0)), _left.1 = 0), -sumIf(toInt128(isNotNull(_a0)), _left.1 = 0), -sumIf(toInt128(ifNull(_a1, 0)), _left.1 = 0), -sumIf(toInt128(isNotNull(_a1)), _left.1 = 0), -sumIf(toInt128(ifNull(_a2, 0)), _left.1 = 0), -sumIf(toInt128(isNotNull(_a2)), _left.1 = 0), -sumIf(toInt128(1), _left.1 = 0), -sumIf(toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)), _left.1 = 0), -sumIf(toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)), _left.1 = 0), -sumIf(toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)), _left.1 = 0), -sumIf(toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)), _left.1 = 0), -sumIf(toInt128(isNotNull(_a3)), _left.1 = 0), -sumIf(toInt128(ifNull(roundBankers(_a4 * 1e6), 0)), _left.1 = 0), -sumIf(toInt128(isNotNull(_a5)), _left.1 = 0), -sumIf(toInt128(ifNull(roundBankers(_a0 * 1e6), 0)), _left.1 = 1), -sumIf(toInt128(isNotNull(_a0)), _left.1 = 1), -sumIf(toInt128(1), _left.1 = 1), -sumIf(toInt128(ifNull(_a6, 0)), _left.1 = 2), -sumIf(toInt128(isNotNull(_a6)), _left.1 = 2)
-FROM _events
-ARRAY JOIN arrayFilter(b -> b.2 > _t, [(0, (_ts - positiveModulo(_ts, 1800000)) + 5400000), (1, (_ts - positiveModulo(_ts, 300000)) + 21900000), (2, (_ts - positiveModulo(_ts, 3600000)) + 90000000)]) AS _left GROUP BY entity, _left.2)
-WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
+  if((_ts - positiveModulo(_ts, 3600000)) + 90000000 > _t, toInt128(isNotNull(_a6)), toInt128(0)) AS _d_count6_2,
+  toInt128('-21267647932558653966460912964485513216') AS _d_min0_0,
+  toInt128('-21267647932558653966460912964485513216') AS _d_max0_0,
+  toInt128('-21267647932558653966460912964485513216') AS _d_min1_0,
+  toInt128('-21267647932558653966460912964485513216') AS _d_max1_0
+FROM gathered
+UNION ALL SELECT *
+FROM (SELECT entity, _leave AS _t,
+  0, '', -1, -1, _leave - 5400000, CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Int64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(String)'), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(Bool)'), _d_sum0_0, _d_count0_0, _d_sum1_0, _d_count1_0, _d_sum2_0, _d_count2_0, _d_count_0, _d_squares0_0, _d_cubes0_0, _d_squares1_0, _d_cubes1_0, _d_count3_0, _d_sum4_0, _d_count5_0, toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_min0_0)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_min0_0, _late) OVER f))), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_max0_0)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_max0_0, _late) OVER f))), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_min1_0)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_min1_0, _late) OVER f))), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_max1_0)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_max1_0, _late) OVER f)))
+FROM (SELECT entity, (_ts - positiveModulo(_ts, 1800000)) + 5400000 AS _leave,
+  (_t - positiveModulo(_t, 1800000)) + 1800000 AS _arrived,
+  -sum(toInt128(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_sum0_0,
+  -sum(toInt128(isNotNull(_a0))) AS _d_count0_0,
+  -sum(toInt128(ifNull(_a1, 0))) AS _d_sum1_0,
+  -sum(toInt128(isNotNull(_a1))) AS _d_count1_0,
+  -sum(toInt128(ifNull(_a2, 0))) AS _d_sum2_0,
+  -sum(toInt128(isNotNull(_a2))) AS _d_count2_0,
+  -sum(toInt128(1)) AS _d_count_0,
+  -sum(toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_squares0_0,
+  -sum(toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_cubes0_0,
+  -sum(toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0))) AS _d_squares1_0,
+  -sum(toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0))) AS _d_cubes1_0,
+  -sum(toInt128(isNotNull(_a3))) AS _d_count3_0,
+  -sum(toInt128(ifNull(roundBankers(_a4 * 1e6), 0))) AS _d_sum4_0,
+  -sum(toInt128(isNotNull(_a5))) AS _d_count5_0,
+  max(if(isNull(_a0), 0, bitNot(if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0))))))) AS _m_min0_0,
+  max(if(isNull(_a0), 0, if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0)))))) AS _m_max0_0,
+  max(if(isNull(_a1), 0, bitNot(bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808))))) AS _m_min1_0,
+  max(if(isNull(_a1), 0, bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808)))) AS _m_max1_0,
+  _leave < _arrived + 3600000 AS _late
+FROM gathered
+WHERE _leave > _t GROUP BY entity, _leave, _arrived)
+WINDOW f AS (PARTITION BY entity ORDER BY intDiv(_leave, 1800000) RANGE BETWEEN 1 FOLLOWING AND 2 FOLLOWING))
+WHERE _t < 1359676800000
+UNION ALL SELECT entity, _leave AS _t,
+  0, '', -1, -1, _leave - 21900000, CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Int64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(String)'), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(Bool)'), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt256(0), toInt256(0), toInt256(0), toInt256(0), toInt128(0), toInt128(0), toInt128(0), _d_sum0_1, _d_count0_1, _d_count_1, toInt128(0), toInt128(0), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216')
+FROM (SELECT entity, (_ts - positiveModulo(_ts, 300000)) + 21900000 AS _leave,
+  -sum(toInt128(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_sum0_1,
+  -sum(toInt128(isNotNull(_a0))) AS _d_count0_1,
+  -sum(toInt128(1)) AS _d_count_1
+FROM gathered
+WHERE _leave > _t AND _leave < 1359676800000 GROUP BY entity, _leave)
+UNION ALL SELECT entity, _leave AS _t,
+  0, '', -1, -1, _leave - 90000000, CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Int64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(String)'), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(Bool)'), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt256(0), toInt256(0), toInt256(0), toInt256(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), _d_sum6_2, _d_count6_2, toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216')
+FROM (SELECT entity, (_ts - positiveModulo(_ts, 3600000)) + 90000000 AS _leave,
+  -sum(toInt128(ifNull(_a6, 0))) AS _d_sum6_2,
+  -sum(toInt128(isNotNull(_a6))) AS _d_count6_2
+FROM gathered
+WHERE _leave > _t AND _leave < 1359676800000 GROUP BY entity, _leave))
+WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
+WHERE _first;
 
 -- rows
 SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
@@ -100,14 +144,14 @@ SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
   CAST(CASE WHEN (CASE WHEN (`delay_last_6h` <= `delay_mean_6h`) THEN `delay_last_6h` WHEN (`delay_mean_6h` <= `delay_last_6h`) THEN `delay_mean_6h` ELSE CAST(NULL, 'Nullable(Float64)') END <= toFloat64(1000000.0)) THEN CASE WHEN (`delay_last_6h` <= `delay_mean_6h`) THEN `delay_last_6h` WHEN (`delay_mean_6h` <= `delay_last_6h`) THEN `delay_mean_6h` ELSE CAST(NULL, 'Nullable(Float64)') END WHEN (toFloat64(1000000.0) <= CASE WHEN (`delay_last_6h` <= `delay_mean_6h`) THEN `delay_last_6h` WHEN (`delay_mean_6h` <= `delay_last_6h`) THEN `delay_mean_6h` ELSE CAST(NULL, 'Nullable(Float64)') END) THEN toFloat64(1000000.0) ELSE CAST(NULL, 'Nullable(Float64)') END, 'Nullable(Float64)') AS `near`
 FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double SELECT *, CAST(as_double(_sum0_0) / 1e6, 'Nullable(Float64)') AS `delay_sum_1h`,
   CAST((as_double(_sum0_0) / 1e6) / nullIf(toFloat64(toInt64(_count0_0)), 0), 'Nullable(Float64)') AS `delay_mean_1h`,
-  CAST(_min0_0, 'Nullable(Float64)') AS `delay_min_1h`,
-  CAST(_max0_0, 'Nullable(Float64)') AS `delay_max_1h`,
+  CAST(if(toUInt64(_min0_0_now) = 0, NULL, reinterpretAsFloat64(if(bitNot(toUInt64(_min0_0_now)) < toUInt64(9223372036854775808), bitNot(bitNot(toUInt64(_min0_0_now))), bitXor(bitNot(toUInt64(_min0_0_now)), toUInt64(9223372036854775808))))), 'Nullable(Float64)') AS `delay_min_1h`,
+  CAST(if(toUInt64(_max0_0_now) = 0, NULL, reinterpretAsFloat64(if(toUInt64(_max0_0_now) < toUInt64(9223372036854775808), bitNot(toUInt64(_max0_0_now)), bitXor(toUInt64(_max0_0_now), toUInt64(9223372036854775808))))), 'Nullable(Float64)') AS `delay_max_1h`,
   CAST(if(_last0_0_any AND (_last0_0.2 - positiveModulo(_last0_0.2, 1800000)) + 5400000 > _t, _last0_0.1, NULL), 'Nullable(Float64)') AS `delay_last_1h`,
   CAST(toInt64(_count0_0), 'Nullable(Int64)') AS `delay_count_1h`,
   CAST(toInt64(_sum1_0), 'Nullable(Int64)') AS `seats_sum_1h`,
   CAST(as_double(_sum1_0) / nullIf(toFloat64(toInt64(_count1_0)), 0), 'Nullable(Float64)') AS `seats_mean_1h`,
-  CAST(_min1_0, 'Nullable(Int64)') AS `seats_min_1h`,
-  CAST(_max1_0, 'Nullable(Int64)') AS `seats_max_1h`,
+  CAST(if(toUInt64(_min1_0_now) = 0, NULL, reinterpretAsInt64(bitXor(bitNot(toUInt64(_min1_0_now)), toUInt64(9223372036854775808)))), 'Nullable(Int64)') AS `seats_min_1h`,
+  CAST(if(toUInt64(_max1_0_now) = 0, NULL, reinterpretAsInt64(bitXor(toUInt64(_max1_0_now), toUInt64(9223372036854775808)))), 'Nullable(Int64)') AS `seats_max_1h`,
   CAST(if(_last1_0_any AND (_last1_0.2 - positiveModulo(_last1_0.2, 1800000)) + 5400000 > _t, _last1_0.1, NULL), 'Nullable(Int64)') AS `seats_last_1h`,
   CAST(as_double(_sum2_0) / nullIf(toFloat64(toInt64(_count2_0)), 0), 'Nullable(Float64)') AS `late_share_1h`,
   CAST(if(_last2_0_any AND (_last2_0.2 - positiveModulo(_last2_0.2, 1800000)) + 5400000 > _t, _last2_0.1, NULL), 'Nullable(Bool)') AS `late_last_1h`,
@@ -150,11 +194,7 @@ FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toI
   CAST(as_double(_sum6_2) / nullIf(toFloat64(toInt64(_count6_2)), 0), 'Nullable(Float64)') AS `long_late_share_1d`,
   CAST(_min1_all, 'Nullable(Int64)') AS `seats_min`,
   CAST(if(_last3_all_any, _last3_all.1, NULL), 'Nullable(String)') AS `carrier_last`
-FROM (SELECT s.*, x._min0_0 AS _min0_0,
-  x._max0_0 AS _max0_0,
-  x._min1_0 AS _min1_0,
-  x._max1_0 AS _max1_0,
-  x._first0_0 AS _first0_0,
+FROM (SELECT s.*, x._first0_0 AS _first0_0,
   x._first1_0 AS _first1_0,
   x._first2_0 AS _first2_0,
   x._first3_0 AS _first3_0,
@@ -174,13 +214,26 @@ FROM (SELECT s.*, x._min0_0 AS _min0_0,
   x._frequencies0_0_1001 AS _frequencies0_0_1001,
   x._frequencies1_0_1001 AS _frequencies1_0_1001,
   x._frequencies1_0_4 AS _frequencies1_0_4
-FROM staged AS s
+FROM (SELECT *, max(if(_kind = 1 AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, greatest(_min0_0, _min0_0 - toUInt64(_min0_0) + if(isNull(_a0), 0, bitNot(if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0))))))), _min0_0)) OVER w AS _min0_0_now,
+  max(if(_kind = 1 AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, greatest(_max0_0, _max0_0 - toUInt64(_max0_0) + if(isNull(_a0), 0, if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0)))))), _max0_0)) OVER w AS _max0_0_now,
+  max(if(_kind = 1 AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, greatest(_min1_0, _min1_0 - toUInt64(_min1_0) + if(isNull(_a1), 0, bitNot(bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808))))), _min1_0)) OVER w AS _min1_0_now,
+  max(if(_kind = 1 AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, greatest(_max1_0, _max1_0 - toUInt64(_max1_0) + if(isNull(_a1), 0, bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808)))), _max1_0)) OVER w AS _max1_0_now,
+  argMaxIf(tuple(_a0, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last0_0,
+  countIf(_kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last0_0_any,
+  argMaxIf(tuple(_a1, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last1_0,
+  countIf(_kind = 1 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last1_0_any,
+  argMaxIf(tuple(_a2, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last2_0,
+  countIf(_kind = 1 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last2_0_any,
+  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last3_0,
+  countIf(_kind = 1 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last3_0_any,
+  argMaxIf(tuple(_a0, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w AS _last0_1,
+  countIf(_kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w > 0 AS _last0_1_any,
+  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a3)) OVER w AS _last3_all,
+  countIf(_kind = 1 AND isNotNull(_a3)) OVER w > 0 AS _last3_all_any
+FROM staged
+WINDOW w AS (PARTITION BY entity ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS s
 LEFT JOIN (SELECT r.entity AS entity,
   r.seq AS seq,
-  min(_min0_0) AS _min0_0,
-  max(_max0_0) AS _max0_0,
-  min(_min1_0) AS _min1_0,
-  max(_max1_0) AS _max1_0,
   groupArraySortedArray(1)(_first0_0) AS _first0_0,
   groupArraySortedArray(1)(_first1_0) AS _first1_0,
   groupArraySortedArray(1)(_first2_0) AS _first2_0,
@@ -208,10 +261,6 @@ FROM staged
 WHERE _t >= 1356998400000 AND _t < 1359676800000) AS r
 INNER JOIN (SELECT entity, _cut.1 AS _level,
   _cut.2 AS _block,
-  minIf(_a0, _source = 0 AND isNotNull(_a0)) AS _min0_0,
-  maxIf(_a0, _source = 0 AND isNotNull(_a0)) AS _max0_0,
-  minIf(_a1, _source = 0 AND isNotNull(_a1)) AS _min1_0,
-  maxIf(_a1, _source = 0 AND isNotNull(_a1)) AS _max1_0,
   groupArraySortedIf(1)((_ts, _place, assumeNotNull(_a0)), _source = 0 AND isNotNull(_a0)) AS _first0_0,
   groupArraySortedIf(1)((_ts, _place, assumeNotNull(_a1)), _source = 0 AND isNotNull(_a1)) AS _first1_0,
   groupArraySortedIf(1)((_ts, _place, assumeNotNull(_a2)), _source = 0 AND isNotNull(_a2)) AS _first2_0,

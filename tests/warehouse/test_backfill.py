@@ -5,6 +5,7 @@ import pytest
 from features.reference import rows
 from tests.features.logs import DAY, HOUR, MINUTE, START, Case, Step
 from tests.warehouse.history import EVER, create, read_rows, write_log
+from warehouse import backfill as sliced
 from warehouse.backfill import backfill, log_clock
 from warehouse.client import Client
 
@@ -66,6 +67,53 @@ def test_a_backfill_that_fails_leaves_no_stage(history: Client) -> None:
     with pytest.raises(Exception, match="UNKNOWN_TABLE"):
         backfill(history, CASE.plan, EVER, END)
     assert history.query("SHOW TABLES LIKE '%stage%'").result_rows == []
+
+
+def test_many_slices_write_the_rows_of_one(history: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sliced, "_ROW_BYTES", sliced.MEMORY)  # a slice for each record
+    told: list[tuple[int, int]] = []
+    done = backfill(history, CASE.plan, EVER, END, report=lambda *at: told.append(at))
+    wanted = rows(CASE.plan, CASE.records, END)
+    assert (done.rows, done.events) == (len(wanted), len(STEPS))
+    assert written(history) == wanted
+    assert len(told) > len(STEPS)
+    assert [at for at, _ in told] == sorted(at for at, _ in told)
+    assert told[-1][0] == told[-1][1]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])  # while it gathers, after one slice, and after two
+def test_what_was_cut_short_goes_on_where_it_was(
+    history: Client, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr(sliced, "_ROW_BYTES", sliced.MEMORY)
+    told: list[int] = []
+
+    def cut(done: int, _of: int) -> None:
+        told.append(done)
+        if len(told) == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backfill(history, CASE.plan, EVER, END, report=cut)
+    again: list[int] = []
+    done = backfill(history, CASE.plan, EVER, END, report=lambda now, _of: again.append(now))
+    wanted = rows(CASE.plan, CASE.records, END)
+    assert (done.rows, done.events) == (len(wanted), len(STEPS))
+    assert written(history) == wanted
+    assert at == 1 or again[0] > told[-1]  # neither the gathering nor a slice was done twice
+    assert history.query("SHOW TABLES LIKE '%stage%'").result_rows == []
+
+
+def test_a_log_that_went_on_is_another_run(history: Client) -> None:
+    def cut(_done: int, _of: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backfill(history, CASE.plan, EVER, END, report=cut)
+    longer = replace(CASE, steps=(*STEPS, Step(gap=MINUTE, delay=9.0, partition=1)))
+    write_log(history, CASE.plan.source, longer.records)
+    backfill(history, CASE.plan, EVER, END)
+    assert written(history) == rows(CASE.plan, longer.records, END)
 
 
 def test_the_logs_clock_is_that_of_its_slowest_partition(database: Client) -> None:

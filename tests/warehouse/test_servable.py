@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from features import DataType, FeatureGroup, Label, Model
-from features.compile import compile_group, compile_source
+from features.compile import compile_group
+from features.compile_inputs import compile_source
 from features.compile_model import compile_model
 from features.naming import key_text
 from features.plan import GroupPlan

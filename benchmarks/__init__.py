@@ -1,0 +1,1 @@
+"""Benchmarks: each runs by itself, writes `results/<name>.json`, and fails where results differ."""

@@ -1,0 +1,141 @@
+"""What benchmarks share: results, tables, memory of a process, a warehouse of their own, peers' Python."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from warehouse.client import Client, connect, migrate
+
+ROOT = Path(__file__).resolve().parent
+CACHE = ROOT / ".cache"
+PEERS = ROOT / "peers"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure: of which system, at which work."""
+
+    workload: str
+    system: str
+    metric: str
+    value: float | str
+    unit: str
+
+
+def write(name: str, results: Sequence[Result]) -> Path:
+    """Write `results/<name>.json`."""
+    path = ROOT / "results" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps([asdict(r) for r in results], indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def show(results: Sequence[Result], notes: Sequence[str] = ()) -> None:
+    """Print a table with a row for each system and workload, and a column for each metric."""
+    metrics = list(dict.fromkeys(r.metric for r in results))
+    units = {r.metric: r.unit for r in results}
+    heads = [f"{m} ({units[m]})" if units[m] else m for m in metrics]
+    table = Table("workload", "system", *heads)
+    for workload, system in dict.fromkeys((r.workload, r.system) for r in results):
+        held = {r.metric: r.value for r in results if (r.workload, r.system) == (workload, system)}
+        table.add_row(workload, system, *(_spelled(held.get(m, "")) for m in metrics))
+    console = Console()
+    console.print(table)
+    for note in notes:
+        console.print(f"- {note}")
+
+
+def _spelled(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some work took: seconds by the clock and of all cores together, and the greatest memory in MiB."""
+
+    seconds: float
+    cpu_s: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """The embedded warehouse in a process and a folder of its own."""
+
+    client: Client
+    process: int
+
+    def measured(self, work: Callable[[], object]) -> Cost:
+        """Do some work, and tell what it cost the warehouse's process."""
+        seen = psutil.Process(self.process)
+        Path(f"/proc/{self.process}/clear_refs").write_text("5", encoding="ascii")  # its peak begins anew
+        before, started = sum(seen.cpu_times()[:2]), perf_counter()
+        work()
+        seconds, cpu = perf_counter() - started, sum(seen.cpu_times()[:2]) - before
+        lines = Path(f"/proc/{self.process}/status").read_text(encoding="ascii").splitlines()
+        peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+        return Cost(seconds, cpu, peak)
+
+
+@contextlib.contextmanager
+def warehouse(memory_mb: int) -> Iterator[Warehouse]:
+    """Run a warehouse; its folder goes with it."""
+    CACHE.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="warehouse-", dir=CACHE))
+    command = [sys.executable, "-m", "warehouse.door", "--path", str(folder), "--port", "0"]
+    process = subprocess.Popen([*command, "--memory", str(memory_mb)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        if not ready:
+            raise RuntimeError("the warehouse did not start")
+        client = connect(ready.split()[-1])
+        migrate(client)
+        yield Warehouse(client, process.pid)
+        client.close()
+    finally:
+        process.terminate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def peers_python() -> Path:
+    """Give a Python that has the peers, at the pinned versions; made by uv where it is missing."""
+    requirements = PEERS / "requirements.txt"
+    folder, stamp = CACHE / "peers", CACHE / "peers" / "requirements.txt"
+    python = folder / "bin" / "python"
+    pinned = requirements.read_text(encoding="utf-8")
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != pinned:
+        uv = shutil.which("uv") or str(ROOT.parent / ".tools" / "bin" / "uv")
+        subprocess.run(
+            [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True
+        )
+        install = [uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(requirements)]
+        subprocess.run(install, check=True)
+        stamp.write_text(pinned, encoding="utf-8")
+    return python
+
+
+def run_peer(script: str, *arguments: str, timeout: float) -> Cost | None:
+    """Run a peer's script in a process of its own; it prints its cost. None where it broke or overran."""
+    command = [str(peers_python()), str(PEERS / script), *arguments]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    return None if done.returncode else Cost(**json.loads(done.stdout))
