@@ -12,8 +12,9 @@ from typing import Any
 
 from features.aggregates import Option
 from features.expressions import Expression
+from features.expressions.functions import INEXACT
 from features.expressions.operations import canonical
-from features.expressions.tree import columns_of
+from features.expressions.tree import columns_of, operations_of
 from features.inputs import LookupPlan, SourcePlan, event_columns, shared_columns
 from features.types import DataType, to_avro
 from features.windows import Window
@@ -42,6 +43,11 @@ class NamedExpression:
     def type(self) -> DataType:
         """The type of the expression."""
         return self.expression.type
+
+    @property
+    def inexact(self) -> bool:
+        """Whether engines may compute it some units in the last place apart."""
+        return self.type is DataType.DOUBLE and not INEXACT.isdisjoint(operations_of(self.expression))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from features.plan import NamedExpression
 from features.types import DataType
 from features.vector import REQUESTED_AT, ModelPlan, VectorGroup
 from warehouse.answers import Answers, rows_of, used_sql
-from warehouse.dialect import column, text
+from warehouse.dialect import column, same, text
 from warehouse.on_demand import on_demand_sql
 
 
@@ -129,23 +129,26 @@ def _on_demand(plan: ModelPlan) -> Iterator[str]:
             columns[group.name(position)] = _recomputed(index, group, position)
     for named in plan.on_demand:
         wrong = [c for index, g in enumerate(plan.groups) if _reads(named, g) for c in _wrong_row(index)]
-        yield _check(named.name, on_demand_sql(named, columns), wrong, Cause.ON_DEMAND)
+        truth = on_demand_sql(named, columns)
+        yield _check(named.name, truth, wrong, Cause.ON_DEMAND, inexact=named.inexact)
 
 
 def _reads(named: NamedExpression, group: VectorGroup) -> bool:
     return any(name.startswith(f"{group.group}.") for name in columns_of(named.expression))
 
 
-def _check(name: str, truth: str, wrong: list[tuple[str, Cause]], otherwise: Cause) -> str:
+def _check(
+    name: str, truth: str, wrong: list[tuple[str, Cause]], otherwise: Cause, *, inexact: bool = False
+) -> str:
     """Write the pair of a feature and why it differs; an empty text where it does not."""
     not_told = (f"NOT mapContains(_a.feature_values_used, {text(name)})", Cause.NOT_TOLD)
-    cases = [*wrong, not_told, (_differs(name, truth), otherwise)]
+    cases = [*wrong, not_told, (_differs(name, truth, inexact=inexact), otherwise)]
     branches = ", ".join(f"{condition}, {text(cause)}" for condition, cause in cases)
     return f"({text(name)}, multiIf({branches}, ''))"
 
 
-def _differs(name: str, truth: str) -> str:
-    return f"_a.feature_values_used[{text(name)}] IS DISTINCT FROM {truth}"
+def _differs(name: str, truth: str, *, inexact: bool = False) -> str:
+    return f"NOT {same(f'_a.feature_values_used[{text(name)}]', truth, inexact=inexact)}"
 
 
 def _recomputed(index: int, group: VectorGroup, position: int) -> str:

@@ -132,6 +132,14 @@ def _extract(call: Call, arguments: list[str]) -> str:
     return f"if({held}, {found}, NULL)"
 
 
+def same(one: str, other: str, *, inexact: bool = False) -> str:
+    """Say in SQL that two values are the same, NULLs too; inexact ones within a relative 1e-12."""
+    equal = f"{one} IS NOT DISTINCT FROM {other}"
+    if not inexact:
+        return equal
+    return f"({equal} OR ifNull(abs({one} - {other}) <= 1e-12 * greatest(abs({one}), abs({other})), 0))"
+
+
 def column(name: str) -> str:
     """Quote the name of a column or table."""
     escaped = name.replace("\\", "\\\\").replace("`", "\\`")

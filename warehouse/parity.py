@@ -6,7 +6,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from features.plan import GroupPlan
-from warehouse.dialect import column
+from warehouse.dialect import column, same
 from warehouse.events import moment
 
 
@@ -39,7 +39,10 @@ class Parity:
 
 
 def parity(client: Client, plan: GroupPlan, since: int, until: int, most: int = 10) -> Parity:
-    """Compare every row with `event_timestamp` in [since, until) (ms), each value with each."""
+    """Compare every row with `event_timestamp` in [since, until) (ms), each value with each.
+
+    Values of inexact derived features are the same within a relative 1e-12.
+    """
     names = ["event_timestamp", "last_event_time", "topic", "partition", "offset"]
     names += [f.name for f in plan.features]
     sides = [
@@ -47,12 +50,13 @@ def parity(client: Client, plan: GroupPlan, since: int, until: int, most: int = 
         f"WHERE event_timestamp >= {moment(since)} AND event_timestamp < {moment(until)}"
         for table in (plan.table, plan.backfill_table)
     ]
-    same = " AND ".join(f"s.{column(n)} IS NOT DISTINCT FROM b.{column(n)}" for n in names)
+    inexact = {d.name for d in plan.derived if d.inexact}
+    equal_values = " AND ".join(same(f"s.{column(n)}", f"b.{column(n)}", inexact=n in inexact) for n in names)
     joined = (
         f"FROM ({sides[0]}) AS s FULL OUTER JOIN ({sides[1]}) AS b ON s.entity = b.entity AND s.seq = b.seq"
     )
     counted = client.query(
-        f"SELECT count(), countIf(s._there = 1 AND b._there = 1 AND {same}), "
+        f"SELECT count(), countIf(s._there = 1 AND b._there = 1 AND {equal_values}), "
         f"countIf(isNull(b._there)), countIf(isNull(s._there)) {joined} SETTINGS join_use_nulls = 1"
     ).result_rows[0]
     compared, equal, only_stream, only_backfill = (int(n) for n in counted)
@@ -63,7 +67,7 @@ def parity(client: Client, plan: GroupPlan, since: int, until: int, most: int = 
         found = client.query(
             "SELECT coalesce(s.entity, b.entity) AS e, coalesce(s.seq, b.seq) AS q, "
             f"toString(coalesce(s.event_timestamp, b.event_timestamp)), {pairs} {joined} "
-            f"WHERE NOT ifNull(s._there = 1 AND b._there = 1 AND {same}, 0) "
+            f"WHERE NOT ifNull(s._there = 1 AND b._there = 1 AND {equal_values}, 0) "
             f"ORDER BY e, q LIMIT {most} SETTINGS join_use_nulls = 1"
         )
         for entity, seq, timestamp, *values in found.result_rows:

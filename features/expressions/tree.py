@@ -50,6 +50,14 @@ def columns_of(expression: Expression) -> Iterator[str]:
                 yield from columns_of(argument)
 
 
+def operations_of(expression: Expression) -> Iterator[str]:
+    """Name the operations of the expression, repeats included."""
+    if isinstance(expression, Call):
+        yield expression.op
+        for argument in expression.arguments:
+            yield from operations_of(argument)
+
+
 def substitute(expression: Expression, columns: Mapping[str, Expression]) -> Expression:
     """Put each named column's own expression in its place."""
     match expression:

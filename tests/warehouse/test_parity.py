@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,3 +89,17 @@ def test_no_more_are_named_than_asked_for(database: Client) -> None:
     compared(database, ROWS, [{**row, "count_1h": 9} for row in ROWS])
     found = parity(database, PLAN, START, START + HOUR, most=2)
     assert (found.mismatches, [(d.entity, d.seq) for d in found.first]) == (4, [("A", 1), ("A", 2)])
+
+
+@pytest.mark.parametrize(("off", "mismatches"), [(1 + 2e-16, 0), (1 + 5e-13, 0), (1 + 2e-12, 1)])
+def test_an_inexact_feature_may_be_some_units_in_the_last_place_apart(
+    database: Client, off: float, mismatches: int
+) -> None:
+    plan = compile_group(replace(plain, derived={"slow": "ln(delay_mean_1h)", "twice": "slow * 2"}))
+    made = rows(plan, LOG, START + HOUR)
+    create(database, plan)
+    write_rows(database, plan.table, made)
+    moved = [row if row["slow"] is None else {**row, "slow": row["slow"] * off} for row in made]
+    write_rows(database, plan.backfill_table, [moved[0], *made[1:]])
+    found = parity(database, plan, START, START + HOUR)
+    assert (found.compared, found.mismatches) == (4, mismatches)
