@@ -13,11 +13,13 @@ from typing import Any
 import httpx
 import typer
 from confluent_kafka import KafkaException
+from redis.exceptions import RedisError
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from augury import commands
 from augury.stack.part import PartError
+from features.cutover import CutoverError
 from features.errors import DefinitionError
 from inference.registry import ConflictError, UnknownModelError
 
@@ -39,14 +41,14 @@ class Commands(TyperGroup):
         """Run the command; a part that fails or a mistake in a definition is a message and status 1."""
         try:
             return super().invoke(ctx)
-        except (PartError, DefinitionError, UnknownModelError, ConflictError) as error:
+        except (PartError, DefinitionError, UnknownModelError, ConflictError, CutoverError) as error:
             typer.echo(f"augury: {error}", err=True)
             raise typer.Exit(1) from error
         except ModuleNotFoundError as error:
             text = f"a project is a Python module that can be imported from {Path.cwd()}: {error}"
             typer.echo(f"augury: {text}", err=True)
             raise typer.Exit(1) from error
-        except (ConnectionError, httpx.TransportError, KafkaException) as error:
+        except (ConnectionError, httpx.TransportError, KafkaException, RedisError) as error:
             typer.echo(f"augury: {error}\nIs the stack up? `augury status` tells.", err=True)
             raise typer.Exit(1) from error
 

@@ -1,6 +1,11 @@
 """Cutting a feature group over to another version, and back, from settings."""
 
+from contextlib import suppress
+
+import httpx
+from confluent_kafka import KafkaException
 from redis import Redis
+from redis.exceptions import RedisError
 
 from augury.clients import warehouse
 from augury.models import publish, registry
@@ -10,6 +15,7 @@ from features.cutover import target_of
 from features.layout import clock_key, unpack_clock
 from features.windows import spell
 from inference.registry import ConflictError, Cutover
+from schemas.log import UndeliveredError
 from warehouse.contracts import applied
 
 
@@ -46,14 +52,20 @@ def cut_over(settings: Settings, group: str, before: int, after: int, *, by: str
 def roll_back(settings: Settings, group: str, *, by: str, why: str) -> tuple[Cutover, int | None]:
     """Take back the group's last cut-over, and tell all who serve; healthy or not, for it is the way out.
 
-    Gives the step, and the clock (ms) of the version that is read now, None where its stream shows none.
+    Gives the step, and the clock (ms) of the version that is read now, None where its stream shows none or
+    the online store is down.
     Raises `ConflictError` where no cut-over holds.
     """
     held = registry(settings)
     step = held.cutovers.roll_back(group, by=by, why=why)
-    publish(settings, held)
     reads = step.version if step.target is None else step.target.version
-    return step, _clocks(settings, group, reads)[0]
+    # the rollback holds, whoever is down: its event is in the outbox, and those who serve look by themselves
+    with suppress(KafkaException, UndeliveredError, httpx.HTTPError):
+        publish(settings, held)
+    clock = None
+    with suppress(RedisError):
+        (clock,) = _clocks(settings, group, reads)
+    return step, clock
 
 
 def _same_entity(before: AppliedContract, after: AppliedContract) -> None:

@@ -4,6 +4,7 @@ Every aggregate skips events whose argument is NULL. A window without values is 
 NULL for all others.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypedDict, Unpack
@@ -215,5 +216,8 @@ def quantile(column: str, q: float, *, limit: int = LIMIT, **over: Unpack[Over])
     if not 0 <= q <= 1:
         raise DefinitionError(place, "q lies between 0 and 1", "there is no such quantile", q)
     limit = _at_least_one(limit, "limit", place)
+    if "name" not in over and not re.fullmatch(r"0(\.\d{1,5})?|1(\.0)?", repr(float(q))):
+        rule = "a quantile of more than five decimal places states its name"
+        raise DefinitionError(place, rule, "its name would not tell it from another", q)
     spelled = f"q{100 * q:g}".replace(".", "_")
     return _aggregate("quantile", column, spelled, over, q=float(q), limit=limit)

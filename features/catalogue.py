@@ -129,7 +129,10 @@ def _entry(contract: dict[str, Any]) -> Entry:
         owner=contract["owner"],
         entity=contract["entity"]["name"],
         keys=tuple(contract["entity"]["keys"]),
-        source=", ".join(source["name"] for source in contract["sources"]),
+        source=", ".join(
+            source["name"]
+            for source in (*contract["sources"], *(lookup["source"] for lookup in contract["lookups"]))
+        ),
         order=contract["order"],
         where=contract["where"],
         windows=tuple(f"{spell(w['size'])}, hop {spell(w['hop'])}" for w in contract["windows"]),

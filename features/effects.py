@@ -123,9 +123,15 @@ def _shared(before: Contract, after: Contract) -> list[Difference]:
     ]
 
 
+def _refusals(contract: Contract) -> dict[str, int]:
+    """Give the numbers with a closer bound than others: an event with one beyond it is refused whole."""
+    return {a["expression"]: a["bound"] for a in contract["arguments"] if "bound" in a}
+
+
 def _parts(contract: Contract) -> dict[str, Any]:
     apart = _IDENTITY | _FEATURES | {*_DESCRIPTION, "sources"}
     parts = {name: value for name, value in contract.items() if name not in apart}
+    parts["refusals"] = _refusals(contract)
     for source in contract["sources"]:
         at = f"source {source['name']}"
         parts |= {f"{at}.{name}": value for name, value in source.items() if name != "columns"}

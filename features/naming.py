@@ -15,8 +15,9 @@ _SOURCES_TAKEN = frozenset(
     | {"model_registry_events", "feature_drift_report", "model_performance_monitor"}
     | {"feature_group_config", "log_clock", "datasets", "schema_migrations"}
     | {"served_vector_audit"}
-    | {"clocked", "windowed", "refused", "clocks"}
+    | {"taken", "windowed", "refused", "clocks"}
 )
+_VIEWS = ("clocked_", "looked_up_")
 _COLUMNS_TAKEN = frozenset({"request_id", "prediction_time", "label_time", "label"})
 
 
@@ -38,8 +39,9 @@ def check_name(name: str, place: str) -> None:
 def check_source_name(name: str, place: str) -> None:
     """Refuse the name of a source that no topic or table of its own could have. Raises `DefinitionError`."""
     check_name(name, place)
-    if name in _SOURCES_TAKEN:
-        rule = f"{', '.join(sorted(_SOURCES_TAKEN))} are topics, tables and views of Augury's own"
+    if name in _SOURCES_TAKEN or name.startswith(_VIEWS):
+        own = [*sorted(_SOURCES_TAKEN), *(f"{prefix}…" for prefix in _VIEWS)]
+        rule = f"{', '.join(own)} are topics, tables and views of Augury's own"
         raise DefinitionError(place, rule, "the source's records would mix with theirs", name)
 
 

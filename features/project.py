@@ -45,6 +45,11 @@ class Project:
         """The compiled models by name. Raises `DefinitionError`."""
         return {m.name: compile_model(m) for m in self.models}
 
+    def inexact(self, plan: ModelPlan) -> frozenset[str]:
+        """Name the stored features, as `<group>.<feature>`, that engines may compute some ulps apart."""
+        groups = [self.group_plans[g.label] for g in plan.groups if g.label in self.group_plans]
+        return frozenset(f"{group.name}.{d.name}" for group in groups for d in group.derived if d.inexact)
+
 
 def load_project(module_name: str) -> Project:
     """Import a module and collect what it defines.

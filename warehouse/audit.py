@@ -5,7 +5,7 @@ must be. How far the rows that were visible lagged the log is another question, 
 (`warehouse.visible`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -57,15 +57,23 @@ class Audit:
         return sum(d.vectors for d in self.differences if d.feature == feature)
 
 
-def audit(client: Client, plan: ModelPlan, since: int, until: int, sample: int | None = None) -> Audit:
+def audit(
+    client: Client,
+    plan: ModelPlan,
+    since: int,
+    until: int,
+    sample: int | None = None,
+    inexact: Set[str] = frozenset(),
+) -> Audit:
     """Recompute the vectors of answers to requests made in [since, until) (ms), and compare them.
 
     The backfill of the model's groups must have come as far as the rows that were used. `sample` is how
-    many answers are audited, chosen by their request ids' hashes; None audits all.
+    many answers are audited, chosen by their request ids' hashes; None audits all. `inexact` names the
+    stored features whose values are the same within a relative 1e-12, as those computed from them are.
     """
     answers = Answers(plan, since, until, sample)
     found = client.query(
-        f"SELECT _feature, _cause, uniqExact(deduplication_key) FROM ({_differences(answers)}) "
+        f"SELECT _feature, _cause, uniqExact(deduplication_key) FROM ({_differences(answers, inexact)}) "
         "GROUP BY GROUPING SETS ((_feature, _cause), ()) ORDER BY _feature, _cause"
     ).result_rows
     differences = tuple(Difference(name, Cause(cause), int(n)) for name, cause, n in found if name)
@@ -76,7 +84,7 @@ def audit(client: Client, plan: ModelPlan, since: int, until: int, sample: int |
     return Audit(int(vectors), mismatches, differences, int(skipped))
 
 
-def _differences(answers: Answers) -> str:
+def _differences(answers: Answers, inexact: Set[str]) -> str:
     """Select an answer, a feature and a cause for each value that is not the recomputed one."""
     plan = answers.plan
     inputs = [f"{_input(name, t)} AS {column(f'_in_{name}')}" for name, t in plan.inputs.items()]
@@ -88,7 +96,7 @@ def _differences(answers: Answers) -> str:
         f"ON _a._entity{i} = _b{i}.entity AND _a._seq{i} = _b{i}.seq"
         for i, group in enumerate(plan.groups)
     )
-    checks = ", ".join([*_stored(plan), *_on_demand(plan)])
+    checks = ", ".join([*_stored(plan, inexact), *_on_demand(plan, inexact)])
     return (
         "SELECT deduplication_key, _check.1 AS _feature, _check.2 AS _cause "
         f"FROM (SELECT _a.deduplication_key AS deduplication_key, [{checks}] AS _checks "
@@ -113,15 +121,17 @@ def _wrong_row(index: int) -> list[tuple[str, Cause]]:
     ]
 
 
-def _stored(plan: ModelPlan) -> Iterator[str]:
+def _stored(plan: ModelPlan, inexact: Set[str]) -> Iterator[str]:
     for index, group in enumerate(plan.groups):
         for position in group.positions:
+            name = group.name(position)
             truth = f"CAST({_recomputed(index, group, position)}, 'Nullable(Float64)')"
-            missing = (f"{_differs(group.name(position), truth)} AND _seq{index} < 0", Cause.NO_ROW_THEN)
-            yield _check(group.name(position), truth, [*_wrong_row(index), missing], Cause.VALUE)
+            missing = (f"{_differs(name, truth)} AND _seq{index} < 0", Cause.NO_ROW_THEN)
+            wrong = [*_wrong_row(index), missing]
+            yield _check(name, truth, wrong, Cause.VALUE, inexact=name in inexact)
 
 
-def _on_demand(plan: ModelPlan) -> Iterator[str]:
+def _on_demand(plan: ModelPlan, inexact: Set[str]) -> Iterator[str]:
     columns = {name: f"_a.{column(f'_in_{name}')}" for name in plan.inputs}
     columns[REQUESTED_AT] = "_a.requested_at"
     for index, group in enumerate(plan.groups):
@@ -130,7 +140,8 @@ def _on_demand(plan: ModelPlan) -> Iterator[str]:
     for named in plan.on_demand:
         wrong = [c for index, g in enumerate(plan.groups) if _reads(named, g) for c in _wrong_row(index)]
         truth = on_demand_sql(named, columns)
-        yield _check(named.name, truth, wrong, Cause.ON_DEMAND, inexact=named.inexact)
+        about = named.inexact or not inexact.isdisjoint(columns_of(named.expression))
+        yield _check(named.name, truth, wrong, Cause.ON_DEMAND, inexact=about)
 
 
 def _reads(named: NamedExpression, group: VectorGroup) -> bool:

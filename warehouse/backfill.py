@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import DatabaseError
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
@@ -64,6 +64,8 @@ def backfill(
     try:
         run.gather(report)
         done = run.compute(report)
+    except OperationalError:
+        raise  # an outage: what is staged is for the next try
     except DatabaseError:
         run.drop()
         raise

@@ -27,19 +27,20 @@ def moment(ms: int) -> str:
 def log(source: SourcePlan, columns: Mapping[str, str], since: int | None, until: int) -> str:
     """Select a source's events with T in [since, until) (ms), each offset once, duplicates dropped.
 
-    `since` None is the beginning of the log. Gives the columns (SQL by name), `_ts` and the place in the log.
+    `since` None is the beginning of the log. Gives the columns, each named and taken from one of the source,
+    `_ts` and the place in the log.
     """
-    event_id = column(source.event_id)
-    named = "".join(f", {sql} AS {column(name)}" for name, sql in columns.items())
+    event_id = _own(source.event_id)
+    named = "".join(f", {_own(of)} AS {column(name)}" for name, of in columns.items())
     places = f"{LOG_ORDER}{''.join(f', {column(name)}' for name in columns)}"
-    happened = milliseconds(f"assumeNotNull({column(source.event_time)})")  # the sink lets none be NULL
+    happened = milliseconds(f"assumeNotNull({_own(source.event_time)})")  # the sink lets none be NULL
     # as much before as may hold what makes an event a duplicate
     begun = "" if since is None else f"log_time >= {moment(since - source.dedup_ms)} AND "
     after = "" if since is None else f"_t >= {since} AND "
     held = (
         f"SELECT {milliseconds('log_time')} AS _t, log_topic AS _topic, log_partition AS _partition, "
         f"log_offset AS _offset, least({happened}, _t) AS _ts, "
-        f"{event_id} AS _id{named} FROM {column(source.name)} FINAL "
+        f"{event_id} AS _id{named} FROM {column(source.name)} AS _s FINAL "
         f"WHERE {begun}log_time < {moment(until)}"
     )
     if source.dedup_ms == 0:
@@ -51,12 +52,16 @@ def log(source: SourcePlan, columns: Mapping[str, str], since: int | None, until
     )
 
 
+def _own(name: str) -> str:
+    return f"_s.{column(name)}"  # qualified, for an alias would hide a column of its name
+
+
 def found(plan: GroupPlan, since: int, until: int) -> str:
     """Select the events of all sources of the group, with what its lookups found for them.
 
     What is looked up may have come at any time before `until`.
     """
-    shared = {name: column(name) for name in plan.shared}
+    shared = {name: name for name in plan.shared}
     events = " UNION ALL ".join(log(source, shared, since, until) for source in plan.sources)
     given = list(plan.shared)
     for lookup in plan.lookups:
@@ -70,13 +75,13 @@ def _look_up(lookup: LookupPlan, events: str, given: list[str], until: int) -> s
     types = lookup.source.columns
     names = [name for name, _ in lookup.columns]
     mine = {f"_on{i}": column(key) for i, (key, _) in enumerate(lookup.on)}
-    theirs = {f"_on{i}": column(key) for i, (_, key) in enumerate(lookup.on)}
+    theirs = {f"_on{i}": key for i, (_, key) in enumerate(lookup.on)}
     asked = [
         *(f"{sql} AS {key}" for key, sql in mine.items()),
         *(f"{typed('NULL', types[source])} AS {column(name)}" for name, source in lookup.columns),
         *(column(name) for name in given),
     ]
-    values = theirs | {name: column(source) for name, source in lookup.columns}
+    values = theirs | dict(lookup.columns)
     told = [*mine, *(column(name) for name in names), *("NULL" for _ in given)]
     keys = ", ".join(mine)
     there = " AND ".join(f"isNotNull({key})" for key in theirs)

@@ -44,19 +44,29 @@ def audit(
         raise typer.BadParameter(f"the audit goes by the rows that vectors hold, and {model} reads no group")
     settings = Settings()
     console, client = Console(), warehouse(settings)
-    ranges = [range_of(client, defined.group_plans[g.label], since, until) for g in plan.groups]
-    start, end = ranges[0][0], min(last for _, last in ranges)
     rerouted = reroute(plan, registry(settings).cutovers.routes())
     read = [plan] if rerouted == plan else [plan, rerouted]
-    if sum(_audit(console, client, version, start, end, sample) for version in read):
+    groups = {g.label: defined.group_plans.get(g.label) for version in read for g in version.groups}
+    ranges = [range_of(client, group, since, until) for group in groups.values() if group is not None]
+    start, end = ranges[0][0], min(last for _, last in ranges)
+    found = [
+        _audit(console, client, version, start, end, sample, defined.inexact(version)) for version in read
+    ]
+    if sum(found):
         raise typer.Exit(1)
 
 
 def _audit(
-    console: Console, client: Client, plan: ModelPlan, start: int, end: int, sample: int | None
+    console: Console,
+    client: Client,
+    plan: ModelPlan,
+    start: int,
+    end: int,
+    sample: int | None,
+    inexact: frozenset[str],
 ) -> int:
     """Audit the vectors with rows of the plan's group versions, show it, and count those that differ."""
-    found = recompute(client, plan, start, end, sample)
+    found = recompute(client, plan, start, end, sample, inexact)
     lag = visible_lag(client, plan, start, end, sample)
     console.print(
         f"{plan.name} on {', '.join(g.label for g in plan.groups)}: {found.vectors:,} vectors audited, "

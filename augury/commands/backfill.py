@@ -1,4 +1,4 @@
-"""`augury backfill`: a group's rows out of its source's events."""
+"""`augury backfill`: a group's rows out of its sources' events."""
 
 from typing import Annotated
 

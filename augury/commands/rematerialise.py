@@ -12,6 +12,7 @@ from augury.settings import Settings
 from features.cutover import target_of
 from features.layout import Layout
 from schemas.log import consumer
+from streams.rematerialise import SupersededError
 from streams.rematerialise import rematerialise as put_back
 
 app = typer.Typer()
@@ -43,6 +44,9 @@ def rematerialise(
                 f"features.{contract.label}",
                 at,
             )
+    except SupersededError as error:
+        typer.echo(f"augury: {error}", err=True)
+        raise typer.Exit(1) from error
     finally:
         reader.close()
     typer.echo(

@@ -35,7 +35,7 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
             artifacts=artifacts(settings),
             dataset=Datasets(client, project),
             query=Query(client),
-            audit=Auditor(client, project),
+            audit=Auditor(client, project, settings.backfill_memory_mb << 20, held.cutovers.routes),
             alert=partial(send_alert, settings),
             publish=partial(publish, settings, held),
             code_version=code_version(),

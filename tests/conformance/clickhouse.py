@@ -6,7 +6,7 @@ from features.inputs import SourcePlan
 from features.plan import GroupPlan
 from features.reference import LogRecord, with_log_time
 from features.types import MAX_TIME, MIN_TIME, DataType, Row, Value
-from tests.conformance.engines import PLANS, Log, Origin, Rows, placed
+from tests.conformance.engines import Log, Rows, Timeline
 from tests.features.logs import Step
 from tests.warehouse.engine import Query
 from warehouse import backfill_sql
@@ -16,24 +16,26 @@ from warehouse.tables import source_table
 
 
 class ClickHouse:
-    """Each log is a new one in an empty table."""
+    """What is computed at once shares a log, in tables that are empty before."""
 
     def __init__(self, query: Query) -> None:
         self._query = query
+        self._timeline = Timeline()
 
     def place(self, steps: Sequence[Step]) -> list[Log]:
-        """Begin at time zero."""
-        return [placed(plan, steps, Origin()) for plan in PLANS]
+        """Give the stream the time after all that were placed before."""
+        return self._timeline.place(steps)
 
     def compute(self, logs: Sequence[Log]) -> list[Rows]:
-        """Write each log as the sink does, and backfill it."""
-        found = []
-        for log in logs:
-            for source in log.plan.inputs:
+        """Write each group's logs as the sink does, and backfill them."""
+        computed: dict[str, Rows] = {}
+        for plan in {log.plan.label: log.plan for log in logs}.values():
+            own = [log for log in logs if log.plan.label == plan.label]
+            for source in plan.inputs:
                 self.empty(source)
-                self.insert(source, [r for r in log.records if r.topic == source.topic])
-            found.append(self.backfilled(log.plan, -(10**14), log.until))
-        return found
+                self.insert(source, [r for log in own for r in log.records if r.topic == source.topic])
+            computed[plan.label] = self.backfilled(plan, -(10**14), max(log.until for log in own))
+        return [log.of(computed[log.plan.label]) for log in logs]
 
     def empty(self, source: SourcePlan) -> None:
         """Make the source's table anew."""

@@ -84,6 +84,32 @@ def placed(plan: GroupPlan, steps: Sequence[Step], origin: Origin) -> Log:
     return Log(plan, records, max(record.kafka_time for record in records) + 3 * DAY, origin.tag)
 
 
+class Timeline:
+    """Where streams stand in the logs that they share: each with its own keys and ids, after all before it.
+
+    The first one begins at time zero and keeps its keys as they are.
+    """
+
+    def __init__(self) -> None:
+        self.start = 0  # ms: before it lies all that was placed
+        self.offsets: dict[tuple[str, int], int] = {}
+        self._streams = 0
+
+    def place(self, steps: Sequence[Step]) -> list[Log]:
+        """Give the logs of all groups of the project, with the stream alone."""
+        origin = Origin()
+        # to a Kafka producer a time of 0 would mean now
+        if self._streams or steps[0].gap == 0 or any(step.behind for step in steps):
+            begun = self.start + max(step.behind for step in steps)
+            origin = Origin(begun - begun % DAY + DAY, f"{self._streams}:", dict(self.offsets))
+        logs = [placed(plan, steps, origin) for plan in PLANS]
+        for own in logs:
+            self.offsets |= {(r.topic, r.partition): r.offset + 1 for r in own.records}
+        self._streams += 1
+        self.start = logs[0].until
+        return logs
+
+
 def _tagged(value: Row, tag: str) -> Row:
     key = value["carrier"]
     return {**value, "id": f"{tag}{value['id']}", "carrier": None if key is None else f"{tag}{key}"}

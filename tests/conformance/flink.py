@@ -14,9 +14,9 @@ from augury.stack import Stack
 from features.plan import GroupPlan
 from features.reference import LogRecord
 from schemas.log import consumer, producer
-from tests.conformance.engines import PLANS, PROJECT, Log, Origin, Rows, placed
+from tests.conformance.engines import PLANS, PROJECT, Log, Rows, Timeline
 from tests.end_to_end.world import World, until
-from tests.features.logs import DAY, Step
+from tests.features.logs import Step
 
 _WAIT_S = 30.0
 
@@ -29,9 +29,7 @@ class Flink(World):
         self._sender: Producer = producer(self.settings.kafka_bootstrap)
         self._reader: Consumer = consumer(self.settings.kafka_bootstrap, "conformance")
         self._encode = {s.topic: self.codec.encoder(s.topic, s.avro) for p in PLANS for s in p.inputs}
-        self._streams = 0
-        self._start = 0
-        self._offsets: dict[tuple[str, int], int] = {}
+        self._timeline = Timeline()
         self._read: dict[tuple[str, int], int] = {}
 
     def close(self) -> None:
@@ -42,17 +40,7 @@ class Flink(World):
 
     def place(self, steps: Sequence[Step]) -> list[Log]:
         """Give the stream the time after all that were placed before, in which order they are published."""
-        origin = Origin()
-        # to the producer a time of 0 would mean now
-        if self._streams or steps[0].gap == 0 or any(step.behind for step in steps):
-            start = _day_after(self._start + max(step.behind for step in steps))
-            origin = Origin(start, f"{self._streams}:", dict(self._offsets))
-        logs = [placed(plan, steps, origin) for plan in PLANS]
-        for log in logs:
-            self._offsets |= {(r.topic, r.partition): r.offset + 1 for r in log.records}
-        self._streams += 1
-        self._start = logs[0].until
-        return logs
+        return self._timeline.place(steps)
 
     def compute(self, logs: Sequence[Log]) -> list[Rows]:
         """Let the jobs compute the rows, and read them from the groups' topics."""
@@ -98,12 +86,13 @@ class Flink(World):
 
     def end(self) -> None:
         """Tick all partitions at the end of what was published, and wait until the rows before are out."""
+        clock, offsets = self._timeline.start, self._timeline.offsets
+        for source in (source for plan in PLANS for source in plan.inputs):
+            places = [(source.topic, number) for number in range(source.partitions)]
+            self.publish([LogRecord(*at, offsets.get(at, 0), clock, None) for at in places])
+            offsets |= {at: offsets.get(at, 0) + 1 for at in places}
         for plan in PLANS:
-            places = [(source.topic, number) for source in plan.inputs for number in range(source.partitions)]
-            self.publish([LogRecord(*at, self._offsets.get(at, 0), self._start, None) for at in places])
-            self._offsets |= {at: self._offsets.get(at, 0) + 1 for at in places}
-        for plan in PLANS:
-            until(lambda: self.clock(plan) >= self._start - 1, f"{plan.label} at {self._start}")  # noqa: B023
+            until(lambda: self.clock(plan) >= clock - 1, f"{plan.label} at {clock}")  # noqa: B023
         self.checkpoint()
 
     def checkpoint(self) -> None:
@@ -146,7 +135,3 @@ class Flink(World):
 def _partitions(plan: GroupPlan) -> int:
     """Count the partitions of the group's topic."""
     return max(source.partitions for source in plan.sources)
-
-
-def _day_after(moment: int) -> int:
-    return moment - moment % DAY + DAY

@@ -43,13 +43,13 @@ def test_a_long_stream(engine: Engine) -> None:
 
 
 @pytest.mark.stack
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(batch=st.lists(streams, min_size=1, max_size=6))
 def test_random_streams(flink: Flink, batch: list[tuple[Step, ...]]) -> None:
     assert [told for told in wrong(flink, batch) if told] == []
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases)
 @example(
     case=Case(

@@ -82,7 +82,6 @@ def test_a_job_that_gets_no_savepoint_runs_on(flink: Flink) -> None:
     [
         pytest.param(killed("flink-taskmanager"), id="the task manager is killed"),
         pytest.param(killed("materialiser", "sink"), id="materialiser and sink are killed"),
-        pytest.param(stopped(1), id="jobs go on from savepoints"),
         pytest.param(stopped(2), id="jobs go on from savepoints at twice the parallelism"),
         pytest.param(cancelled(1), id="jobs go on from checkpoints at half the parallelism"),
     ],

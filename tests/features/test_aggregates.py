@@ -32,6 +32,9 @@ def plan(*aggregates: Aggregate, **more: Any) -> GroupPlan:
     [
         (quantile("delay", 0.5, over="1d"), "delay_q50_1d"),
         (quantile("delay", 0.999, over="1d"), "delay_q99_9_1d"),
+        (quantile("delay", 0.99999), "delay_q99_999"),
+        (quantile("delay", 1.0), "delay_q100"),
+        (quantile("delay", 0.99999999, name="top"), "top"),
         (last("gate", 2), "gate_last2"),
         (last("gate", 3, distinct=True, over="7d"), "gate_last3_distinct_7d"),
         (last("gate", 1, distinct=True), "gate_last"),
@@ -47,6 +50,10 @@ def test_names_say_the_options(aggregate: Aggregate, name: str) -> None:
     [
         (partial(last, "gate", 0), "nth is 1 or more"),
         (partial(quantile, "delay", 1.5), "q lies between 0 and 1"),
+        (
+            partial(quantile, "delay", 0.99999999),
+            "more than five decimal places states its name",
+        ),
         (partial(count_distinct, "gate", limit=0), "limit is 1 or more"),
         (partial(total, "delay", where="diverted"), "an aggregate with `where` states its name"),
     ],

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from features.aggregates import count, last, maximum, mean, share
+from features.aggregates import count, last, maximum, mean, share, skewness
 from features.compile import compile_group
 from features.definitions import FeatureGroup, Freshness
 from features.effects import Difference, Effect, computations, differences, effect_of
@@ -171,3 +171,12 @@ def test_the_gravest_effect_counts() -> None:
     some = [Difference(effect, "x", "") for effect in (Effect.ADDITIVE, Effect.TYPE, Effect.FORM)]
     assert effect_of(some) is Effect.TYPE
     assert effect_of([]) is Effect.DESCRIPTION
+
+
+def test_what_refuses_other_numbers_changes_all() -> None:
+    before = contract(plain)
+    more = contract(replace(plain, aggregates=[*plain.aggregates, skewness("seats", over="1h")]))
+    shared = [(d.effect, d.subject) for d in differences(before, more) if d.shared]
+    assert shared == [(Effect.COMPUTATION, "refusals")]
+    same = contract(replace(plain, aggregates=[*plain.aggregates, maximum("delay", over="1h")]))
+    assert effect_of(differences(before, same)) is Effect.ADDITIVE

@@ -17,17 +17,17 @@ FROM (SELECT toUnixTimestamp64Milli(log_time) AS _t,
   log_topic AS _topic,
   log_partition AS _partition,
   log_offset AS _offset,
-  least(toUnixTimestamp64Milli(assumeNotNull(`landed_at`)), _t) AS _ts,
-  `id` AS _id,
-  `id` AS `id`,
-  `landed_at` AS `landed_at`,
-  `carrier` AS `carrier`,
-  `gate` AS `gate`,
-  `delay` AS `delay`,
-  `seats` AS `seats`,
-  `diverted` AS `diverted`,
-  `due` AS `due`
-FROM `landed` FINAL
+  least(toUnixTimestamp64Milli(assumeNotNull(_s.`landed_at`)), _t) AS _ts,
+  _s.`id` AS _id,
+  _s.`id` AS `id`,
+  _s.`landed_at` AS `landed_at`,
+  _s.`carrier` AS `carrier`,
+  _s.`gate` AS `gate`,
+  _s.`delay` AS `delay`,
+  _s.`seats` AS `seats`,
+  _s.`diverted` AS `diverted`,
+  _s.`due` AS `due`
+FROM `landed` AS _s FINAL
 WHERE log_time >= fromUnixTimestamp64Milli(toInt64(1356994800000), 'UTC') AND log_time < fromUnixTimestamp64Milli(toInt64(1359676800000), 'UTC')))
 WHERE _t >= 1356998400000 AND (isNull(_before) OR _t - _before >= 3600000))
 WHERE (((NOT `diverted`) OR (`delay` > toFloat64(0.5)))) = 1)

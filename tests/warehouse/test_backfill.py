@@ -100,7 +100,7 @@ def test_what_was_cut_short_goes_on_where_it_was(
     wanted = rows(CASE.plan, CASE.records, END)
     assert (done.rows, done.events) == (len(wanted), len(STEPS))
     assert written(history) == wanted
-    assert at == 1 or again[0] > told[-1]  # neither the gathering nor a slice was done twice
+    assert at == 1 or not again or again[0] > told[-1]  # neither the gathering nor a slice was done twice
     assert history.query("SHOW TABLES LIKE '%stage%'").result_rows == []
 
 

@@ -3,17 +3,19 @@
 That its rows are those of the reference is for tests/conformance.
 """
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from features import FeatureGroup, count, last
+from features import FeatureGroup, Lookup, Source, count, last
 from features.compile import compile_group
-from features.reference import rows
+from features.reference import LogRecord, rows
 from tests.conformance.clickhouse import ClickHouse
-from tests.conformance.engines import differences
+from tests.conformance.engines import Log, differences
 from tests.definitions import carrier, landed
-from tests.features.logs import DAY, HOUR, MINUTE, START, Case, Step
+from tests.features.logs import DAY, HOUR, MINUTE, START, Case, Step, log
 from tests.warehouse.engine import in_process
 
 EVER = -(10**14)  # before every row
@@ -51,3 +53,36 @@ def test_an_offset_that_was_inserted_twice_counts_once(engine: ClickHouse) -> No
     engine.insert(CASE.plan.source, CASE.records)
     end = CASE.end + DAY
     assert differences(engine.backfilled(CASE.plan, EVER, end), rows(CASE.plan, CASE.records, end)) == []
+
+
+def test_a_lookup_may_call_what_it_adds_as_other_columns_of_its_source(tmp_path: Path) -> None:
+    schema = tmp_path / "station.avsc"
+    moment = {"type": "long", "logicalType": "timestamp-millis"}
+    fields = {"station": "string", "told_at": moment, "told": "string", "above": "string", "since": moment}
+    named = [{"name": name, "type": avro} for name, avro in fields.items()]
+    schema.write_text(json.dumps({"type": "record", "name": "station", "fields": named}))
+    told = Source("stations", schema, "told_at", "told", "station", dedup="1h")
+    hides = {"station": "above", "told": "above", "told_at": "since"}
+    group = FeatureGroup(
+        "g",
+        1,
+        carrier,
+        landed(),
+        [last("station"), last("told"), last("year")],
+        lookups=[Lookup(told, on={"carrier": "station"}, columns=hides)],
+        columns={"year": "extract(year from told_at)"},
+    )
+    stations = [("A", 1, "a", "B", -DAY), ("A", 2, "b", "C", -400 * DAY), ("A", 3, "b", "D", 0)]
+    records = [
+        LogRecord(
+            "stations", 0, n, START + n, dict(zip(fields, (s, START + at, i, up, START + since), strict=True))
+        )
+        for n, (s, at, i, up, since) in enumerate(stations)
+    ]
+    records += log([Step(gap=MINUTE), Step(gap=MINUTE, carrier="B")])
+    plan, end = compile_group(group), START + DAY
+    expected = rows(plan, records, end)
+    assert [(r["station_last"], r["year_last"]) for r in expected] == [("C", 2011), (None, None)]
+    with in_process() as query:
+        engine = ClickHouse(query)
+        assert differences(engine.compute([Log(plan, records, end)])[0], expected) == []
