@@ -27,8 +27,10 @@ def gather(plan: GroupPlan, since: int, until: int, slices: int) -> str:
 def fits(plan: GroupPlan, gathered: str) -> str:
     """Ask whether no running sum of these events can leave 64 bits: whether all amounts together fit."""
     sums = [h for h in held(plan) if h.kept is Kept.SUM]
+    if not sums:
+        return "SELECT 1"
     largest = [f"sum(abs({amount(plan, h, 'Int128')})) < {2**63}" for h in sums]
-    return f"SELECT {' AND '.join(largest) or '1'} FROM {gathered}"
+    return f"SELECT {' AND '.join(largest)} FROM {gathered}"
 
 
 def stage(plan: GroupPlan, gathered: str, until: int, integer: str = "Int128") -> str:

@@ -62,6 +62,14 @@ def test_only_the_range_is_written_with_seq_from_the_origin(history: Client) -> 
     assert min(row["seq"] for row in wanted if row["entity"] == "A") > 1
 
 
+@pytest.mark.parametrize("aggregates", [(), CASE.aggregates])
+def test_an_empty_log_gives_no_rows(database: Client, aggregates: tuple[str, ...]) -> None:
+    plan = replace(CASE, aggregates=aggregates).plan
+    create(database, plan)
+    done = backfill(database, plan, EVER, END)
+    assert (done.rows, done.events) == (0, 0)
+
+
 def test_a_backfill_that_fails_leaves_no_stage(history: Client) -> None:
     history.command(f"DROP TABLE {CASE.plan.backfill_table}")
     with pytest.raises(Exception, match="UNKNOWN_TABLE"):
