@@ -14,10 +14,11 @@ from time import perf_counter
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+from clickhouse_connect.driver.summary import QuerySummary
 
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
-from warehouse.backfill_sql import fits, gather, rows, stage
+from warehouse import backfill_sql
 from warehouse.dialect import column
 from warehouse.events import moment
 
@@ -136,7 +137,7 @@ class _Run:
             return
         own = f"{self.gathered}_{uuid.uuid4().hex[:8]}"  # whole, or not called `gathered`
         settings = _bounds(self.memory)
-        nothing = gather(self.plan, self.until, self.until, self.slices)
+        nothing = backfill_sql.gather(self.plan, self.until, self.until, self.slices)
         self.client.command(
             f"CREATE TABLE {own} ENGINE MergeTree "
             f"ORDER BY (_slice, entity, _t, _topic, _partition, _offset) EMPTY AS {nothing}"
@@ -144,7 +145,7 @@ class _Run:
         try:
             read = 0
             for first, end, count in self._ranges():
-                events = gather(self.plan, first, end, self.slices)
+                events = backfill_sql.gather(self.plan, first, end, self.slices)
                 self.client.command(f"INSERT INTO {own} {events}", settings=settings)
                 read += count
                 report(min(read, self.records), self._work)
@@ -196,31 +197,43 @@ class _Run:
 
     def _slice(self, number: int) -> tuple[int, int]:
         """Compute one slice, and record it with its rows and events."""
-        events = f"(SELECT * FROM {self.gathered} WHERE _slice = {number})"
-        staged = f"{self.gathered}_{uuid.uuid4().hex[:8]}"
+        plan, own = self.plan, f"{self.gathered}_{uuid.uuid4().hex[:8]}"
+        events, changes, staged = f"{own}_events", f"{own}_moments", f"{own}_rows"
+        gathered = f"(SELECT * EXCEPT (_slice) FROM {self.gathered} WHERE _slice = {number})"
         settings = _bounds(self.memory // _WORKERS) | {"max_threads": 1}
-        narrow = self.client.query(fits(self.plan, events), settings=settings).result_rows[0][0]
-        integer = "Int64" if narrow else "Int128"
-        names = "entity, event_timestamp, last_event_time, seq, topic, partition, offset"
-        names += "".join(f", {column(f.name)}" for f in self.plan.features)
         try:
-            self.client.command(
-                f"CREATE TABLE {staged} ENGINE MergeTree ORDER BY (entity, seq) AS "
-                + stage(self.plan, events, self.until, integer),
-                settings=settings,
+            self._keep(events, "_entity, _order", backfill_sql.number(plan, gathered))
+            asked = self.client.query(backfill_sql.fits(plan, events), settings=settings)
+            narrow, read = asked.result_rows[0]
+            integer = "Int64" if narrow else "Int128"
+            self._keep(
+                changes, "_entity, _t, _order", backfill_sql.moments(plan, events, self.until, integer)
             )
-            self.client.command(
-                f"INSERT INTO {self.plan.backfill_table} ({names}) "
-                + rows(self.plan, staged, self.since, self.until),
-                settings=settings,
+            found = f"({backfill_sql.stage(plan, changes, events, integer)})"
+            if backfill_sql.in_blocks(plan):
+                self._keep(staged, "entity, seq", found)
+                found = staged
+            names = "entity, event_timestamp, last_event_time, seq, topic, partition, offset"
+            names += "".join(f", {column(f.name)}" for f in plan.features)
+            inserted = self.client.command(
+                f"INSERT INTO {plan.backfill_table} ({names}) "
+                + backfill_sql.rows(plan, found, self.since, self.until),
+                settings=settings | {"optimize_on_insert": 0},  # no row comes twice
             )
-            written, read = self.client.query(
-                f"SELECT countIf(_t >= {self.since}), countIf(_kind = 1) FROM {staged}"
-            ).result_rows[0]
         finally:
-            self.client.command(f"DROP TABLE IF EXISTS {staged}")
+            for table in (events, changes, staged):
+                self.client.command(f"DROP TABLE IF EXISTS {table}")
+        assert isinstance(inserted, QuerySummary)
+        written = inserted.written_rows
         self.client.command(f"INSERT INTO {self._done} VALUES ({number}, {written}, {read})")
-        return int(written), int(read)
+        return written, int(read)
+
+    def _keep(self, table: str, order: str, selected: str) -> None:
+        """Keep what is selected, sorted, for as long as its slice takes."""
+        self.client.command(
+            f"CREATE TABLE {table} ENGINE MergeTree ORDER BY ({order}) AS {selected}",
+            settings=_bounds(self.memory // _WORKERS) | {"max_threads": 1},
+        )
 
     def _ranges(self) -> Iterator[tuple[int, int, int]]:
         """Cut the log into ranges of T that fit in the memory: start, end (ms) and records of each.

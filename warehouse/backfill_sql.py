@@ -1,21 +1,20 @@
 """A plan's rows in ClickHouse SQL: set-based, exact with late events, n log n in the events.
 
-`gather` gives the events, by slices of entities. `stage` gives the rows of gathered events, a boundary at
-which a tile leaves among them, with the parts that run (`warehouse.parts`, `warehouse.boundaries`); `rows`
-adds those that are read from blocks (`warehouse.blocks`), and gives the features (`warehouse.readings`).
-No window join, whatever the size.
+`gather` gives the events, by slices of entities; `number` numbers those of a slice. `moments` gives their
+arrivals and the boundaries at which a tile leaves (`warehouse.boundaries`), `stage` the rows, with the parts
+that run (`warehouse.parts`, `warehouse.extremes`). `rows` adds those that are read from blocks
+(`warehouse.blocks`), and gives the features (`warehouse.readings`). No window join, whatever the size.
 """
 
 from features.plan import GroupPlan
 from warehouse.blocks import picked
-from warehouse.boundaries import departures
+from warehouse.boundaries import amounts, departures, ranked
 from warehouse.dialect import CLICKHOUSE, column, typed
-from warehouse.events import events
-from warehouse.extremes import NEVER, since_boundary
+from warehouse.events import LOG_ORDER, events
+from warehouse.extremes import NEVER, extreme
 from warehouse.parts import Kept, amount, delta, latest, running
 from warehouse.readings import AS_DOUBLE, feature, held
 
-_FRAME = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 _PEERS = "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"  # all that stands at the same moment
 
 
@@ -24,67 +23,93 @@ def gather(plan: GroupPlan, since: int, until: int, slices: int) -> str:
     return f"SELECT cityHash64(entity) % {slices} AS _slice, * FROM ({events(plan, since, until)})"
 
 
-def fits(plan: GroupPlan, gathered: str) -> str:
-    """Ask whether no running sum of these events can leave 64 bits: whether all amounts together fit."""
+def fits(plan: GroupPlan, events: str) -> str:
+    """Ask whether no running sum of these events can leave 64 bits, and how many events they are.
+
+    None can where all amounts together fit.
+    """
     sums = [h for h in held(plan) if h.kept is Kept.SUM]
-    if not sums:
-        return "SELECT 1"
     largest = [f"sum(abs({amount(plan, h, 'Int128')})) < {2**63}" for h in sums]
-    return f"SELECT {' AND '.join(largest)} FROM {gathered}"
+    return f"SELECT {' AND '.join(largest) or '1'}, count() FROM {events}"
 
 
-def stage(plan: GroupPlan, gathered: str, until: int, integer: str = "Int128") -> str:
-    """Select the rows with `event_timestamp` before `until` (ms) with their parts, out of gathered events.
+def in_blocks(plan: GroupPlan) -> bool:
+    """Tell whether some of the plan's parts are read from blocks, for which its rows must be kept."""
+    return any(h.in_blocks for h in held(plan))
 
-    Counts and sums are kept as `integer`. A window's smallest and greatest value is as its last boundary
-    left it; what is read from blocks is missing.
+
+def number(plan: GroupPlan, gathered: str) -> str:
+    """Select gathered events with a number for their entity and one for their place, in the order of both.
+
+    Numbers are sorted and compared in a fraction of the time that texts take.
+    """
+    arguments = "".join(f", _a{i}" for i in range(len(plan.arguments)))
+    order = f"entity, {LOG_ORDER}"
+    return (
+        "SELECT toUInt32(dense_rank() OVER (ORDER BY entity)) AS _entity, "
+        f"toInt64(row_number() OVER (ORDER BY {order})) AS _order, "
+        f"{order}, _ts{arguments} FROM {gathered}"
+    )
+
+
+def moments(plan: GroupPlan, events: str, until: int, integer: str = "Int128") -> str:
+    """Select what changes windows, out of numbered events: arrivals, and boundaries before `until` (ms).
+
+    Gives the entity's number, `_t`, `_order` among what is at one moment, above 0 for events, the window of
+    a boundary, the event's place and `_ts`, its arguments, and a column for each amount and extreme; counts
+    and sums as `integer`.
     """
     parts = held(plan)
-    totals = [h for h in parts if h.total]
-    extremes = [h for h in parts if h.extreme]
     arrivals = [
-        "entity, _t, 1 AS _kind, _topic, _partition, _offset, _ts",
+        "_entity, _t, _order, toInt16(-1) AS _window, _topic, _partition, _offset, _ts",
         *(f"_a{i}" for i in range(len(plan.arguments))),
-        *(f"{delta(plan, h, integer)} AS _d{h.name}" for h in totals),
-        *(f"{NEVER} AS _d{h.name}" for h in extremes),
+        *(f"{amount(plan, h, integer)} AS {name}" for name, h in amounts(parts).items()),
+        *(f"{NEVER} AS {name}" for name in ranked(parts)),
     ]
-    moments = [
-        f"SELECT {', '.join(arrivals)} FROM {gathered}",
-        *(departures(plan, gathered, w, until, integer, parts) for w in range(len(plan.windows))),
-    ]
+    left = (departures(plan, events, w, until, integer, parts) for w in range(len(plan.windows)))
+    return " UNION ALL ".join([f"SELECT {', '.join(arrivals)} FROM {events}", *left])
+
+
+def stage(plan: GroupPlan, changes: str, events: str, integer: str = "Int128") -> str:
+    """Select the rows with their parts, out of moments and of numbered events, which name the entities.
+
+    What is read from blocks is missing.
+    """
+    parts = held(plan)
+    began = " - countIf(_order < 0) OVER w" if ranked(parts) else ""  # beginnings of tiles are no rows
     selected = [
-        "entity",
-        "_t",
-        "dense_rank() OVER w AS seq",
-        "_kind, _topic, _partition, _offset, _ts",
+        "_entity, _t",
+        f"toUInt64(dense_rank() OVER w{began}) AS seq",
+        "_order, _order > 0 AS _kind, _topic, _partition, _offset, _ts",
         "max(_ts) OVER w AS _last_ts",
-        *dict.fromkeys(h.value for h in parts if h.extreme or h.in_blocks or h.kept is Kept.LAST),
-        *(f"sum(_d{h.name}) OVER w AS {h.name}" for h in totals),
-        *(f"max(_d{h.name}) OVER w AS {h.name}" for h in extremes),
+        *dict.fromkeys(h.value for h in parts if h.in_blocks),
+        *(f"sum({delta(plan, h, integer)}) OVER w AS {h.name}" for h in parts if h.total),
+        *(extreme(plan, h) for h in parts if h.extreme),
         *(running(h) for h in parts if h.running),
+        *(latest(plan, h) for h in parts if h.kept is Kept.LAST),
         "row_number() OVER w = rank() OVER w AS _first",  # windows that share a boundary share its row
     ]
     return (
-        f"SELECT * EXCEPT (_first) FROM (SELECT {', '.join(selected)} FROM ({' UNION ALL '.join(moments)}) "
-        f"WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset {_PEERS})) "
-        "WHERE _first"
+        "SELECT * EXCEPT (_entity, _order, _first) "
+        f"FROM (SELECT {', '.join(selected)} FROM {changes} "
+        f"WINDOW w AS (PARTITION BY _entity ORDER BY _t, _order {_PEERS})) AS r "
+        f"INNER JOIN (SELECT DISTINCT _entity, entity FROM {events}) AS e USING (_entity) "
+        "WHERE _first AND _order >= 0"
     )
 
 
 def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
-    """Select the group's rows with `event_timestamp` in [since, until) from the staged table."""
-    source, among = f"SELECT * FROM {staged}", f"_t >= {since} AND _t < {until}"
+    """Select the group's rows with `event_timestamp` in [since, until) from staged rows.
+
+    Staged is a table, or a query in parentheses where the plan reads nothing from blocks.
+    """
+    source, among = staged, f"_t >= {since} AND _t < {until}"
     parts = held(plan)
-    again = [since_boundary(plan, h) for h in parts if h.extreme]
-    again += [latest(plan, h) for h in parts if h.kept is Kept.LAST]
-    if again:
-        frame = f"WINDOW w AS (PARTITION BY entity ORDER BY seq {_FRAME})"
-        source = f"SELECT *, {', '.join(again)} FROM {staged} {frame}"
     blocks = [h for h in parts if h.in_blocks]
     if blocks:
         names = ", ".join(f"x.{h.name} AS {h.name}" for h in blocks)
         found = picked(plan, staged, blocks, among)
-        source = f"SELECT s.*, {names} FROM ({source}) AS s LEFT JOIN ({found}) AS x USING (entity, seq)"
+        source = f"(SELECT s.*, {names} FROM {staged} AS s LEFT JOIN ({found}) AS x USING (entity, seq))"
     aggregates = ", ".join(f"{feature(plan, a)} AS {column(a.name)}" for a in plan.aggregates)
     derived = "".join(
         f", {typed(CLICKHOUSE.render(d.expression), d.type)} AS {column(d.name)}" for d in plan.derived
@@ -95,7 +120,7 @@ def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
         "fromUnixTimestamp64Milli(_last_ts, 'UTC') AS last_event_time, seq, "
         "if(_kind = 1, _topic, NULL) AS topic, if(_kind = 1, _partition, NULL) AS partition, "
         f"if(_kind = 1, _offset, NULL) AS offset, {names}{derived} "
-        f"FROM (WITH {AS_DOUBLE} SELECT *, {aggregates} FROM ({source}) "
+        f"FROM (WITH {AS_DOUBLE} SELECT *, {aggregates} FROM {source} "
         f"WHERE {among}) "
         "SETTINGS join_use_nulls = 1"
     )

@@ -1,12 +1,14 @@
-"""The smallest and greatest values of windows: the greater of what a boundary left and what came since.
+"""The smallest and greatest values of windows: the greater of what was inside and what came since.
 
-Between two boundaries of a window nothing leaves it. What a boundary leaves is read from tiles, not from
-events, so it is cheap however many events an entity has (`warehouse.boundaries`).
+Between two boundaries of a window nothing leaves it. What is inside after a boundary, and as a tile begins
+in which an event arrives, is read from tiles, not from events, so it is cheap however many events an entity
+has (`warehouse.boundaries`). Packed with that moment, it outdoes all that was before; an event's value is
+packed with the beginning of the tile in which it arrives. So a window's extreme is one running maximum.
 """
 
 from features.plan import GroupPlan
 from features.types import DataType
-from warehouse.parts import Held, Kept, leaves, packed
+from warehouse.parts import Held, Kept, leaves, packed, tile
 
 _TOP = f"toUInt64({2**63})"
 NEVER = f"toInt128('{-(2**60) * 2**64}')"
@@ -27,7 +29,7 @@ def rank(plan: GroupPlan, part: Held) -> str:
 
 def unranked(plan: GroupPlan, part: Held) -> str:
     """Give the value that a row's part stands for; NULL where there is none."""
-    found = f"toUInt64({part.name}_now)"  # the lower half
+    found = f"toUInt64({part.name})"  # the lower half
     ordered = found if part.kept is Kept.MAX else f"bitNot({found})"
     bits = f"bitXor({ordered}, {_TOP})"
     if _double(plan, part):
@@ -37,20 +39,26 @@ def unranked(plan: GroupPlan, part: Held) -> str:
     return f"if({found} = 0, NULL, {value})"
 
 
-def since_boundary(plan: GroupPlan, part: Held) -> str:
-    """Take the greater of what the last boundary left, which `part` holds packed, and what came since."""
+def extreme(plan: GroupPlan, part: Held) -> str:
+    """Give the running maximum of what moments pack, in which a row's part is the lower half."""
     assert part.window is not None
-    arrived = f"{part.name} - toUInt64({part.name}) + {rank(plan, part)}"
-    counts = f"_kind = 1 AND {leaves(plan, part.window)} > _t"
-    return f"max(if({counts}, greatest({part.name}, {arrived}), {part.name})) OVER w AS {part.name}_now"
+    arrived = packed(tile("_t", plan.windows[part.window].hop), rank(plan, part))
+    held = f"if(_window = {part.window}, {inside(part)}, {NEVER})"
+    moment = f"if(_order > 0, if({leaves(plan, part.window)} > _t, {arrived}, {NEVER}), {held})"
+    return f"max({moment}) OVER w AS {part.name}"
+
+
+def inside(part: Held) -> str:
+    """Name the column of what is inside a window after a boundary or as a tile begins, packed."""
+    return f"_m_{part.kept.value}{part.argument}"
 
 
 def stays(part: Held) -> str:
-    """Give what a boundary leaves, packed, over a frame `f` of the tiles inside it; NULL values rank 0."""
-    prompt = f"max(if(_late, 0, _m{part.name})) OVER f"
+    """Give what is inside at a moment, packed, over a frame `f` of the tiles inside; NULL values rank 0."""
+    prompt = f"max(if(_late, 0, {inside(part)})) OVER f"
     late = (
         f"arrayMax((a, m) -> if(a <= _leave, m, 0), "
-        f"groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m{part.name}, _late) OVER f)"
+        f"groupArrayIf(_arrived, _late) OVER f, groupArrayIf({inside(part)}, _late) OVER f)"
     )
     return packed("_leave", f"greatest({prompt}, {late})")
 

@@ -11,7 +11,6 @@ from enum import StrEnum
 from features.plan import SCALE, GroupPlan
 from features.types import DataType
 
-_PLACE = "_ts, _t, _topic, _partition, _offset"  # what `first` goes by
 _HALF = f"toInt128('{2**64}')"
 
 
@@ -55,6 +54,11 @@ class Held:
         return f"_a{self.argument}"
 
     @property
+    def amount(self) -> str:
+        """The column of what an event adds to the total, or a boundary takes from it."""
+        return f"_d_{self.kept.value}{'' if self.argument is None else self.argument}"
+
+    @property
     def total(self) -> bool:
         """Whether it is a sum, which what leaves can be subtracted from."""
         return self.kept in _AMOUNTS
@@ -92,11 +96,11 @@ def packed(moment: str, rank: str) -> str:
 
 
 def delta(plan: GroupPlan, part: Held, integer: str) -> str:
-    """Give the SQL of what an event adds to a total as it arrives."""
-    added = amount(plan, part, integer)
-    if part.window is None:
-        return added
-    return f"if({leaves(plan, part.window)} > _t, {added}, {zero(part, integer)})"
+    """Give the SQL of what a moment adds to a total: an event as it arrives, a boundary with its sign."""
+    moves = "_order > 0"
+    if part.window is not None:
+        moves = f"if({moves}, {leaves(plan, part.window)} > _t, _window = {part.window})"
+    return f"if({moves}, {part.amount}, {zero(part, integer)})"
 
 
 def running(part: Held) -> str:
@@ -106,10 +110,10 @@ def running(part: Held) -> str:
 
 def latest(plan: GroupPlan, part: Held) -> str:
     """Keep the newest admitted value with its ts; whether its tile is still inside is told by each row."""
-    counts = f"_kind = 1 AND isNotNull({part.value})"
+    counts = f"_order > 0 AND isNotNull({part.value})"
     if part.window is not None:
         counts += f" AND {leaves(plan, part.window)} > _t"
-    newest = f"argMaxIf(tuple({part.value}, _ts), {packed('_ts', 'seq')}, {counts})"
+    newest = f"argMaxIf(tuple({part.value}, _ts), {packed('_ts', 'toUInt64(_order)')}, {counts})"
     return f"{newest} OVER w AS {part.name}, countIf({counts}) OVER w > 0 AS {part.name}_any"
 
 
@@ -142,4 +146,4 @@ _AMOUNTS = {
     Kept.SQUARES: "{0} * {0}",
     Kept.CUBES: "{0} * {0} * {0}",
 }
-_EXTREMES = {Kept.MIN: "min({})", Kept.MAX: "max({})", Kept.FIRST: f"argMin({{}}, ({_PLACE}))"}
+_EXTREMES = {Kept.MIN: "min({})", Kept.MAX: "max({})", Kept.FIRST: "argMin({}, (_ts, _order))"}

@@ -60,12 +60,15 @@ class ClickHouse:
 
     def backfilled(self, plan: GroupPlan, since: int, until: int) -> Rows:
         """Compute the rows with `event_timestamp` in [since, until), times in ms, by entity and `seq`."""
-        self._query("DROP TABLE IF EXISTS staged")
-        self._query("DROP TABLE IF EXISTS gathered")
-        gathered = backfill_sql.gather(plan, -(10**13), until, 1)
-        self._query(f"CREATE TABLE gathered ENGINE MergeTree ORDER BY (entity, _t) AS {gathered}")
-        staged = backfill_sql.stage(plan, "gathered", until)
-        self._query(f"CREATE TABLE staged ENGINE MergeTree ORDER BY (entity, seq) AS {staged}")
+        kept = {
+            "gathered": backfill_sql.gather(plan, -(10**13), until, 1),
+            "events": backfill_sql.number(plan, "gathered"),
+            "moments": backfill_sql.moments(plan, "events", until),
+            "staged": backfill_sql.stage(plan, "moments", "events"),
+        }
+        for table, select in kept.items():
+            self._query(f"DROP TABLE IF EXISTS {table}")
+            self._query(f"CREATE TABLE {table} ENGINE MergeTree ORDER BY tuple() AS {select}")
         names = ("event_timestamp", "last_event_time")
         times = ", ".join(f"toUnixTimestamp64Milli({name}) AS {name}" for name in names)
         selected = backfill_sql.rows(plan, "staged", since, until)

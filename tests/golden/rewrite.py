@@ -35,10 +35,13 @@ def texts() -> dict[str, str]:
 
 
 def _clickhouse(plan: GroupPlan) -> str:
-    gathered = backfill_sql.gather(plan, SINCE, UNTIL, 16)
-    staged = backfill_sql.stage(plan, "gathered", UNTIL)
-    selected = backfill_sql.rows(plan, "staged", SINCE, UNTIL)
-    parts = {"gathered": gathered, "staged": staged, "rows": selected}
+    parts = {
+        "gathered": backfill_sql.gather(plan, SINCE, UNTIL, 16),
+        "events": backfill_sql.number(plan, "gathered"),
+        "moments": backfill_sql.moments(plan, "events", UNTIL),
+        "staged": backfill_sql.stage(plan, "moments", "events"),
+        "rows": backfill_sql.rows(plan, "staged", SINCE, UNTIL),
+    }
     return "\n".join(f"-- {name}\n{_broken(sql)};\n" for name, sql in parts.items())
 
 
