@@ -24,6 +24,8 @@ from warehouse.events import moment
 
 MEMORY = 2 << 30  # bytes
 _WORKERS = 2  # slices at a time, each in one thread
+_SLICES = 4 * _WORKERS  # or more, that no worker waits long for the last
+_SLICE_RECORDS = 100_000  # or more, but for memory: each slice has its fixed price
 _ROW_BYTES = 300  # of memory that a row takes while its slice is sorted
 _GATHER_BYTES = 400  # of memory that an event takes while it is gathered
 _COMPUTING = 8  # how much longer it takes to compute an event's rows than to gather it
@@ -117,6 +119,7 @@ class _Run:
         ).result_rows
         records = sum(last - first + 1 for _, _, first, last in position)
         slice_records = max(1, memory // _WORKERS // (_ROW_BYTES * (1 + len(plan.windows))))
+        slice_records = min(slice_records, max(_SLICE_RECORDS, records // _SLICES))
         slices = -(-records // slice_records) or 1
         identity = repr((plan.contract_hash, since, until, slices, position)).encode()
         key = hashlib.sha256(identity).hexdigest()[:16]
@@ -217,7 +220,7 @@ class _Run:
             names += "".join(f", {column(f.name)}" for f in plan.features)
             inserted = self.client.command(
                 f"INSERT INTO {plan.backfill_table} ({names}) "
-                + backfill_sql.rows(plan, found, self.since, self.until),
+                + backfill_sql.rows(plan, found, self.since, self.until, integer),
                 settings=settings | {"optimize_on_insert": 0},  # no row comes twice
             )
         finally:
@@ -231,7 +234,8 @@ class _Run:
     def _keep(self, table: str, order: str, selected: str) -> None:
         """Keep what is selected, sorted, for as long as its slice takes."""
         self.client.command(
-            f"CREATE TABLE {table} ENGINE MergeTree ORDER BY ({order}) AS {selected}",
+            f"CREATE TABLE {table} ENGINE MergeTree ORDER BY ({order}) "
+            f"SETTINGS default_compression_codec = 'NONE' AS {selected}",
             settings=_bounds(self.memory // _WORKERS) | {"max_threads": 1},
         )
 

@@ -13,7 +13,7 @@ from warehouse.dialect import CLICKHOUSE, column, typed
 from warehouse.events import LOG_ORDER, events
 from warehouse.extremes import NEVER, extreme
 from warehouse.parts import Kept, amount, delta, latest, running
-from warehouse.readings import AS_DOUBLE, feature, held
+from warehouse.readings import conversions, feature, held
 
 _PEERS = "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"  # all that stands at the same moment
 
@@ -98,8 +98,8 @@ def stage(plan: GroupPlan, changes: str, events: str, integer: str = "Int128") -
     )
 
 
-def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
-    """Select the group's rows with `event_timestamp` in [since, until) from staged rows.
+def rows(plan: GroupPlan, staged: str, since: int, until: int, integer: str = "Int128") -> str:
+    """Select the group's rows with `event_timestamp` in [since, until) from staged rows, sums as `integer`.
 
     Staged is a table, or a query in parentheses where the plan reads nothing from blocks.
     """
@@ -120,7 +120,7 @@ def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
         "fromUnixTimestamp64Milli(_last_ts, 'UTC') AS last_event_time, seq, "
         "if(_kind = 1, _topic, NULL) AS topic, if(_kind = 1, _partition, NULL) AS partition, "
         f"if(_kind = 1, _offset, NULL) AS offset, {names}{derived} "
-        f"FROM (WITH {AS_DOUBLE} SELECT *, {aggregates} FROM {source} "
+        f"FROM (WITH {conversions(integer)} SELECT *, {aggregates} FROM {source} "
         f"WHERE {among}) "
         "SETTINGS join_use_nulls = 1"
     )

@@ -62,7 +62,13 @@ def _nth(aggregate: PlannedAggregate) -> int:
 # would be rounded twice.
 _LIMBS = [f"toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), {64 * i})))" for i in range(4)]
 _HORNER = f"(({_LIMBS[3]} * {2**64}. + {_LIMBS[2]}) * {2**64}. + {_LIMBS[1]}) * {2**64}. + {_LIMBS[0]}"
-AS_DOUBLE = f"x -> if(x < 0, -1., 1.) * ({_HORNER}) AS as_double"
+_AS_DOUBLE = f"x -> if(x < 0, -1., 1.) * ({_HORNER})"
+
+
+def conversions(integer: str) -> str:
+    """Give the SQL of `as_double`, and of `sum_as_double` for sums kept as `integer`: 64 bits are a limb."""
+    narrow = "x -> toFloat64(x)" if integer == "Int64" else _AS_DOUBLE
+    return f"{_AS_DOUBLE} AS as_double, {narrow} AS sum_as_double"
 
 
 def _unit(plan: GroupPlan, aggregate: PlannedAggregate) -> str | None:
@@ -73,12 +79,12 @@ def _unit(plan: GroupPlan, aggregate: PlannedAggregate) -> str | None:
 
 def _sum(plan: GroupPlan, aggregate: PlannedAggregate, columns: Columns) -> str:
     unit = _unit(plan, aggregate)
-    return f"as_double({columns[Kept.SUM]}) / {unit}" if unit else f"toInt64({columns[Kept.SUM]})"
+    return f"sum_as_double({columns[Kept.SUM]}) / {unit}" if unit else f"toInt64({columns[Kept.SUM]})"
 
 
 def _mean(plan: GroupPlan, aggregate: PlannedAggregate, columns: Columns) -> str:
     unit = _unit(plan, aggregate)
-    total = f"as_double({columns[Kept.SUM]})"
+    total = f"sum_as_double({columns[Kept.SUM]})"
     return (
         f"{f'({total} / {unit})' if unit else total} / nullIf(toFloat64(toInt64({columns[Kept.COUNT]})), 0)"
     )

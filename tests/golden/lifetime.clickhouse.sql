@@ -30,20 +30,36 @@ WHERE _t >= 1356998400000 AND (isNull(_before) OR _t - _before >= 3600000))
 WHERE ((NOT isNull(`carrier`))) = 1)
 WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000000) AND (isNull(_a1) OR abs(_a1) <= 1000000000000) AND (isNull(_a2) OR abs(_a2) <= 1000000000000) AND (isNull(_a3) OR abs(_a3) <= 1000000000000));
 
+-- events
+SELECT toUInt32(dense_rank() OVER (ORDER BY entity)) AS _entity,
+  toInt64(row_number() OVER (ORDER BY entity, _t, _topic, _partition, _offset)) AS _order,
+  entity, _t, _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3
+FROM gathered;
+
+-- moments
+SELECT _entity, _t, _order, toInt16(-1) AS _window,
+  _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, toInt128(ifNull(_a0, 0)) AS _d_sum0,
+  toInt128(1) AS _d_count
+FROM events;
+
 -- staged
-SELECT * EXCEPT (_first)
-FROM (SELECT entity, _t, dense_rank() OVER w AS seq,
-  _kind, _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
-  _a2, _a3, sum(_d_count_all) OVER w AS _count_all,
-  sum(_d_sum0_all) OVER w AS _sum0_all,
+SELECT * EXCEPT (_entity, _order, _first)
+FROM (SELECT _entity, _t, toUInt64(dense_rank() OVER w) AS seq,
+  _order, _order > 0 AS _kind,
+  _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
+  sum(if(_order > 0, _d_count, toInt128(0))) OVER w AS _count_all,
+  sum(if(_order > 0, _d_sum0, toInt128(0))) OVER w AS _sum0_all,
   max(_a1) OVER w AS _max1_all,
+  argMaxIf(tuple(_a2, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a2)) OVER w AS _last2_all,
+  countIf(_order > 0 AND isNotNull(_a2)) OVER w > 0 AS _last2_all_any,
+  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a3)) OVER w AS _last3_all,
+  countIf(_order > 0 AND isNotNull(_a3)) OVER w > 0 AS _last3_all_any,
   row_number() OVER w = rank() OVER w AS _first
-FROM (SELECT entity, _t, 1 AS _kind,
-  _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, toInt128(1) AS _d_count_all,
-  toInt128(ifNull(_a0, 0)) AS _d_sum0_all
-FROM gathered)
-WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
-WHERE _first;
+FROM moments
+WINDOW w AS (PARTITION BY _entity ORDER BY _t, _order RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS r
+INNER JOIN (SELECT DISTINCT _entity, entity
+FROM events) AS e USING (_entity)
+WHERE _first AND _order >= 0;
 
 -- rows
 SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
@@ -52,16 +68,12 @@ SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
   if(_kind = 1, _partition, NULL) AS partition,
   if(_kind = 1, _offset, NULL) AS offset,
   `count`, `seats_sum`, `delay_max`, `hour_last`, `gate_last`
-FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double SELECT *, CAST(toInt64(_count_all), 'Nullable(Int64)') AS `count`,
+FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double,
+  x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS sum_as_double SELECT *, CAST(toInt64(_count_all), 'Nullable(Int64)') AS `count`,
   CAST(toInt64(_sum0_all), 'Nullable(Int64)') AS `seats_sum`,
   CAST(_max1_all, 'Nullable(Float64)') AS `delay_max`,
   CAST(if(_last2_all_any, _last2_all.1, NULL), 'Nullable(Int64)') AS `hour_last`,
   CAST(if(_last3_all_any, _last3_all.1, NULL), 'Nullable(Int64)') AS `gate_last`
-FROM (SELECT *, argMaxIf(tuple(_a2, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a2)) OVER w AS _last2_all,
-  countIf(_kind = 1 AND isNotNull(_a2)) OVER w > 0 AS _last2_all_any,
-  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a3)) OVER w AS _last3_all,
-  countIf(_kind = 1 AND isNotNull(_a3)) OVER w > 0 AS _last3_all_any
 FROM staged
-WINDOW w AS (PARTITION BY entity ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
 WHERE _t >= 1356998400000 AND _t < 1359676800000)
 SETTINGS join_use_nulls = 1;

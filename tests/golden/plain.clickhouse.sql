@@ -27,29 +27,42 @@ WHERE _t >= 1356998400000 AND (isNull(_before) OR _t - _before >= 3600000))
 WHERE 1)
 WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000000));
 
+-- events
+SELECT toUInt32(dense_rank() OVER (ORDER BY entity)) AS _entity,
+  toInt64(row_number() OVER (ORDER BY entity, _t, _topic, _partition, _offset)) AS _order,
+  entity, _t, _topic, _partition, _offset, _ts, _a0
+FROM gathered;
+
+-- moments
+SELECT _entity, _t, _order, toInt16(-1) AS _window,
+  _topic, _partition, _offset, _ts, _a0, toInt128(isNotNull(_a0)) AS _d_count0,
+  toInt128(ifNull(roundBankers(_a0 * 1e6), 0)) AS _d_sum0,
+  toInt128(1) AS _d_count
+FROM events
+UNION ALL SELECT _entity, _leave AS _t,
+  toInt64(0) AS _order,
+  0, '', -1, -1, _leave - 3660000, CAST(NULL, 'Nullable(Float64)'), _d_count0, _d_sum0, _d_count
+FROM (SELECT _entity, (_ts - positiveModulo(_ts, 60000)) + 3660000 AS _leave,
+  -sum(toInt128(isNotNull(_a0))) AS _d_count0,
+  -sum(toInt128(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_sum0,
+  -sum(toInt128(1)) AS _d_count
+FROM events
+WHERE _leave > _t AND _leave < 1359676800000 GROUP BY _entity, _leave);
+
 -- staged
-SELECT * EXCEPT (_first)
-FROM (SELECT entity, _t, dense_rank() OVER w AS seq,
-  _kind, _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
-  sum(_d_count_0) OVER w AS _count_0,
-  sum(_d_sum0_0) OVER w AS _sum0_0,
-  sum(_d_count0_0) OVER w AS _count0_0,
+SELECT * EXCEPT (_entity, _order, _first)
+FROM (SELECT _entity, _t, toUInt64(dense_rank() OVER w) AS seq,
+  _order, _order > 0 AS _kind,
+  _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, _window = 0), _d_count, toInt128(0))) OVER w AS _count_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, _window = 0), _d_sum0, toInt128(0))) OVER w AS _sum0_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, _window = 0), _d_count0, toInt128(0))) OVER w AS _count0_0,
   row_number() OVER w = rank() OVER w AS _first
-FROM (SELECT entity, _t, 1 AS _kind,
-  _topic, _partition, _offset, _ts, _a0, if((_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, toInt128(1), toInt128(0)) AS _d_count_0,
-  if((_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, toInt128(ifNull(roundBankers(_a0 * 1e6), 0)), toInt128(0)) AS _d_sum0_0,
-  if((_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, toInt128(isNotNull(_a0)), toInt128(0)) AS _d_count0_0
-FROM gathered
-UNION ALL SELECT entity, _leave AS _t,
-  0, '', -1, -1, _leave - 3660000, CAST(NULL, 'Nullable(Float64)'), _d_count_0, _d_sum0_0, _d_count0_0
-FROM (SELECT entity, (_ts - positiveModulo(_ts, 60000)) + 3660000 AS _leave,
-  -sum(toInt128(1)) AS _d_count_0,
-  -sum(toInt128(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_sum0_0,
-  -sum(toInt128(isNotNull(_a0))) AS _d_count0_0
-FROM gathered
-WHERE _leave > _t AND _leave < 1359676800000 GROUP BY entity, _leave))
-WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
-WHERE _first;
+FROM moments
+WINDOW w AS (PARTITION BY _entity ORDER BY _t, _order RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS r
+INNER JOIN (SELECT DISTINCT _entity, entity
+FROM events) AS e USING (_entity)
+WHERE _first AND _order >= 0;
 
 -- rows
 SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
@@ -58,9 +71,9 @@ SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
   if(_kind = 1, _partition, NULL) AS partition,
   if(_kind = 1, _offset, NULL) AS offset,
   `count_1h`, `delay_mean_1h`
-FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double SELECT *, CAST(toInt64(_count_0), 'Nullable(Int64)') AS `count_1h`,
-  CAST((as_double(_sum0_0) / 1e6) / nullIf(toFloat64(toInt64(_count0_0)), 0), 'Nullable(Float64)') AS `delay_mean_1h`
-FROM (SELECT *
-FROM staged)
+FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double,
+  x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS sum_as_double SELECT *, CAST(toInt64(_count_0), 'Nullable(Int64)') AS `count_1h`,
+  CAST((sum_as_double(_sum0_0) / 1e6) / nullIf(toFloat64(toInt64(_count0_0)), 0), 'Nullable(Float64)') AS `delay_mean_1h`
+FROM staged
 WHERE _t >= 1356998400000 AND _t < 1359676800000)
 SETTINGS join_use_nulls = 1;

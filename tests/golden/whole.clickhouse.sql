@@ -33,105 +33,132 @@ WHERE _t >= 1356998400000 AND (isNull(_before) OR _t - _before >= 3600000))
 WHERE (((NOT `diverted`) OR (`delay` > toFloat64(0.5)))) = 1)
 WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000) AND (isNull(_a1) OR abs(_a1) <= 1000000000) AND (isNull(_a4) OR abs(_a4) <= 1000000000000));
 
--- staged
-SELECT * EXCEPT (_first)
-FROM (SELECT entity, _t, dense_rank() OVER w AS seq,
-  _kind, _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
-  _a0, _a1, _a2, _a3, sum(_d_sum0_0) OVER w AS _sum0_0,
-  sum(_d_count0_0) OVER w AS _count0_0,
-  sum(_d_sum1_0) OVER w AS _sum1_0,
-  sum(_d_count1_0) OVER w AS _count1_0,
-  sum(_d_sum2_0) OVER w AS _sum2_0,
-  sum(_d_count2_0) OVER w AS _count2_0,
-  sum(_d_count_0) OVER w AS _count_0,
-  sum(_d_squares0_0) OVER w AS _squares0_0,
-  sum(_d_cubes0_0) OVER w AS _cubes0_0,
-  sum(_d_squares1_0) OVER w AS _squares1_0,
-  sum(_d_cubes1_0) OVER w AS _cubes1_0,
-  sum(_d_count3_0) OVER w AS _count3_0,
-  sum(_d_sum4_0) OVER w AS _sum4_0,
-  sum(_d_count5_0) OVER w AS _count5_0,
-  sum(_d_sum0_1) OVER w AS _sum0_1,
-  sum(_d_count0_1) OVER w AS _count0_1,
-  sum(_d_count_1) OVER w AS _count_1,
-  sum(_d_sum6_2) OVER w AS _sum6_2,
-  sum(_d_count6_2) OVER w AS _count6_2,
-  max(_d_min0_0) OVER w AS _min0_0,
-  max(_d_max0_0) OVER w AS _max0_0,
-  max(_d_min1_0) OVER w AS _min1_0,
-  max(_d_max1_0) OVER w AS _max1_0,
-  min(_a1) OVER w AS _min1_all,
-  row_number() OVER w = rank() OVER w AS _first
-FROM (SELECT entity, _t, 1 AS _kind,
-  _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, _a4, _a5, _a6, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(ifNull(roundBankers(_a0 * 1e6), 0)), toInt128(0)) AS _d_sum0_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(isNotNull(_a0)), toInt128(0)) AS _d_count0_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(ifNull(_a1, 0)), toInt128(0)) AS _d_sum1_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(isNotNull(_a1)), toInt128(0)) AS _d_count1_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(ifNull(_a2, 0)), toInt128(0)) AS _d_sum2_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(isNotNull(_a2)), toInt128(0)) AS _d_count2_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(1), toInt128(0)) AS _d_count_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)), toInt256(0)) AS _d_squares0_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)), toInt256(0)) AS _d_cubes0_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)), toInt256(0)) AS _d_squares1_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)), toInt256(0)) AS _d_cubes1_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(isNotNull(_a3)), toInt128(0)) AS _d_count3_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(ifNull(roundBankers(_a4 * 1e6), 0)), toInt128(0)) AS _d_sum4_0,
-  if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, toInt128(isNotNull(_a5)), toInt128(0)) AS _d_count5_0,
-  if((_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, toInt128(ifNull(roundBankers(_a0 * 1e6), 0)), toInt128(0)) AS _d_sum0_1,
-  if((_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, toInt128(isNotNull(_a0)), toInt128(0)) AS _d_count0_1,
-  if((_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, toInt128(1), toInt128(0)) AS _d_count_1,
-  if((_ts - positiveModulo(_ts, 3600000)) + 90000000 > _t, toInt128(ifNull(_a6, 0)), toInt128(0)) AS _d_sum6_2,
-  if((_ts - positiveModulo(_ts, 3600000)) + 90000000 > _t, toInt128(isNotNull(_a6)), toInt128(0)) AS _d_count6_2,
-  toInt128('-21267647932558653966460912964485513216') AS _d_min0_0,
-  toInt128('-21267647932558653966460912964485513216') AS _d_max0_0,
-  toInt128('-21267647932558653966460912964485513216') AS _d_min1_0,
-  toInt128('-21267647932558653966460912964485513216') AS _d_max1_0
-FROM gathered
+-- events
+SELECT toUInt32(dense_rank() OVER (ORDER BY entity)) AS _entity,
+  toInt64(row_number() OVER (ORDER BY entity, _t, _topic, _partition, _offset)) AS _order,
+  entity, _t, _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, _a4, _a5, _a6
+FROM gathered;
+
+-- moments
+SELECT _entity, _t, _order, toInt16(-1) AS _window,
+  _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, _a4, _a5, _a6, toInt128(isNotNull(_a6)) AS _d_count6,
+  toInt128(ifNull(_a6, 0)) AS _d_sum6,
+  toInt128(1) AS _d_count,
+  toInt128(isNotNull(_a0)) AS _d_count0,
+  toInt128(ifNull(roundBankers(_a0 * 1e6), 0)) AS _d_sum0,
+  toInt128(isNotNull(_a5)) AS _d_count5,
+  toInt128(ifNull(roundBankers(_a4 * 1e6), 0)) AS _d_sum4,
+  toInt128(isNotNull(_a3)) AS _d_count3,
+  toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)) AS _d_cubes1,
+  toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)) AS _d_squares1,
+  toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) AS _d_cubes0,
+  toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) AS _d_squares0,
+  toInt128(isNotNull(_a2)) AS _d_count2,
+  toInt128(ifNull(_a2, 0)) AS _d_sum2,
+  toInt128(isNotNull(_a1)) AS _d_count1,
+  toInt128(ifNull(_a1, 0)) AS _d_sum1,
+  toInt128('-21267647932558653966460912964485513216') AS _m_min0,
+  toInt128('-21267647932558653966460912964485513216') AS _m_max0,
+  toInt128('-21267647932558653966460912964485513216') AS _m_min1,
+  toInt128('-21267647932558653966460912964485513216') AS _m_max1
+FROM events
 UNION ALL SELECT *
-FROM (SELECT entity, _leave AS _t,
-  0, '', -1, -1, _leave - 5400000, CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Int64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(String)'), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(Bool)'), _d_sum0_0, _d_count0_0, _d_sum1_0, _d_count1_0, _d_sum2_0, _d_count2_0, _d_count_0, _d_squares0_0, _d_cubes0_0, _d_squares1_0, _d_cubes1_0, _d_count3_0, _d_sum4_0, _d_count5_0, toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_min0_0)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_min0_0, _late) OVER f))), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_max0_0)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_max0_0, _late) OVER f))), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_min1_0)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_min1_0, _late) OVER f))), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_max1_0)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_max1_0, _late) OVER f)))
-FROM (SELECT entity, (_ts - positiveModulo(_ts, 1800000)) + 5400000 AS _leave,
+FROM (SELECT _entity, _leave AS _t,
+  toInt64(if(_begins, -1, 0)) AS _order,
+  0, '', -1, -1, _leave - if(_begins, 1152921504606846976, 5400000), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Int64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(String)'), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(Bool)'), toInt128(0), toInt128(0), _d_count, _d_count0, _d_sum0, _d_count5, _d_sum4, _d_count3, _d_cubes1, _d_squares1, _d_cubes0, _d_squares0, _d_count2, _d_sum2, _d_count1, _d_sum1, (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_min0)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_min0, _late) OVER f))), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_max0)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_max0, _late) OVER f))), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_min1)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_min1, _late) OVER f))), (toInt128(_leave) * toInt128('18446744073709551616') + greatest(max(if(_late, 0, _m_max1)) OVER f, arrayMax((a, m) -> if(a <= _leave, m, 0), groupArrayIf(_arrived, _late) OVER f, groupArrayIf(_m_max1, _late) OVER f)))
+FROM (SELECT _entity, (_ts - positiveModulo(_ts, 1800000)) + 5400000 AS _leave,
   (_t - positiveModulo(_t, 1800000)) + 1800000 AS _arrived,
-  -sum(toInt128(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_sum0_0,
-  -sum(toInt128(isNotNull(_a0))) AS _d_count0_0,
-  -sum(toInt128(ifNull(_a1, 0))) AS _d_sum1_0,
-  -sum(toInt128(isNotNull(_a1))) AS _d_count1_0,
-  -sum(toInt128(ifNull(_a2, 0))) AS _d_sum2_0,
-  -sum(toInt128(isNotNull(_a2))) AS _d_count2_0,
-  -sum(toInt128(1)) AS _d_count_0,
-  -sum(toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_squares0_0,
-  -sum(toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_cubes0_0,
-  -sum(toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0))) AS _d_squares1_0,
-  -sum(toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0))) AS _d_cubes1_0,
-  -sum(toInt128(isNotNull(_a3))) AS _d_count3_0,
-  -sum(toInt128(ifNull(roundBankers(_a4 * 1e6), 0))) AS _d_sum4_0,
-  -sum(toInt128(isNotNull(_a5))) AS _d_count5_0,
-  max(if(isNull(_a0), 0, bitNot(if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0))))))) AS _m_min0_0,
-  max(if(isNull(_a0), 0, if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0)))))) AS _m_max0_0,
-  max(if(isNull(_a1), 0, bitNot(bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808))))) AS _m_min1_0,
-  max(if(isNull(_a1), 0, bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808)))) AS _m_max1_0,
-  _leave < _arrived + 3600000 AS _late
-FROM gathered
-WHERE _leave > _t GROUP BY entity, _leave, _arrived)
-WINDOW f AS (PARTITION BY entity ORDER BY intDiv(_leave, 1800000) RANGE BETWEEN 1 FOLLOWING AND 2 FOLLOWING))
+  -sum(toInt128(1)) AS _d_count,
+  -sum(toInt128(isNotNull(_a0))) AS _d_count0,
+  -sum(toInt128(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_sum0,
+  -sum(toInt128(isNotNull(_a5))) AS _d_count5,
+  -sum(toInt128(ifNull(roundBankers(_a4 * 1e6), 0))) AS _d_sum4,
+  -sum(toInt128(isNotNull(_a3))) AS _d_count3,
+  -sum(toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0))) AS _d_cubes1,
+  -sum(toInt256(ifNull(_a1, 0)) * toInt256(ifNull(_a1, 0))) AS _d_squares1,
+  -sum(toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_cubes0,
+  -sum(toInt256(ifNull(roundBankers(_a0 * 1e6), 0)) * toInt256(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_squares0,
+  -sum(toInt128(isNotNull(_a2))) AS _d_count2,
+  -sum(toInt128(ifNull(_a2, 0))) AS _d_sum2,
+  -sum(toInt128(isNotNull(_a1))) AS _d_count1,
+  -sum(toInt128(ifNull(_a1, 0))) AS _d_sum1,
+  max(if(isNull(_a0), 0, bitNot(if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0))))))) AS _m_min0,
+  max(if(isNull(_a0), 0, if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0)))))) AS _m_max0,
+  max(if(isNull(_a1), 0, bitNot(bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808))))) AS _m_min1,
+  max(if(isNull(_a1), 0, bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808)))) AS _m_max1,
+  _leave < _arrived + 3600000 AS _late,
+  0 AS _begins
+FROM events
+WHERE _leave > _t GROUP BY _entity, _leave, _arrived
+UNION ALL SELECT DISTINCT _entity, (_t - positiveModulo(_t, 1800000)), 0, toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt256(0), toInt256(0), toInt256(0), toInt256(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), 0, 0, 0, 0, 0, 1
+FROM events)
+WINDOW f AS (PARTITION BY _entity ORDER BY intDiv(_leave, 1800000) RANGE BETWEEN 1 FOLLOWING AND 2 FOLLOWING))
 WHERE _t < 1359676800000
-UNION ALL SELECT entity, _leave AS _t,
-  0, '', -1, -1, _leave - 21900000, CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Int64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(String)'), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(Bool)'), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt256(0), toInt256(0), toInt256(0), toInt256(0), toInt128(0), toInt128(0), toInt128(0), _d_sum0_1, _d_count0_1, _d_count_1, toInt128(0), toInt128(0), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216')
-FROM (SELECT entity, (_ts - positiveModulo(_ts, 300000)) + 21900000 AS _leave,
-  -sum(toInt128(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_sum0_1,
-  -sum(toInt128(isNotNull(_a0))) AS _d_count0_1,
-  -sum(toInt128(1)) AS _d_count_1
-FROM gathered
-WHERE _leave > _t AND _leave < 1359676800000 GROUP BY entity, _leave)
-UNION ALL SELECT entity, _leave AS _t,
-  0, '', -1, -1, _leave - 90000000, CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Int64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(String)'), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(Bool)'), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt256(0), toInt256(0), toInt256(0), toInt256(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), _d_sum6_2, _d_count6_2, toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216')
-FROM (SELECT entity, (_ts - positiveModulo(_ts, 3600000)) + 90000000 AS _leave,
-  -sum(toInt128(ifNull(_a6, 0))) AS _d_sum6_2,
-  -sum(toInt128(isNotNull(_a6))) AS _d_count6_2
-FROM gathered
-WHERE _leave > _t AND _leave < 1359676800000 GROUP BY entity, _leave))
-WINDOW w AS (PARTITION BY entity ORDER BY _t, _kind, _topic, _partition, _offset RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
-WHERE _first;
+UNION ALL SELECT _entity, _leave AS _t,
+  toInt64(0) AS _order,
+  1, '', -1, -1, _leave - 21900000, CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Int64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(String)'), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(Bool)'), toInt128(0), toInt128(0), _d_count, _d_count0, _d_sum0, toInt128(0), toInt128(0), toInt128(0), toInt256(0), toInt256(0), toInt256(0), toInt256(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216')
+FROM (SELECT _entity, (_ts - positiveModulo(_ts, 300000)) + 21900000 AS _leave,
+  -sum(toInt128(1)) AS _d_count,
+  -sum(toInt128(isNotNull(_a0))) AS _d_count0,
+  -sum(toInt128(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_sum0
+FROM events
+WHERE _leave > _t AND _leave < 1359676800000 GROUP BY _entity, _leave)
+UNION ALL SELECT _entity, _leave AS _t,
+  toInt64(0) AS _order,
+  2, '', -1, -1, _leave - 90000000, CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Int64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(String)'), CAST(NULL, 'Nullable(Float64)'), CAST(NULL, 'Nullable(Bool)'), CAST(NULL, 'Nullable(Bool)'), _d_count6, _d_sum6, toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt256(0), toInt256(0), toInt256(0), toInt256(0), toInt128(0), toInt128(0), toInt128(0), toInt128(0), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216'), toInt128('-21267647932558653966460912964485513216')
+FROM (SELECT _entity, (_ts - positiveModulo(_ts, 3600000)) + 90000000 AS _leave,
+  -sum(toInt128(isNotNull(_a6))) AS _d_count6,
+  -sum(toInt128(ifNull(_a6, 0))) AS _d_sum6
+FROM events
+WHERE _leave > _t AND _leave < 1359676800000 GROUP BY _entity, _leave);
+
+-- staged
+SELECT * EXCEPT (_entity, _order, _first)
+FROM (SELECT _entity, _t, toUInt64(dense_rank() OVER w - countIf(_order < 0) OVER w) AS seq,
+  _order, _order > 0 AS _kind,
+  _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
+  _a0, _a1, _a2, _a3, sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_sum0, toInt128(0))) OVER w AS _sum0_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count0, toInt128(0))) OVER w AS _count0_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_sum1, toInt128(0))) OVER w AS _sum1_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count1, toInt128(0))) OVER w AS _count1_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_sum2, toInt128(0))) OVER w AS _sum2_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count2, toInt128(0))) OVER w AS _count2_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count, toInt128(0))) OVER w AS _count_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_squares0, toInt256(0))) OVER w AS _squares0_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_cubes0, toInt256(0))) OVER w AS _cubes0_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_squares1, toInt256(0))) OVER w AS _squares1_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_cubes1, toInt256(0))) OVER w AS _cubes1_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count3, toInt128(0))) OVER w AS _count3_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_sum4, toInt128(0))) OVER w AS _sum4_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count5, toInt128(0))) OVER w AS _count5_0,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, _window = 1), _d_sum0, toInt128(0))) OVER w AS _sum0_1,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, _window = 1), _d_count0, toInt128(0))) OVER w AS _count0_1,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, _window = 1), _d_count, toInt128(0))) OVER w AS _count_1,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 3600000)) + 90000000 > _t, _window = 2), _d_sum6, toInt128(0))) OVER w AS _sum6_2,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 3600000)) + 90000000 > _t, _window = 2), _d_count6, toInt128(0))) OVER w AS _count6_2,
+  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a0), 0, bitNot(if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0))))))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_min0, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _min0_0,
+  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a0), 0, if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0)))))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_max0, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _max0_0,
+  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a1), 0, bitNot(bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808))))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_min1, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _min1_0,
+  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a1), 0, bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808)))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_max1, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _max1_0,
+  min(_a1) OVER w AS _min1_all,
+  argMaxIf(tuple(_a0, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last0_0,
+  countIf(_order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last0_0_any,
+  argMaxIf(tuple(_a1, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last1_0,
+  countIf(_order > 0 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last1_0_any,
+  argMaxIf(tuple(_a2, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last2_0,
+  countIf(_order > 0 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last2_0_any,
+  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last3_0,
+  countIf(_order > 0 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last3_0_any,
+  argMaxIf(tuple(_a0, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w AS _last0_1,
+  countIf(_order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w > 0 AS _last0_1_any,
+  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a3)) OVER w AS _last3_all,
+  countIf(_order > 0 AND isNotNull(_a3)) OVER w > 0 AS _last3_all_any,
+  row_number() OVER w = rank() OVER w AS _first
+FROM moments
+WINDOW w AS (PARTITION BY _entity ORDER BY _t, _order RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS r
+INNER JOIN (SELECT DISTINCT _entity, entity
+FROM events) AS e USING (_entity)
+WHERE _first AND _order >= 0;
 
 -- rows
 SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
@@ -142,18 +169,19 @@ SELECT entity, fromUnixTimestamp64Milli(_t, 'UTC') AS event_timestamp,
   `delay_sum_1h`, `delay_mean_1h`, `delay_min_1h`, `delay_max_1h`, `delay_last_1h`, `delay_count_1h`, `seats_sum_1h`, `seats_mean_1h`, `seats_min_1h`, `seats_max_1h`, `seats_last_1h`, `late_share_1h`, `late_last_1h`, `late_count_1h`, `carrier_last_1h`, `count_1h`, `delay_variance_1h`, `delay_stddev_1h`, `delay_skewness_1h`, `seats_variance_1h`, `seats_stddev_1h`, `seats_skewness_1h`, `delay_first_1h`, `seats_first_1h`, `late_first_1h`, `carrier_first_1h`, `delay_last2_1h`, `late_last3_1h`, `carrier_last2_1h`, `seats_last2_distinct_1h`, `carrier_last2_distinct_1h`, `delay_count_distinct_1h`, `seats_count_distinct_1h`, `late_count_distinct_1h`, `carrier_count_distinct_1h`, `delay_mode_1h`, `seats_mode_1h`, `late_mode_1h`, `carrier_mode_1h`, `delay_mode_share_1h`, `carrier_mode_share_1h`, `delay_q50_1h`, `seats_q90_1h`, `seats_q0_1h`, `late_delay_sum_1h`, `diverted_count_1h`, `delay_mean_6h`, `delay_last_6h`, `count_6h`, `long_late_share_1d`, `seats_min`, `carrier_last`, CAST((toFloat64((`count_1h` * toInt64(6))) / nullIf(toFloat64(CASE WHEN (`count_6h` = toInt64(0)) THEN CAST(NULL, 'Nullable(Int64)') ELSE `count_6h` END), 0)), 'Nullable(Float64)') AS `pace`,
   CAST((((toFloat64((`count_1h` * toInt64(6))) / nullIf(toFloat64(CASE WHEN (`count_6h` = toInt64(0)) THEN CAST(NULL, 'Nullable(Int64)') ELSE `count_6h` END), 0)) > toFloat64(1.5)) AND (NOT (coalesce(`carrier_last_1h`, 'it\'s none') = ''))), 'Nullable(Bool)') AS `busy`,
   CAST(CASE WHEN (CASE WHEN (`delay_last_6h` <= `delay_mean_6h`) THEN `delay_last_6h` WHEN (`delay_mean_6h` <= `delay_last_6h`) THEN `delay_mean_6h` ELSE CAST(NULL, 'Nullable(Float64)') END <= toFloat64(1000000.0)) THEN CASE WHEN (`delay_last_6h` <= `delay_mean_6h`) THEN `delay_last_6h` WHEN (`delay_mean_6h` <= `delay_last_6h`) THEN `delay_mean_6h` ELSE CAST(NULL, 'Nullable(Float64)') END WHEN (toFloat64(1000000.0) <= CASE WHEN (`delay_last_6h` <= `delay_mean_6h`) THEN `delay_last_6h` WHEN (`delay_mean_6h` <= `delay_last_6h`) THEN `delay_mean_6h` ELSE CAST(NULL, 'Nullable(Float64)') END) THEN toFloat64(1000000.0) ELSE CAST(NULL, 'Nullable(Float64)') END, 'Nullable(Float64)') AS `near`
-FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double SELECT *, CAST(as_double(_sum0_0) / 1e6, 'Nullable(Float64)') AS `delay_sum_1h`,
-  CAST((as_double(_sum0_0) / 1e6) / nullIf(toFloat64(toInt64(_count0_0)), 0), 'Nullable(Float64)') AS `delay_mean_1h`,
-  CAST(if(toUInt64(_min0_0_now) = 0, NULL, reinterpretAsFloat64(if(bitNot(toUInt64(_min0_0_now)) < toUInt64(9223372036854775808), bitNot(bitNot(toUInt64(_min0_0_now))), bitXor(bitNot(toUInt64(_min0_0_now)), toUInt64(9223372036854775808))))), 'Nullable(Float64)') AS `delay_min_1h`,
-  CAST(if(toUInt64(_max0_0_now) = 0, NULL, reinterpretAsFloat64(if(toUInt64(_max0_0_now) < toUInt64(9223372036854775808), bitNot(toUInt64(_max0_0_now)), bitXor(toUInt64(_max0_0_now), toUInt64(9223372036854775808))))), 'Nullable(Float64)') AS `delay_max_1h`,
+FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS as_double,
+  x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 192))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 128)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 64)))) * 18446744073709551616. + toFloat64(toUInt64(bitShiftRight(abs(toInt256(x)), 0)))) AS sum_as_double SELECT *, CAST(sum_as_double(_sum0_0) / 1e6, 'Nullable(Float64)') AS `delay_sum_1h`,
+  CAST((sum_as_double(_sum0_0) / 1e6) / nullIf(toFloat64(toInt64(_count0_0)), 0), 'Nullable(Float64)') AS `delay_mean_1h`,
+  CAST(if(toUInt64(_min0_0) = 0, NULL, reinterpretAsFloat64(if(bitNot(toUInt64(_min0_0)) < toUInt64(9223372036854775808), bitNot(bitNot(toUInt64(_min0_0))), bitXor(bitNot(toUInt64(_min0_0)), toUInt64(9223372036854775808))))), 'Nullable(Float64)') AS `delay_min_1h`,
+  CAST(if(toUInt64(_max0_0) = 0, NULL, reinterpretAsFloat64(if(toUInt64(_max0_0) < toUInt64(9223372036854775808), bitNot(toUInt64(_max0_0)), bitXor(toUInt64(_max0_0), toUInt64(9223372036854775808))))), 'Nullable(Float64)') AS `delay_max_1h`,
   CAST(if(_last0_0_any AND (_last0_0.2 - positiveModulo(_last0_0.2, 1800000)) + 5400000 > _t, _last0_0.1, NULL), 'Nullable(Float64)') AS `delay_last_1h`,
   CAST(toInt64(_count0_0), 'Nullable(Int64)') AS `delay_count_1h`,
   CAST(toInt64(_sum1_0), 'Nullable(Int64)') AS `seats_sum_1h`,
-  CAST(as_double(_sum1_0) / nullIf(toFloat64(toInt64(_count1_0)), 0), 'Nullable(Float64)') AS `seats_mean_1h`,
-  CAST(if(toUInt64(_min1_0_now) = 0, NULL, reinterpretAsInt64(bitXor(bitNot(toUInt64(_min1_0_now)), toUInt64(9223372036854775808)))), 'Nullable(Int64)') AS `seats_min_1h`,
-  CAST(if(toUInt64(_max1_0_now) = 0, NULL, reinterpretAsInt64(bitXor(toUInt64(_max1_0_now), toUInt64(9223372036854775808)))), 'Nullable(Int64)') AS `seats_max_1h`,
+  CAST(sum_as_double(_sum1_0) / nullIf(toFloat64(toInt64(_count1_0)), 0), 'Nullable(Float64)') AS `seats_mean_1h`,
+  CAST(if(toUInt64(_min1_0) = 0, NULL, reinterpretAsInt64(bitXor(bitNot(toUInt64(_min1_0)), toUInt64(9223372036854775808)))), 'Nullable(Int64)') AS `seats_min_1h`,
+  CAST(if(toUInt64(_max1_0) = 0, NULL, reinterpretAsInt64(bitXor(toUInt64(_max1_0), toUInt64(9223372036854775808)))), 'Nullable(Int64)') AS `seats_max_1h`,
   CAST(if(_last1_0_any AND (_last1_0.2 - positiveModulo(_last1_0.2, 1800000)) + 5400000 > _t, _last1_0.1, NULL), 'Nullable(Int64)') AS `seats_last_1h`,
-  CAST(as_double(_sum2_0) / nullIf(toFloat64(toInt64(_count2_0)), 0), 'Nullable(Float64)') AS `late_share_1h`,
+  CAST(sum_as_double(_sum2_0) / nullIf(toFloat64(toInt64(_count2_0)), 0), 'Nullable(Float64)') AS `late_share_1h`,
   CAST(if(_last2_0_any AND (_last2_0.2 - positiveModulo(_last2_0.2, 1800000)) + 5400000 > _t, _last2_0.1, NULL), 'Nullable(Bool)') AS `late_last_1h`,
   CAST(toInt64(_count2_0), 'Nullable(Int64)') AS `late_count_1h`,
   CAST(if(_last3_0_any AND (_last3_0.2 - positiveModulo(_last3_0.2, 1800000)) + 5400000 > _t, _last3_0.1, NULL), 'Nullable(String)') AS `carrier_last_1h`,
@@ -186,12 +214,12 @@ FROM (WITH x -> if(x < 0, -1., 1.) * (((toFloat64(toUInt64(bitShiftRight(abs(toI
   CAST(if(length(_frequencies0_0_1001) BETWEEN 1 AND 1000, arraySort(_frequencies0_0_1001)[arrayFirstIndex(n -> n >= greatest(1., ceil(toFloat64(0.5) * toFloat64(arraySum(_frequencies0_0_1001.2)))), arrayCumSum(arraySort(_frequencies0_0_1001).2))].1, NULL), 'Nullable(Float64)') AS `delay_q50_1h`,
   CAST(if(length(_frequencies1_0_1001) BETWEEN 1 AND 1000, arraySort(_frequencies1_0_1001)[arrayFirstIndex(n -> n >= greatest(1., ceil(toFloat64(0.9) * toFloat64(arraySum(_frequencies1_0_1001.2)))), arrayCumSum(arraySort(_frequencies1_0_1001).2))].1, NULL), 'Nullable(Int64)') AS `seats_q90_1h`,
   CAST(if(length(_frequencies1_0_4) BETWEEN 1 AND 3, arraySort(_frequencies1_0_4)[arrayFirstIndex(n -> n >= greatest(1., ceil(toFloat64(0.0) * toFloat64(arraySum(_frequencies1_0_4.2)))), arrayCumSum(arraySort(_frequencies1_0_4).2))].1, NULL), 'Nullable(Int64)') AS `seats_q0_1h`,
-  CAST(as_double(_sum4_0) / 1e6, 'Nullable(Float64)') AS `late_delay_sum_1h`,
+  CAST(sum_as_double(_sum4_0) / 1e6, 'Nullable(Float64)') AS `late_delay_sum_1h`,
   CAST(toInt64(_count5_0), 'Nullable(Int64)') AS `diverted_count_1h`,
-  CAST((as_double(_sum0_1) / 1e6) / nullIf(toFloat64(toInt64(_count0_1)), 0), 'Nullable(Float64)') AS `delay_mean_6h`,
+  CAST((sum_as_double(_sum0_1) / 1e6) / nullIf(toFloat64(toInt64(_count0_1)), 0), 'Nullable(Float64)') AS `delay_mean_6h`,
   CAST(if(_last0_1_any AND (_last0_1.2 - positiveModulo(_last0_1.2, 300000)) + 21900000 > _t, _last0_1.1, NULL), 'Nullable(Float64)') AS `delay_last_6h`,
   CAST(toInt64(_count_1), 'Nullable(Int64)') AS `count_6h`,
-  CAST(as_double(_sum6_2) / nullIf(toFloat64(toInt64(_count6_2)), 0), 'Nullable(Float64)') AS `long_late_share_1d`,
+  CAST(sum_as_double(_sum6_2) / nullIf(toFloat64(toInt64(_count6_2)), 0), 'Nullable(Float64)') AS `long_late_share_1d`,
   CAST(_min1_all, 'Nullable(Int64)') AS `seats_min`,
   CAST(if(_last3_all_any, _last3_all.1, NULL), 'Nullable(String)') AS `carrier_last`
 FROM (SELECT s.*, x._first0_0 AS _first0_0,
@@ -214,24 +242,7 @@ FROM (SELECT s.*, x._first0_0 AS _first0_0,
   x._frequencies0_0_1001 AS _frequencies0_0_1001,
   x._frequencies1_0_1001 AS _frequencies1_0_1001,
   x._frequencies1_0_4 AS _frequencies1_0_4
-FROM (SELECT *, max(if(_kind = 1 AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, greatest(_min0_0, _min0_0 - toUInt64(_min0_0) + if(isNull(_a0), 0, bitNot(if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0))))))), _min0_0)) OVER w AS _min0_0_now,
-  max(if(_kind = 1 AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, greatest(_max0_0, _max0_0 - toUInt64(_max0_0) + if(isNull(_a0), 0, if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0)))))), _max0_0)) OVER w AS _max0_0_now,
-  max(if(_kind = 1 AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, greatest(_min1_0, _min1_0 - toUInt64(_min1_0) + if(isNull(_a1), 0, bitNot(bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808))))), _min1_0)) OVER w AS _min1_0_now,
-  max(if(_kind = 1 AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, greatest(_max1_0, _max1_0 - toUInt64(_max1_0) + if(isNull(_a1), 0, bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808)))), _max1_0)) OVER w AS _max1_0_now,
-  argMaxIf(tuple(_a0, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last0_0,
-  countIf(_kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last0_0_any,
-  argMaxIf(tuple(_a1, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last1_0,
-  countIf(_kind = 1 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last1_0_any,
-  argMaxIf(tuple(_a2, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last2_0,
-  countIf(_kind = 1 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last2_0_any,
-  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last3_0,
-  countIf(_kind = 1 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last3_0_any,
-  argMaxIf(tuple(_a0, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w AS _last0_1,
-  countIf(_kind = 1 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w > 0 AS _last0_1_any,
-  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + seq), _kind = 1 AND isNotNull(_a3)) OVER w AS _last3_all,
-  countIf(_kind = 1 AND isNotNull(_a3)) OVER w > 0 AS _last3_all_any
-FROM staged
-WINDOW w AS (PARTITION BY entity ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS s
+FROM staged AS s
 LEFT JOIN (SELECT r.entity AS entity,
   r.seq AS seq,
   groupArraySortedArray(1)(_first0_0) AS _first0_0,
