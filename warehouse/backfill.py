@@ -56,8 +56,8 @@ def backfill(
 
     It reads the log from its origin, for `seq` and lifetime totals begin there. Rows are a function of
     the log, and `(entity, seq)` is their identity, so a second run writes the same rows over the first.
-    `memory` bounds all its queries together, in bytes. The engine holds all rows of one entity at a time,
-    some 300 bytes each: where they do not fit in half of it, the slice fails, and is not computed wrongly.
+    `memory` bounds all its queries together, in bytes. What is read from blocks of rows takes all rows of an
+    entity at a time: where they do not fit in half of it, the slice fails, and is not computed wrongly.
     Raises `DatabaseError` for what the warehouse refuses, such as that; then, and at the end, nothing is
     left staged.
     """
@@ -107,6 +107,7 @@ class _Run:
     memory: int
     records: int
     slices: int
+    stretch: int
     gathered: str
 
     @classmethod
@@ -118,13 +119,13 @@ class _Run:
             "GROUP BY log_topic, log_partition ORDER BY log_topic, log_partition"
         ).result_rows
         records = sum(last - first + 1 for _, _, first, last in position)
-        slice_records = max(1, memory // _WORKERS // (_ROW_BYTES * (1 + len(plan.windows))))
-        slice_records = min(slice_records, max(_SLICE_RECORDS, records // _SLICES))
+        stretch = max(1, memory // _WORKERS // (_ROW_BYTES * (1 + len(plan.windows))))
+        slice_records = min(stretch, max(_SLICE_RECORDS, records // _SLICES))
         slices = -(-records // slice_records) or 1
         identity = repr((plan.contract_hash, since, until, slices, position)).encode()
         key = hashlib.sha256(identity).hexdigest()[:16]
         name = f"_stage_{plan.backfill_table}_{key}"
-        return cls(client, plan, since, until, memory, records, slices, name)
+        return cls(client, plan, since, until, memory, records, slices, stretch, name)
 
     @property
     def _done(self) -> str:
@@ -209,10 +210,12 @@ class _Run:
             asked = self.client.query(backfill_sql.fits(plan, events), settings=settings)
             narrow, read = asked.result_rows[0]
             integer = "Int64" if narrow else "Int128"
+            long = self.client.query(backfill_sql.cuts(events, self.stretch), settings=settings).result_rows
             self._keep(
                 changes, "_entity, _t, _order", backfill_sql.moments(plan, events, self.until, integer)
             )
-            found = f"({backfill_sql.stage(plan, changes, events, integer)})"
+            cut = backfill_sql.stretch([(int(entity), moments) for entity, moments in long])
+            found = f"({backfill_sql.stage(plan, changes, events, integer, cut)})"
             if backfill_sql.in_blocks(plan):
                 self._keep(staged, "entity, seq", found)
                 found = staged

@@ -2,20 +2,21 @@
 
 `gather` gives the events, by slices of entities; `number` numbers those of a slice. `moments` gives their
 arrivals and the boundaries at which a tile leaves (`warehouse.boundaries`), `stage` the rows, with the parts
-that run (`warehouse.parts`, `warehouse.extremes`). `rows` adds those that are read from blocks
+that run (`warehouse.running`). `rows` adds those that are read from blocks
 (`warehouse.blocks`), and gives the features (`warehouse.readings`). No window join, whatever the size.
 """
+
+from collections.abc import Sequence
 
 from features.plan import GroupPlan
 from warehouse.blocks import picked
 from warehouse.boundaries import amounts, departures, ranked
 from warehouse.dialect import CLICKHOUSE, column, typed
 from warehouse.events import LOG_ORDER, events
-from warehouse.extremes import NEVER, extreme
-from warehouse.parts import Kept, amount, delta, latest, running
+from warehouse.extremes import NEVER
+from warehouse.parts import Kept, amount
 from warehouse.readings import conversions, feature, held
-
-_PEERS = "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"  # all that stands at the same moment
+from warehouse.running import run, running
 
 
 def gather(plan: GroupPlan, since: int, until: int, slices: int) -> str:
@@ -44,12 +45,35 @@ def number(plan: GroupPlan, gathered: str) -> str:
     Numbers are sorted and compared in a fraction of the time that texts take.
     """
     arguments = "".join(f", _a{i}" for i in range(len(plan.arguments)))
-    order = f"entity, {LOG_ORDER}"
+    columns = f"entity, {LOG_ORDER}, _ts{arguments}"
+    entities = f"SELECT DISTINCT entity FROM {gathered}"
     return (
-        "SELECT toUInt32(dense_rank() OVER (ORDER BY entity)) AS _entity, "
-        f"toInt64(row_number() OVER (ORDER BY {order})) AS _order, "
-        f"{order}, _ts{arguments} FROM {gathered}"
+        f"SELECT _entity, toInt64(_row + 1) AS _order, {columns} FROM (SELECT {columns}, "
+        f"rowNumberInAllBlocks() AS _row FROM (SELECT * FROM {gathered} ORDER BY entity, {LOG_ORDER})) AS g "
+        "INNER JOIN (SELECT entity, toUInt32(row_number() OVER (ORDER BY entity)) AS _entity "
+        f"FROM ({entities})) AS e USING (entity) "
+        "SETTINGS max_threads = 1"  # one row after the other is counted
     )
+
+
+def cuts(events: str, most: int) -> str:
+    """Ask which entities have more than `most` numbered events, and at which `_t` to cut them."""
+    long = f"SELECT _entity, min(_order) AS _from FROM {events} GROUP BY _entity HAVING count() > {most}"
+    return (
+        f"SELECT _entity, arraySort(groupUniqArray(_t)) FROM {events} INNER JOIN ({long}) AS l "
+        f"USING (_entity) WHERE _order > _from AND (_order - _from) % {most} = 0 "
+        "GROUP BY _entity ORDER BY _entity"
+    )
+
+
+def stretch(found: Sequence[tuple[int, Sequence[int]]]) -> str | None:
+    """Give the SQL that tells which of its entity's stretches a moment is in; None where none was cut."""
+    if not found:
+        return None
+    each = ", ".join(
+        f"_entity = {entity}, arrayCount(c -> c <= _t, {list(moments)})" for entity, moments in found
+    )
+    return f"toUInt32(multiIf({each}, 0))"
 
 
 def moments(plan: GroupPlan, events: str, until: int, integer: str = "Int128") -> str:
@@ -70,29 +94,20 @@ def moments(plan: GroupPlan, events: str, until: int, integer: str = "Int128") -
     return " UNION ALL ".join([f"SELECT {', '.join(arrivals)} FROM {events}", *left])
 
 
-def stage(plan: GroupPlan, changes: str, events: str, integer: str = "Int128") -> str:
+def stage(plan: GroupPlan, changes: str, events: str, integer: str = "Int128", cut: str | None = None) -> str:
     """Select the rows with their parts, out of moments and of numbered events, which name the entities.
 
-    What is read from blocks is missing.
+    `cut` tells moments into stretches. What is read from blocks is missing.
     """
     parts = held(plan)
-    began = " - countIf(_order < 0) OVER w" if ranked(parts) else ""  # beginnings of tiles are no rows
-    selected = [
-        "_entity, _t",
-        f"toUInt64(dense_rank() OVER w{began}) AS seq",
-        "_order, _order > 0 AS _kind, _topic, _partition, _offset, _ts",
-        "max(_ts) OVER w AS _last_ts",
+    others = [
+        "_entity, _t, _order, _order > 0 AS _kind, _topic, _partition, _offset, _ts",
         *dict.fromkeys(h.value for h in parts if h.in_blocks),
-        *(f"sum({delta(plan, h, integer)}) OVER w AS {h.name}" for h in parts if h.total),
-        *(extreme(plan, h) for h in parts if h.extreme),
-        *(running(h) for h in parts if h.running),
-        *(latest(plan, h) for h in parts if h.kept is Kept.LAST),
         "row_number() OVER w = rank() OVER w AS _first",  # windows that share a boundary share its row
     ]
     return (
         "SELECT * EXCEPT (_entity, _order, _first) "
-        f"FROM (SELECT {', '.join(selected)} FROM {changes} "
-        f"WINDOW w AS (PARTITION BY _entity ORDER BY _t, _order {_PEERS})) AS r "
+        f"FROM ({run(running(plan, parts, integer), others, changes, cut)}) AS r "
         f"INNER JOIN (SELECT DISTINCT _entity, entity FROM {events}) AS e USING (_entity) "
         "WHERE _first AND _order >= 0"
     )

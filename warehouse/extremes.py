@@ -39,13 +39,12 @@ def unranked(plan: GroupPlan, part: Held) -> str:
     return f"if({found} = 0, NULL, {value})"
 
 
-def extreme(plan: GroupPlan, part: Held) -> str:
-    """Give the running maximum of what moments pack, in which a row's part is the lower half."""
+def packed_moment(plan: GroupPlan, part: Held) -> str:
+    """Give the SQL of what a moment packs; of the greatest so far, a row's part is the lower half."""
     assert part.window is not None
     arrived = packed(tile("_t", plan.windows[part.window].hop), rank(plan, part))
     held = f"if(_window = {part.window}, {inside(part)}, {NEVER})"
-    moment = f"if(_order > 0, if({leaves(plan, part.window)} > _t, {arrived}, {NEVER}), {held})"
-    return f"max({moment}) OVER w AS {part.name}"
+    return f"if(_order > 0, if({leaves(plan, part.window)} > _t, {arrived}, {NEVER}), {held})"
 
 
 def inside(part: Held) -> str:

@@ -95,7 +95,7 @@ def packed(moment: str, rank: str) -> str:
     return f"(toInt128({moment}) * {_HALF} + {rank})"
 
 
-def delta(plan: GroupPlan, part: Held, integer: str) -> str:
+def amount_moved(plan: GroupPlan, part: Held, integer: str) -> str:
     """Give the SQL of what a moment adds to a total: an event as it arrives, a boundary with its sign."""
     moves = "_order > 0"
     if part.window is not None:
@@ -103,18 +103,10 @@ def delta(plan: GroupPlan, part: Held, integer: str) -> str:
     return f"if({moves}, {part.amount}, {zero(part, integer)})"
 
 
-def running(part: Held) -> str:
-    """Give the SQL of an extreme over the rows so far."""
-    return f"{_EXTREMES[part.kept].format(part.value)} OVER w AS {part.name}"
-
-
-def latest(plan: GroupPlan, part: Held) -> str:
-    """Keep the newest admitted value with its ts; whether its tile is still inside is told by each row."""
-    counts = f"_order > 0 AND isNotNull({part.value})"
-    if part.window is not None:
-        counts += f" AND {leaves(plan, part.window)} > _t"
-    newest = f"argMaxIf(tuple({part.value}, _ts), {packed('_ts', 'toUInt64(_order)')}, {counts})"
-    return f"{newest} OVER w AS {part.name}, countIf({counts}) OVER w > 0 AS {part.name}_any"
+def counts(plan: GroupPlan, part: Held) -> str:
+    """Tell in SQL whether a moment is an event with a value that its window admits."""
+    admitted = f"_order > 0 AND isNotNull({part.value})"
+    return admitted if part.window is None else f"{admitted} AND {leaves(plan, part.window)} > _t"
 
 
 def amount(plan: GroupPlan, part: Held, integer: str) -> str:
@@ -146,4 +138,4 @@ _AMOUNTS = {
     Kept.SQUARES: "{0} * {0}",
     Kept.CUBES: "{0} * {0} * {0}",
 }
-_EXTREMES = {Kept.MIN: "min({})", Kept.MAX: "max({})", Kept.FIRST: "argMin({}, (_ts, _order))"}
+_EXTREMES = (Kept.MIN, Kept.MAX, Kept.FIRST)

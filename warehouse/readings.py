@@ -124,7 +124,7 @@ def _extreme(kept: Kept) -> Callable[[GroupPlan, PlannedAggregate, Columns], str
 
 def _first(_: GroupPlan, aggregate: PlannedAggregate, columns: Columns) -> str:
     first = columns[Kept.FIRST]
-    return first if aggregate.window is None else f"if(notEmpty({first}), {first}[1].3, NULL)"
+    return f"{first}.1" if aggregate.window is None else f"if(notEmpty({first}), {first}[1].3, NULL)"
 
 
 def _last(plan: GroupPlan, aggregate: PlannedAggregate, columns: Columns) -> str:

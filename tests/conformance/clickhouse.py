@@ -1,6 +1,7 @@
 """ClickHouse as an engine: the warehouse's own tables and SQL, run in this process."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
@@ -15,16 +16,20 @@ from warehouse.events import moment
 from warehouse.tables import source_table
 
 
+@dataclass(frozen=True)
 class ClickHouse:
-    """What is computed at once shares a log, in tables that are empty before."""
+    """What is computed at once shares a log, in tables that are empty before.
 
-    def __init__(self, query: Query) -> None:
-        self._query = query
-        self._timeline = Timeline()
+    `stretch` is how many events of an entity are computed at a time, all unless stated.
+    """
+
+    query: Query
+    stretch: int = 2**62
+    timeline: Timeline = field(default_factory=Timeline)
 
     def place(self, steps: Sequence[Step]) -> list[Log]:
         """Give the stream the time after all that were placed before."""
-        return self._timeline.place(steps)
+        return self.timeline.place(steps)
 
     def compute(self, logs: Sequence[Log]) -> list[Rows]:
         """Write each group's logs as the sink does, and backfill them."""
@@ -39,8 +44,8 @@ class ClickHouse:
 
     def empty(self, source: SourcePlan) -> None:
         """Make the source's table anew."""
-        self._query(f"DROP TABLE IF EXISTS {source.name}")
-        self._query(source_table(source))
+        self.query(f"DROP TABLE IF EXISTS {source.name}")
+        self.query(source_table(source))
 
     def insert(self, source: SourcePlan, records: Iterable[LogRecord]) -> None:
         """Write a log: each record with T, without ticks and what the sink refuses."""
@@ -56,23 +61,24 @@ class ClickHouse:
             if record.value is not None and _known(record.value[source.event_time])
         ]
         if lines:
-            self._query(f"INSERT INTO {source.name} VALUES {', '.join(lines)}")
+            self.query(f"INSERT INTO {source.name} VALUES {', '.join(lines)}")
 
     def backfilled(self, plan: GroupPlan, since: int, until: int) -> Rows:
         """Compute the rows with `event_timestamp` in [since, until), times in ms, by entity and `seq`."""
-        kept = {
-            "gathered": backfill_sql.gather(plan, -(10**13), until, 1),
-            "events": backfill_sql.number(plan, "gathered"),
-            "moments": backfill_sql.moments(plan, "events", until),
-            "staged": backfill_sql.stage(plan, "moments", "events"),
-        }
-        for table, select in kept.items():
-            self._query(f"DROP TABLE IF EXISTS {table}")
-            self._query(f"CREATE TABLE {table} ENGINE MergeTree ORDER BY tuple() AS {select}")
+        self._keep("gathered", backfill_sql.gather(plan, -(10**13), until, 1))
+        self._keep("events", backfill_sql.number(plan, "gathered"))
+        self._keep("moments", backfill_sql.moments(plan, "events", until))
+        long = [tuple(row.values()) for row in self.query(backfill_sql.cuts("events", self.stretch))]
+        cut = backfill_sql.stretch([(entity, moments) for entity, moments in long])
+        self._keep("staged", backfill_sql.stage(plan, "moments", "events", cut=cut))
         names = ("event_timestamp", "last_event_time")
         times = ", ".join(f"toUnixTimestamp64Milli({name}) AS {name}" for name in names)
         selected = backfill_sql.rows(plan, "staged", since, until)
-        return self._query(f"SELECT * REPLACE({times}) FROM ({selected}) ORDER BY entity, seq")
+        return self.query(f"SELECT * REPLACE({times}) FROM ({selected}) ORDER BY entity, seq")
+
+    def _keep(self, table: str, select: str) -> None:
+        self.query(f"DROP TABLE IF EXISTS {table}")
+        self.query(f"CREATE TABLE {table} ENGINE MergeTree ORDER BY tuple() AS {select}")
 
 
 def _known(ts: Value) -> bool:

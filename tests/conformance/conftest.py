@@ -1,6 +1,7 @@
 """The engines: ClickHouse in this process, Flink with all that stands behind it on the stack."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from py4j.java_gateway import JavaGateway
@@ -15,6 +16,12 @@ from tests.warehouse.engine import in_process
 def clickhouse() -> Iterator[ClickHouse]:
     with in_process() as query:
         yield ClickHouse(query)
+
+
+@pytest.fixture(scope="module")
+def clickhouse_in_stretches(clickhouse: ClickHouse) -> ClickHouse:
+    """The same engine, as it computes entities whose rows it cannot hold at once."""
+    return replace(clickhouse, stretch=3)
 
 
 @pytest.fixture(scope="package")

@@ -15,7 +15,10 @@ from tests.definitions import CATALOGUE
 from tests.features.logs import DAY, HOUR, MINUTE, Case, Step, cases, streams
 
 
-@pytest.fixture(scope="module", params=["clickhouse", pytest.param("flink", marks=pytest.mark.stack)])
+@pytest.fixture(
+    scope="module",
+    params=["clickhouse", "clickhouse_in_stretches", pytest.param("flink", marks=pytest.mark.stack)],
+)
 def engine(request: pytest.FixtureRequest) -> Engine:
     engine: Engine = request.getfixturevalue(request.param)
     return engine

@@ -31,10 +31,15 @@ WHERE ((NOT isNull(`carrier`))) = 1)
 WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000000) AND (isNull(_a1) OR abs(_a1) <= 1000000000000) AND (isNull(_a2) OR abs(_a2) <= 1000000000000) AND (isNull(_a3) OR abs(_a3) <= 1000000000000));
 
 -- events
-SELECT toUInt32(dense_rank() OVER (ORDER BY entity)) AS _entity,
-  toInt64(row_number() OVER (ORDER BY entity, _t, _topic, _partition, _offset)) AS _order,
+SELECT _entity, toInt64(_row + 1) AS _order,
   entity, _t, _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3
-FROM gathered;
+FROM (SELECT entity, _t, _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, rowNumberInAllBlocks() AS _row
+FROM (SELECT *
+FROM gathered ORDER BY entity, _t, _topic, _partition, _offset)) AS g
+INNER JOIN (SELECT entity, toUInt32(row_number() OVER (ORDER BY entity)) AS _entity
+FROM (SELECT DISTINCT entity
+FROM gathered)) AS e USING (entity)
+SETTINGS max_threads = 1;
 
 -- moments
 SELECT _entity, _t, _order, toInt16(-1) AS _window,
@@ -44,17 +49,17 @@ FROM events;
 
 -- staged
 SELECT * EXCEPT (_entity, _order, _first)
-FROM (SELECT _entity, _t, toUInt64(dense_rank() OVER w) AS seq,
-  _order, _order > 0 AS _kind,
-  _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
+FROM (SELECT _entity, _t, _order, _order > 0 AS _kind,
+  _topic, _partition, _offset, _ts, row_number() OVER w = rank() OVER w AS _first,
+  dense_rank() OVER w - countIf(_order < 0) OVER w AS seq,
+  max(_ts) OVER w AS _last_ts,
   sum(if(_order > 0, _d_count, toInt128(0))) OVER w AS _count_all,
   sum(if(_order > 0, _d_sum0, toInt128(0))) OVER w AS _sum0_all,
   max(_a1) OVER w AS _max1_all,
-  argMaxIf(tuple(_a2, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a2)) OVER w AS _last2_all,
-  countIf(_order > 0 AND isNotNull(_a2)) OVER w > 0 AS _last2_all_any,
-  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a3)) OVER w AS _last3_all,
-  countIf(_order > 0 AND isNotNull(_a3)) OVER w > 0 AS _last3_all_any,
-  row_number() OVER w = rank() OVER w AS _first
+  argMaxIf((_a2, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a2)) OVER w AS _last2_all,
+  max(_order > 0 AND isNotNull(_a2)) OVER w AS _last2_all_any,
+  argMaxIf((_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a3)) OVER w AS _last3_all,
+  max(_order > 0 AND isNotNull(_a3)) OVER w AS _last3_all_any
 FROM moments
 WINDOW w AS (PARTITION BY _entity ORDER BY _t, _order RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS r
 INNER JOIN (SELECT DISTINCT _entity, entity

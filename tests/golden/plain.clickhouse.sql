@@ -28,10 +28,15 @@ WHERE 1)
 WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000000));
 
 -- events
-SELECT toUInt32(dense_rank() OVER (ORDER BY entity)) AS _entity,
-  toInt64(row_number() OVER (ORDER BY entity, _t, _topic, _partition, _offset)) AS _order,
+SELECT _entity, toInt64(_row + 1) AS _order,
   entity, _t, _topic, _partition, _offset, _ts, _a0
-FROM gathered;
+FROM (SELECT entity, _t, _topic, _partition, _offset, _ts, _a0, rowNumberInAllBlocks() AS _row
+FROM (SELECT *
+FROM gathered ORDER BY entity, _t, _topic, _partition, _offset)) AS g
+INNER JOIN (SELECT entity, toUInt32(row_number() OVER (ORDER BY entity)) AS _entity
+FROM (SELECT DISTINCT entity
+FROM gathered)) AS e USING (entity)
+SETTINGS max_threads = 1;
 
 -- moments
 SELECT _entity, _t, _order, toInt16(-1) AS _window,
@@ -51,13 +56,13 @@ WHERE _leave > _t AND _leave < 1359676800000 GROUP BY _entity, _leave);
 
 -- staged
 SELECT * EXCEPT (_entity, _order, _first)
-FROM (SELECT _entity, _t, toUInt64(dense_rank() OVER w) AS seq,
-  _order, _order > 0 AS _kind,
-  _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
+FROM (SELECT _entity, _t, _order, _order > 0 AS _kind,
+  _topic, _partition, _offset, _ts, row_number() OVER w = rank() OVER w AS _first,
+  dense_rank() OVER w - countIf(_order < 0) OVER w AS seq,
+  max(_ts) OVER w AS _last_ts,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, _window = 0), _d_count, toInt128(0))) OVER w AS _count_0,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, _window = 0), _d_sum0, toInt128(0))) OVER w AS _sum0_0,
-  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, _window = 0), _d_count0, toInt128(0))) OVER w AS _count0_0,
-  row_number() OVER w = rank() OVER w AS _first
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, _window = 0), _d_count0, toInt128(0))) OVER w AS _count0_0
 FROM moments
 WINDOW w AS (PARTITION BY _entity ORDER BY _t, _order RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS r
 INNER JOIN (SELECT DISTINCT _entity, entity

@@ -34,10 +34,15 @@ WHERE (((NOT `diverted`) OR (`delay` > toFloat64(0.5)))) = 1)
 WHERE isNotNull(_entity) AND (isNull(_a0) OR abs(_a0) <= 1000000000) AND (isNull(_a1) OR abs(_a1) <= 1000000000) AND (isNull(_a4) OR abs(_a4) <= 1000000000000));
 
 -- events
-SELECT toUInt32(dense_rank() OVER (ORDER BY entity)) AS _entity,
-  toInt64(row_number() OVER (ORDER BY entity, _t, _topic, _partition, _offset)) AS _order,
+SELECT _entity, toInt64(_row + 1) AS _order,
   entity, _t, _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, _a4, _a5, _a6
-FROM gathered;
+FROM (SELECT entity, _t, _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, _a4, _a5, _a6, rowNumberInAllBlocks() AS _row
+FROM (SELECT *
+FROM gathered ORDER BY entity, _t, _topic, _partition, _offset)) AS g
+INNER JOIN (SELECT entity, toUInt32(row_number() OVER (ORDER BY entity)) AS _entity
+FROM (SELECT DISTINCT entity
+FROM gathered)) AS e USING (entity)
+SETTINGS max_threads = 1;
 
 -- moments
 SELECT _entity, _t, _order, toInt16(-1) AS _window,
@@ -114,15 +119,28 @@ WHERE _leave > _t AND _leave < 1359676800000 GROUP BY _entity, _leave);
 
 -- staged
 SELECT * EXCEPT (_entity, _order, _first)
-FROM (SELECT _entity, _t, toUInt64(dense_rank() OVER w - countIf(_order < 0) OVER w) AS seq,
-  _order, _order > 0 AS _kind,
-  _topic, _partition, _offset, _ts, max(_ts) OVER w AS _last_ts,
-  _a0, _a1, _a2, _a3, sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_sum0, toInt128(0))) OVER w AS _sum0_0,
+FROM (SELECT _entity, _t, _order, _order > 0 AS _kind,
+  _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, row_number() OVER w = rank() OVER w AS _first,
+  dense_rank() OVER w - countIf(_order < 0) OVER w AS seq,
+  max(_ts) OVER w AS _last_ts,
+  sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_sum0, toInt128(0))) OVER w AS _sum0_0,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count0, toInt128(0))) OVER w AS _count0_0,
+  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a0), 0, bitNot(if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0))))))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_min0, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _min0_0,
+  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a0), 0, if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0)))))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_max0, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _max0_0,
+  argMaxIf((_a0, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last0_0,
+  max(_order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last0_0_any,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_sum1, toInt128(0))) OVER w AS _sum1_0,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count1, toInt128(0))) OVER w AS _count1_0,
+  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a1), 0, bitNot(bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808))))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_min1, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _min1_0,
+  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a1), 0, bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808)))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_max1, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _max1_0,
+  argMaxIf((_a1, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last1_0,
+  max(_order > 0 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last1_0_any,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_sum2, toInt128(0))) OVER w AS _sum2_0,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count2, toInt128(0))) OVER w AS _count2_0,
+  argMaxIf((_a2, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last2_0,
+  max(_order > 0 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last2_0_any,
+  argMaxIf((_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last3_0,
+  max(_order > 0 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last3_0_any,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count, toInt128(0))) OVER w AS _count_0,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_squares0, toInt256(0))) OVER w AS _squares0_0,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_cubes0, toInt256(0))) OVER w AS _cubes0_0,
@@ -133,27 +151,14 @@ FROM (SELECT _entity, _t, toUInt64(dense_rank() OVER w - countIf(_order < 0) OVE
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, _window = 0), _d_count5, toInt128(0))) OVER w AS _count5_0,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, _window = 1), _d_sum0, toInt128(0))) OVER w AS _sum0_1,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, _window = 1), _d_count0, toInt128(0))) OVER w AS _count0_1,
+  argMaxIf((_a0, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w AS _last0_1,
+  max(_order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w AS _last0_1_any,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t, _window = 1), _d_count, toInt128(0))) OVER w AS _count_1,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 3600000)) + 90000000 > _t, _window = 2), _d_sum6, toInt128(0))) OVER w AS _sum6_2,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 3600000)) + 90000000 > _t, _window = 2), _d_count6, toInt128(0))) OVER w AS _count6_2,
-  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a0), 0, bitNot(if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0))))))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_min0, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _min0_0,
-  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a0), 0, if(reinterpretAsUInt64(assumeNotNull(_a0)) < toUInt64(9223372036854775808), bitXor(reinterpretAsUInt64(assumeNotNull(_a0)), toUInt64(9223372036854775808)), bitNot(reinterpretAsUInt64(assumeNotNull(_a0)))))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_max0, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _max0_0,
-  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a1), 0, bitNot(bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808))))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_min1, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _min1_0,
-  max(if(_order > 0, if((_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t, (toInt128((_t - positiveModulo(_t, 1800000))) * toInt128('18446744073709551616') + if(isNull(_a1), 0, bitXor(reinterpretAsUInt64(assumeNotNull(_a1)), toUInt64(9223372036854775808)))), toInt128('-21267647932558653966460912964485513216')), if(_window = 0, _m_max1, toInt128('-21267647932558653966460912964485513216')))) OVER w AS _max1_0,
   min(_a1) OVER w AS _min1_all,
-  argMaxIf(tuple(_a0, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last0_0,
-  countIf(_order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last0_0_any,
-  argMaxIf(tuple(_a1, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last1_0,
-  countIf(_order > 0 AND isNotNull(_a1) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last1_0_any,
-  argMaxIf(tuple(_a2, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last2_0,
-  countIf(_order > 0 AND isNotNull(_a2) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last2_0_any,
-  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w AS _last3_0,
-  countIf(_order > 0 AND isNotNull(_a3) AND (_ts - positiveModulo(_ts, 1800000)) + 5400000 > _t) OVER w > 0 AS _last3_0_any,
-  argMaxIf(tuple(_a0, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w AS _last0_1,
-  countIf(_order > 0 AND isNotNull(_a0) AND (_ts - positiveModulo(_ts, 300000)) + 21900000 > _t) OVER w > 0 AS _last0_1_any,
-  argMaxIf(tuple(_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a3)) OVER w AS _last3_all,
-  countIf(_order > 0 AND isNotNull(_a3)) OVER w > 0 AS _last3_all_any,
-  row_number() OVER w = rank() OVER w AS _first
+  argMaxIf((_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a3)) OVER w AS _last3_all,
+  max(_order > 0 AND isNotNull(_a3)) OVER w AS _last3_all_any
 FROM moments
 WINDOW w AS (PARTITION BY _entity ORDER BY _t, _order RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS r
 INNER JOIN (SELECT DISTINCT _entity, entity
