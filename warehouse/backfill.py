@@ -211,11 +211,13 @@ class _Run:
             narrow, read = asked.result_rows[0]
             integer = "Int64" if narrow else "Int128"
             long = self.client.query(backfill_sql.cuts(events, self.stretch), settings=settings).result_rows
+            stretch = backfill_sql.stretch([(int(entity), moments) for entity, moments in long])
             self._keep(
-                changes, "_entity, _t, _order", backfill_sql.moments(plan, events, self.until, integer)
+                changes,
+                "_entity, _stretch, _t, _order",
+                backfill_sql.moments(plan, events, self.until, integer, stretch),
             )
-            cut = backfill_sql.stretch([(int(entity), moments) for entity, moments in long])
-            found = f"({backfill_sql.stage(plan, changes, events, integer, cut)})"
+            found = f"({backfill_sql.stage(plan, changes, events, integer, cut=bool(long))})"
             if backfill_sql.in_blocks(plan):
                 self._keep(staged, "entity, seq", found)
                 found = staged
@@ -279,6 +281,7 @@ def _bounds(memory: int) -> dict[str, int]:
         "max_bytes_before_external_sort": memory // 4,
         "prefer_external_sort_block_bytes": memory // 256,  # of each run while they are merged
         "max_bytes_before_external_group_by": memory // 4,
+        "query_plan_reuse_storage_ordering_for_window_functions": 1,  # what is kept is sorted already
         "min_insert_block_size_rows": 4 << 20,
         "min_insert_block_size_bytes": memory // 8,
     }

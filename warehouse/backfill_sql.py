@@ -66,22 +66,22 @@ def cuts(events: str, most: int) -> str:
     )
 
 
-def stretch(found: Sequence[tuple[int, Sequence[int]]]) -> str | None:
-    """Give the SQL that tells which of its entity's stretches a moment is in; None where none was cut."""
-    if not found:
-        return None
-    each = ", ".join(
-        f"_entity = {entity}, arrayCount(c -> c <= _t, {list(moments)})" for entity, moments in found
+def stretch(found: Sequence[tuple[int, Sequence[int]]]) -> str:
+    """Give the SQL that tells which of its entity's stretches a moment is in, by what `cuts` found."""
+    each = "".join(
+        f"_entity = {entity}, arrayCount(c -> c <= _t, {list(moments)}), " for entity, moments in found
     )
-    return f"toUInt32(multiIf({each}, 0))"
+    return f"toUInt32({f'multiIf({each}0)' if found else 0})"
 
 
-def moments(plan: GroupPlan, events: str, until: int, integer: str = "Int128") -> str:
+def moments(
+    plan: GroupPlan, events: str, until: int, integer: str = "Int128", stretch: str = "toUInt32(0)"
+) -> str:
     """Select what changes windows, out of numbered events: arrivals, and boundaries before `until` (ms).
 
-    Gives the entity's number, `_t`, `_order` among what is at one moment, above 0 for events, the window of
-    a boundary, the event's place and `_ts`, its arguments, and a column for each amount and extreme; counts
-    and sums as `integer`.
+    Gives the entity's number, the stretch, `_t`, `_order` among what is at one moment, above 0 for events,
+    the window of a boundary, the event's place and `_ts`, its arguments, and a column for each amount and
+    extreme; counts and sums as `integer`.
     """
     parts = held(plan)
     arrivals = [
@@ -91,13 +91,14 @@ def moments(plan: GroupPlan, events: str, until: int, integer: str = "Int128") -
         *(f"{NEVER} AS {name}" for name in ranked(parts)),
     ]
     left = (departures(plan, events, w, until, integer, parts) for w in range(len(plan.windows)))
-    return " UNION ALL ".join([f"SELECT {', '.join(arrivals)} FROM {events}", *left])
+    every = " UNION ALL ".join([f"SELECT {', '.join(arrivals)} FROM {events}", *left])
+    return f"SELECT *, {stretch} AS _stretch FROM ({every})"
 
 
-def stage(plan: GroupPlan, changes: str, events: str, integer: str = "Int128", cut: str | None = None) -> str:
+def stage(plan: GroupPlan, changes: str, events: str, integer: str = "Int128", *, cut: bool = False) -> str:
     """Select the rows with their parts, out of moments and of numbered events, which name the entities.
 
-    `cut` tells moments into stretches. What is read from blocks is missing.
+    `cut` says that there are entities of several stretches. What is read from blocks is missing.
     """
     parts = held(plan)
     others = [
@@ -106,8 +107,8 @@ def stage(plan: GroupPlan, changes: str, events: str, integer: str = "Int128", c
         "row_number() OVER w = rank() OVER w AS _first",  # windows that share a boundary share its row
     ]
     return (
-        "SELECT * EXCEPT (_entity, _order, _first) "
-        f"FROM ({run(running(plan, parts, integer), others, changes, cut)}) AS r "
+        "SELECT * EXCEPT (_entity, _stretch, _order, _first) "
+        f"FROM ({run(running(plan, parts, integer), others, changes, cut=cut)}) AS r "
         f"INNER JOIN (SELECT DISTINCT _entity, entity FROM {events}) AS e USING (_entity) "
         "WHERE _first AND _order >= 0"
     )

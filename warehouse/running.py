@@ -66,26 +66,26 @@ def running(plan: GroupPlan, parts: Sequence[Held], integer: str) -> list[Runnin
     return found
 
 
-def run(running: Sequence[Running], others: Sequence[str], moments: str, stretch: str | None) -> str:
-    """Select others and what runs, for each moment; `stretch` tells which of its entity's a moment is in."""
+def run(running: Sequence[Running], others: Sequence[str], moments: str, *, cut: bool) -> str:
+    """Select others and what runs, for each moment; `cut` where there are entities of several stretches."""
     selected = ", ".join([*others, *(r.selected for r in running)])
-    order = f"ORDER BY _t, _order {PEERS}"
-    if stretch is None:
-        return f"SELECT {selected} FROM {moments} WINDOW w AS (PARTITION BY _entity {order})"
-    cut = f"(SELECT *, {stretch} AS _stretch FROM {moments})"
-    own = f"SELECT _stretch, {selected} FROM {cut} WINDOW w AS (PARTITION BY _entity, _stretch {order})"
+    window = f"w AS (PARTITION BY _entity, _stretch ORDER BY _t, _order {PEERS})"
+    own = f"SELECT _stretch, {selected} FROM {moments} WINDOW {window}"
+    if not cut:
+        return own
     each = ", ".join(f"{r.of} AS {r.name}" for r in running)
     before = ", ".join(f"{r.before} OVER s AS {r.name}" for r in running)
     ended = (
         f"SELECT p._entity AS _entity, p._stretch AS _stretch, {before} "
-        f"FROM (SELECT _entity, _stretch, {each} FROM {cut} GROUP BY _entity, _stretch) AS p "
+        f"FROM (SELECT _entity, _stretch, {each} FROM {moments} GROUP BY _entity, _stretch "
+        "SETTINGS optimize_aggregation_in_order = 1) AS p "
         "WINDOW s AS (PARTITION BY p._entity ORDER BY p._stretch "
         "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
     )
     names = ", ".join(r.name for r in running)
-    taken = ", ".join(f"if(x._stretch = 0, x.{r.name}, {r.both}) AS {r.name}" for r in running)
+    taken = ", ".join(f"if(_stretch = 0, x.{r.name}, {r.both}) AS {r.name}" for r in running)
     return (
-        f"SELECT x.* EXCEPT (_stretch, {names}), {taken} "
+        f"SELECT x.* EXCEPT ({names}), {taken} "
         f"FROM ({own}) AS x INNER JOIN ({ended}) AS b USING (_entity, _stretch)"
     )
 

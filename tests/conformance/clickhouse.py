@@ -67,10 +67,10 @@ class ClickHouse:
         """Compute the rows with `event_timestamp` in [since, until), times in ms, by entity and `seq`."""
         self._keep("gathered", backfill_sql.gather(plan, -(10**13), until, 1))
         self._keep("events", backfill_sql.number(plan, "gathered"))
-        self._keep("moments", backfill_sql.moments(plan, "events", until))
         long = [tuple(row.values()) for row in self.query(backfill_sql.cuts("events", self.stretch))]
-        cut = backfill_sql.stretch([(entity, moments) for entity, moments in long])
-        self._keep("staged", backfill_sql.stage(plan, "moments", "events", cut=cut))
+        stretch = backfill_sql.stretch([(entity, moments) for entity, moments in long])
+        self._keep("moments", backfill_sql.moments(plan, "events", until, stretch=stretch))
+        self._keep("staged", backfill_sql.stage(plan, "moments", "events", cut=bool(long)))
         names = ("event_timestamp", "last_event_time")
         times = ", ".join(f"toUnixTimestamp64Milli({name}) AS {name}" for name in names)
         selected = backfill_sql.rows(plan, "staged", since, until)

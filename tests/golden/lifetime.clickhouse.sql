@@ -42,14 +42,15 @@ FROM gathered)) AS e USING (entity)
 SETTINGS max_threads = 1;
 
 -- moments
-SELECT _entity, _t, _order, toInt16(-1) AS _window,
+SELECT *, toUInt32(0) AS _stretch
+FROM (SELECT _entity, _t, _order, toInt16(-1) AS _window,
   _topic, _partition, _offset, _ts, _a0, _a1, _a2, _a3, toInt128(ifNull(_a0, 0)) AS _d_sum0,
   toInt128(1) AS _d_count
-FROM events;
+FROM events);
 
 -- staged
-SELECT * EXCEPT (_entity, _order, _first)
-FROM (SELECT _entity, _t, _order, _order > 0 AS _kind,
+SELECT * EXCEPT (_entity, _stretch, _order, _first)
+FROM (SELECT _stretch, _entity, _t, _order, _order > 0 AS _kind,
   _topic, _partition, _offset, _ts, row_number() OVER w = rank() OVER w AS _first,
   dense_rank() OVER w - countIf(_order < 0) OVER w AS seq,
   max(_ts) OVER w AS _last_ts,
@@ -61,7 +62,7 @@ FROM (SELECT _entity, _t, _order, _order > 0 AS _kind,
   argMaxIf((_a3, _ts), (toInt128(_ts) * toInt128('18446744073709551616') + toUInt64(_order)), _order > 0 AND isNotNull(_a3)) OVER w AS _last3_all,
   max(_order > 0 AND isNotNull(_a3)) OVER w AS _last3_all_any
 FROM moments
-WINDOW w AS (PARTITION BY _entity ORDER BY _t, _order RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS r
+WINDOW w AS (PARTITION BY _entity, _stretch ORDER BY _t, _order RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS r
 INNER JOIN (SELECT DISTINCT _entity, entity
 FROM events) AS e USING (_entity)
 WHERE _first AND _order >= 0;

@@ -39,7 +39,8 @@ FROM gathered)) AS e USING (entity)
 SETTINGS max_threads = 1;
 
 -- moments
-SELECT _entity, _t, _order, toInt16(-1) AS _window,
+SELECT *, toUInt32(0) AS _stretch
+FROM (SELECT _entity, _t, _order, toInt16(-1) AS _window,
   _topic, _partition, _offset, _ts, _a0, toInt128(isNotNull(_a0)) AS _d_count0,
   toInt128(ifNull(roundBankers(_a0 * 1e6), 0)) AS _d_sum0,
   toInt128(1) AS _d_count
@@ -52,11 +53,11 @@ FROM (SELECT _entity, (_ts - positiveModulo(_ts, 60000)) + 3660000 AS _leave,
   -sum(toInt128(ifNull(roundBankers(_a0 * 1e6), 0))) AS _d_sum0,
   -sum(toInt128(1)) AS _d_count
 FROM events
-WHERE _leave > _t AND _leave < 1359676800000 GROUP BY _entity, _leave);
+WHERE _leave > _t AND _leave < 1359676800000 GROUP BY _entity, _leave));
 
 -- staged
-SELECT * EXCEPT (_entity, _order, _first)
-FROM (SELECT _entity, _t, _order, _order > 0 AS _kind,
+SELECT * EXCEPT (_entity, _stretch, _order, _first)
+FROM (SELECT _stretch, _entity, _t, _order, _order > 0 AS _kind,
   _topic, _partition, _offset, _ts, row_number() OVER w = rank() OVER w AS _first,
   dense_rank() OVER w - countIf(_order < 0) OVER w AS seq,
   max(_ts) OVER w AS _last_ts,
@@ -64,7 +65,7 @@ FROM (SELECT _entity, _t, _order, _order > 0 AS _kind,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, _window = 0), _d_sum0, toInt128(0))) OVER w AS _sum0_0,
   sum(if(if(_order > 0, (_ts - positiveModulo(_ts, 60000)) + 3660000 > _t, _window = 0), _d_count0, toInt128(0))) OVER w AS _count0_0
 FROM moments
-WINDOW w AS (PARTITION BY _entity ORDER BY _t, _order RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS r
+WINDOW w AS (PARTITION BY _entity, _stretch ORDER BY _t, _order RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS r
 INNER JOIN (SELECT DISTINCT _entity, entity
 FROM events) AS e USING (_entity)
 WHERE _first AND _order >= 0;
