@@ -84,6 +84,11 @@ def looked_up(number: int) -> str:
     return TAKEN if number == 0 else f"looked_up_{number}"
 
 
+def lookup_name(plan: GroupPlan, number: int) -> str:
+    """Name the step of lookup `number`: a source may be looked up in twice."""
+    return f"{plan.label} {plan.lookups[number].source.name} {number}"
+
+
 def lookup(plan: GroupPlan, number: int) -> str:
     """Select what lookup `number` takes: the events, and the records of its source, under their keys.
 
@@ -154,6 +159,11 @@ def refused_table(at: Addresses) -> str:
 def clocks_table(at: Addresses) -> str:
     """Write the table of the control topic that tells how far each group's stream has come."""
     return _sink("features.clocks", load("feature_clock"), at)
+
+
+def outputs(plan: GroupPlan) -> list[str]:
+    """Name the topics that the job writes."""
+    return [plan.topic, "dead_letters", "features.clocks"]
 
 
 def inserts(plan: GroupPlan) -> list[str]:
