@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from py4j.java_gateway import JavaGateway
 
-from augury.apply import cluster, log_addresses
+from augury.apply import apply, cluster, log_addresses
 from augury.clients import codec
 from augury.stack import Stack
 from features import Entity, FeatureGroup, Source, count
 from features.compile import compile_group
 from features.errors import DefinitionError
+from features.project import Project
 from schemas.log import Topic, consumer, create_topics, producer
 from streams.job import cancel, jobs, kept, latest_checkpoint, restart, running, submit
 from streams.state import uids
@@ -28,7 +29,8 @@ GROUP = FeatureGroup("job_landings", version=1, entity=Entity("carrier"), source
 PLAN = compile_group(GROUP)
 # Other SQL, and other steps in it, over the same state.
 RESPELLED = compile_group(replace(GROUP, where="not diverted", derived={"twice": "count * 2"}))
-UNFIT = compile_group(replace(GROUP, aggregates=[count(), count(over="1h")]))
+OTHER = replace(GROUP, aggregates=[count(), count(over="1h")])
+UNFIT = compile_group(OTHER)
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -99,9 +101,15 @@ def test_a_job_goes_on_from_a_state_that_fits_and_from_no_other(
         left = latest_checkpoint(settings.checkpoints_url, PLAN.label)
         assert left is not None
         assert kept(left) == set(uids(PLAN).values())
-        with pytest.raises(DefinitionError, match=r"windows\.0 was none") as refused:
-            submit(UNFIT, at, there)
-        assert refused.value.place == f"job {PLAN.label}, state of {left}"
+        told: list[str] = []
+        for start in (
+            lambda: submit(UNFIT, at, there),
+            lambda: apply(Project("jobs", (SOURCE,), (OTHER,), (), ()), settings, told.append),
+        ):
+            with pytest.raises(DefinitionError, match=r"windows\.0 was none") as refused:
+                start()
+            assert refused.value.place == f"job {PLAN.label}, state of {left}"
+        assert told == []
         assert running(settings.flink_url, PLAN.label) is None
         send(2)
         second = submit(RESPELLED, at, there)
