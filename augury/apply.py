@@ -22,7 +22,8 @@ from features.project import Project
 from schemas.log import Topic, create_topics
 from schemas.records import TOPICS, load
 from schemas.registry import SchemaRegistry
-from streams.job import Cluster, running, submit
+from streams.job import Cluster, refuse_unfit_state, running, submit
+from streams.job import restart as restart_job
 from streams.sql import Addresses
 from warehouse.client import migrate
 from warehouse.contracts import applied, record
@@ -44,14 +45,19 @@ class Applied:
 def apply(project: Project, settings: Settings, report: Report = lambda _: None) -> Applied:
     """Make the project so. Each step may be run again, so an apply that was cut short is repeated whole.
 
-    Raises `DefinitionError` before anything is touched, for a mistake or for a group whose contract
-    changed under its old version.
+    Raises `DefinitionError` before anything is touched, for a mistake, for a group whose contract changed
+    under its old version, or for one whose job does not run and left a state that does not fit.
     """
     plans = compiled(project)
     client = warehouse(settings)
     try:
         done = Applied(changes(plans, applied(client)))
         refuse_changed(done.changes)
+        there = cluster(settings)
+        export("JAVA_HOME", str(Path(java()).parent.parent))  # pyflink starts a Java of its own
+        started = [plan for plan in plans if running(there.url, plan.label) is None]
+        for plan in started:
+            refuse_unfit_state(plan, there)
         report("schemas")
         _register_schemas(project, settings)
         report("topics")
@@ -71,14 +77,27 @@ def apply(project: Project, settings: Settings, report: Report = lambda _: None)
                 client.command(table)
         report("policies")
         registry(settings).save_policies([_policy_row(p) for p in project.policies])
-        for plan in plans:
-            if running(settings.flink_url, plan.label) is None:
-                report(f"job {plan.label}")
-                export("JAVA_HOME", str(Path(java()).parent.parent))  # pyflink starts a Java of its own
-                done.jobs[plan.label] = submit(plan, log_addresses(settings), cluster(settings))
+        for plan in started:
+            report(f"job {plan.label}")
+            done.jobs[plan.label] = submit(plan, log_addresses(settings), there)
     finally:
         client.close()
     return done
+
+
+def restart(plan: GroupPlan, settings: Settings) -> str:
+    """Stop the group's job behind a savepoint and start it from that, as the project states it; give its id.
+
+    Raises `DefinitionError` where no job of the group runs, or its state does not fit; the job runs on then.
+    """
+    there = cluster(settings)
+    job = running(there.url, plan.label)
+    if job is None:
+        raise DefinitionError(
+            f"job {plan.label}", "a job that runs is restarted", "`augury apply` starts one that does not"
+        )
+    export("JAVA_HOME", str(Path(java()).parent.parent))
+    return restart_job(plan, log_addresses(settings), there, job)
 
 
 def cluster(settings: Settings) -> Cluster:

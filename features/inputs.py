@@ -1,6 +1,6 @@
 """What a compiled group reads: its sources, and the sources that it looks values up in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,16 @@ class SourcePlan:
         aligned = self.partitions == 1 or self.event_id == self.partition_key
         return "partition" if aligned else "keyed"
 
-    def to_dict(self, read: set[str]) -> dict[str, Any]:
+    def read(self, names: Iterable[str]) -> dict[str, DataType]:
+        """Give those of its columns that are named or have a role, in the order of their names."""
+        read = {*names, self.event_time, self.event_id, self.partition_key}
+        return {name: self.columns[name] for name in sorted(read & self.columns.keys())}
+
+    def to_dict(self, read: Iterable[str]) -> dict[str, Any]:
         """Give it as plain data, with those of its columns that are read or have a role."""
-        read = read | {self.event_time, self.event_id, self.partition_key}
         return {
             "name": self.name,
-            "columns": {name: t.value for name, t in self.columns.items() if name in read},
+            "columns": {name: t.value for name, t in self.read(read).items()},
             "event_time": self.event_time,
             "event_id": self.event_id,
             "partition_key": self.partition_key,
@@ -59,11 +63,15 @@ class LookupPlan:
         """The columns that an event gains, by name."""
         return {name: self.source.columns[column] for name, column in self.columns}
 
+    @property
+    def columns_read(self) -> set[str]:
+        """The columns of its source that it reads."""
+        return {column for _, column in (*self.on, *self.columns)}
+
     def to_dict(self) -> dict[str, Any]:
         """Give it as plain data."""
-        read = {column for _, column in (*self.on, *self.columns)}
         pairs = {"on": dict(self.on), "columns": dict(self.columns)}
-        return {"source": self.source.to_dict(read), **pairs}
+        return {"source": self.source.to_dict(self.columns_read), **pairs}
 
 
 def shared_columns(sources: Sequence[SourcePlan]) -> dict[str, DataType]:

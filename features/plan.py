@@ -148,6 +148,22 @@ class GroupPlan:
         """The columns of an event: those that its sources share, then what lookups add."""
         return event_columns(self.shared, self.lookups)
 
+    @cached_property
+    def columns_read(self) -> frozenset[str]:
+        """The columns of an event that the group reads: another one may come or go without a new contract."""
+        read = {*self.keys, *(column for lookup in self.lookups for column, _ in lookup.on)}
+        for expression in (self.where, *(a.expression for a in self.arguments)):
+            read.update(() if expression is None else columns_of(expression))
+        return frozenset(read)
+
+    def read(self, source: SourcePlan) -> dict[str, DataType]:
+        """Give the columns of one of the inputs that are read or have a role, in the order of their names."""
+        names = set(self.columns_read) if source.name in {s.name for s in self.sources} else set()
+        for lookup in self.lookups:
+            if lookup.source.name == source.name:
+                names |= lookup.columns_read
+        return source.read(names)
+
     @property
     def order(self) -> str:
         """How events are applied: `arrival` where one partition holds all of an entity, else `log`.
@@ -197,7 +213,7 @@ class GroupPlan:
             "meaning": self.meaning,
             "owner": self.owner,
             "entity": {"name": self.entity, "keys": list(self.keys)},
-            "sources": [source.to_dict(_columns_read(self)) for source in self.sources],
+            "sources": [source.to_dict(self.columns_read) for source in self.sources],
             "lookups": [lookup.to_dict() for lookup in self.lookups],
             "order": self.order,
             "where": None if self.where is None else canonical(self.where),
@@ -228,11 +244,3 @@ class GroupPlan:
 
 def _named(named: NamedExpression) -> dict[str, Any]:
     return {"name": named.name, "expression": canonical(named.expression), "type": named.type.value}
-
-
-def _columns_read(plan: GroupPlan) -> set[str]:
-    """Name the columns that the group reads: another one may come or go without a new contract."""
-    read = {*plan.keys, *(column for lookup in plan.lookups for column, _ in lookup.on)}
-    for expression in (plan.where, *(a.expression for a in plan.arguments)):
-        read.update(() if expression is None else columns_of(expression))
-    return read

@@ -1,6 +1,7 @@
 """Submitting a group's job to a Flink cluster, finding the jobs that run there, and stopping them."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from pyflink.util.java_utils import add_jars_to_context_class_loader, to_jarray
 from features.plan import GroupPlan
 from streams import sql
 from streams.dialect import FUNCTIONS
+from streams.state import refuse_unfit, uids
 
 _POLL_S = 0.1
 _SAVEPOINT_S = 300.0
+_COMMITTER = "Sink Committer: "  # what Flink puts before a sink's uid for that of the sink's second step
 _RUNNING = frozenset({"INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "RECONCILING", "FAILING"})
 
 
@@ -93,10 +96,56 @@ def stop_with_savepoint(url: str, job: Job, folder: str) -> str:
 
 
 def latest_checkpoint(folder: str, label: str) -> str | None:
-    """Give the newest complete checkpoint that a group's former job left in its folder."""
+    """Give the newest complete checkpoint or savepoint that a group's former job left in its folder."""
     root = Path(folder.removeprefix("file://")) / label
-    complete = sorted(root.glob("*/chk-*/_metadata"), key=lambda p: p.stat().st_mtime_ns)
+    complete = sorted(root.glob("*/*/_metadata"), key=lambda p: p.stat().st_mtime_ns)
     return f"file://{complete[-1].parent}" if complete else None
+
+
+def kept(state: str) -> set[str]:
+    """Give the uids of the operators that a checkpoint or savepoint holds state of, or a name."""
+    jvm = get_gateway().jvm
+    file = jvm.org.apache.flink.core.fs.Path(state, "_metadata")
+    stream = jvm.java.io.DataInputStream(file.getFileSystem().open(file))
+    try:
+        loader = jvm.Thread.currentThread().getContextClassLoader()
+        held = jvm.org.apache.flink.runtime.checkpoint.Checkpoints.loadCheckpointMetadata(
+            stream, loader, state
+        )
+    finally:
+        stream.close()
+    named = (
+        operator.getOperatorUid().orElse(operator.getOperatorName().orElse(str(operator.getOperatorID())))
+        for operator in held.getOperatorStates().toArray()
+        if operator.getCoordinatorState() is not None
+        or any(subtask.hasState() for subtask in operator.getStates().toArray())
+    )
+    return {name.removeprefix(_COMMITTER) for name in named}
+
+
+def refuse_unfit_state(plan: GroupPlan, cluster: Cluster, recover_from: str | None = None) -> str | None:
+    """Give the state that a job of the group would start from, or None.
+
+    Raises `DefinitionError` where it does not fit, saying what differs. Nothing is changed on the cluster.
+    """
+    state = recover_from or latest_checkpoint(cluster.checkpoints, plan.label)
+    if state is not None:
+        refuse_unfit(plan, kept(state), state)
+    return state
+
+
+def restart(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, job: Job) -> str:
+    """Stop the group's job behind a savepoint in its folder, start it from that, and give the new job's id.
+
+    Raises `DefinitionError` where the state of the running job does not fit the plan, and what
+    `stop_with_savepoint` raises; the job runs on then, as it is. Where the new job cannot be submitted, the
+    next `submit` without `recover_from` goes on from the savepoint.
+    """
+    config = httpx.get(f"{cluster.url}/jobs/{job.id}/config", timeout=30).raise_for_status().json()
+    told: dict[str, str] = config.get("execution-config", {}).get("user-config", {})
+    refuse_unfit(plan, told.values(), f"the running job {job.id}")
+    folder = f"{cluster.checkpoints}/{plan.label}/savepoints"
+    return submit(plan, at, cluster, stop_with_savepoint(cluster.url, job, folder))
 
 
 def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: str | None = None) -> str:
@@ -105,9 +154,9 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: s
     Without `recover_from` that is the last checkpoint in the group's folder, where there is one. The job may
     run at another parallelism than the one that left the state. The rows are a function of the log alone, so
     a job that starts from the beginning, or from an older checkpoint, writes the same rows again under the
-    same identities.
+    same identities. Raises `DefinitionError` where the state does not fit the plan.
     """
-    state = recover_from or latest_checkpoint(cluster.checkpoints, plan.label)
+    state = refuse_unfit_state(plan, cluster, recover_from)
     environment = _environment(plan, cluster, state)
     tables = StreamTableEnvironment.create(environment)
     tables.get_config().set("table.local-time-zone", "UTC")
@@ -128,9 +177,8 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: s
         java.createTemporaryView(sql.clocked(source), java.fromDataStream(clocked, _timed()))
     tables.create_temporary_view(sql.TAKEN, tables.sql_query(sql.taken(plan)))
     for number, lookup in enumerate(plan.lookups):
-        name = f"{plan.label} {lookup.source.name} {number}"
         asked = _stream(java, tables.sql_query(sql.lookup(plan, number)))
-        found = pipeline.lookup(asked, name, len(lookup.columns))
+        found = pipeline.lookup(asked, sql.lookup_name(plan, number), len(lookup.columns))
         java.createTemporaryView(sql.looked_up(number + 1), java.fromDataStream(found, _timed()))
     outputs = pipeline.windows(_stream(java, tables.sql_query(sql.events(plan))), plan.to_json())
     java.createTemporaryView(sql.WINDOWED, java.fromDataStream(outputs.getRows()))
@@ -139,9 +187,17 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: s
     statements = tables.create_statement_set()
     for insert in sql.inserts(plan):
         statements.add_insert_sql(insert)
-    client = statements.execute().get_job_client()
-    assert client is not None
-    return str(client.get_job_id())
+    statements.attach_as_datastream()
+    job = environment._j_stream_execution_environment
+    pipeline.identify(job, plan.label, _map(uids(plan)))
+    return str(job.executeAsync(plan.label).getJobID())
+
+
+def _map(values: Mapping[str, str]) -> Any:  # noqa: ANN401
+    made = get_gateway().jvm.java.util.HashMap()
+    for name, value in values.items():
+        made.put(name, value)
+    return made
 
 
 def _environment(plan: GroupPlan, cluster: Cluster, state: str | None) -> StreamExecutionEnvironment:
@@ -168,6 +224,9 @@ def _environment(plan: GroupPlan, cluster: Cluster, state: str | None) -> Stream
         settings["execution.state-recovery.path"] = state
     for name, value in settings.items():
         configuration.set_string(name, value)
+    # how the job's state is laid out, for whoever asks before it is stopped
+    told = jvm.org.apache.flink.configuration.PipelineOptions.GLOBAL_JOB_PARAMETERS
+    configuration._j_configuration.set(told, _map(uids(plan)))
     address = httpx.URL(cluster.url)
     remote = jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
     paths = to_jarray(jvm.String, [str(jar) for jar in cluster.jars])

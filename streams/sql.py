@@ -31,8 +31,11 @@ class Addresses:
 
 
 def source_table(plan: GroupPlan, source: SourcePlan, at: Addresses) -> str:
-    """Write the table of a source's topic: its columns, then the record's place and Kafka time."""
-    columns = [f"{column(name)} {TYPES[data_type]}" for name, data_type in source.columns.items()]
+    """Write the table of a source's topic: the columns that are read, then the record's place and Kafka time.
+
+    What rows hold is what the job's state holds: a column that the contract does not name is in neither.
+    """
+    columns = [f"{column(name)} {TYPES[data_type]}" for name, data_type in plan.read(source).items()]
     columns += [
         "`_topic` STRING METADATA FROM 'topic' VIRTUAL",
         "`_partition` INT METADATA FROM 'partition' VIRTUAL",
@@ -63,17 +66,27 @@ def clocked(source: SourcePlan) -> str:
 
 
 def taken(plan: GroupPlan) -> str:
-    """Select the events of all sources of the group: `ts`, place in the log, and the shared columns."""
-    columns = _given(list(plan.shared))
+    """Select the events of all sources of the group: `ts`, place in the log, the columns that are read."""
+    columns = _given(taken_columns(plan))
     return "\nUNION ALL ".join(
         f"SELECT {column(source.event_time)} AS `_ts`, {_PLACE}{columns}\nFROM {column(clocked(source))}"
         for source in plan.sources
     )
 
 
+def taken_columns(plan: GroupPlan) -> list[str]:
+    """Name the columns of its sources that the group reads, in order."""
+    return sorted(plan.columns_read & plan.shared.keys())
+
+
 def looked_up(number: int) -> str:
     """Name the view of the events with what the first lookups have found, `number` of them."""
     return TAKEN if number == 0 else f"looked_up_{number}"
+
+
+def lookup_name(plan: GroupPlan, number: int) -> str:
+    """Name the step of lookup `number`: a source may be looked up in twice."""
+    return f"{plan.label} {plan.lookups[number].source.name} {number}"
 
 
 def lookup(plan: GroupPlan, number: int) -> str:
@@ -83,7 +96,7 @@ def lookup(plan: GroupPlan, number: int) -> str:
     columns of the event (NULL in records). A key without a value is that of no record.
     """
     asked = plan.lookups[number]
-    before = [*plan.shared, *(n for earlier in plan.lookups[:number] for n, _ in earlier.columns)]
+    before = [*taken_columns(plan), *(n for earlier in plan.lookups[:number] for n, _ in earlier.columns)]
     key = entity_text([(name, plan.columns[name]) for name, _ in asked.on])
     nothing = [f"CAST(NULL AS {TYPES[t]}) AS {column(name)}" for name, t in asked.types.items()]
     events = [
@@ -148,6 +161,11 @@ def clocks_table(at: Addresses) -> str:
     return _sink("features.clocks", load("feature_clock"), at)
 
 
+def outputs(plan: GroupPlan) -> list[str]:
+    """Name the topics that the job writes."""
+    return [plan.topic, "dead_letters", "features.clocks"]
+
+
 def inserts(plan: GroupPlan) -> list[str]:
     """Write the job's statements."""
     return [
@@ -169,7 +187,7 @@ def script(plan: GroupPlan, at: Addresses) -> str:
 
 def clock_plan(plan: GroupPlan, source: SourcePlan) -> str:
     """Write the JSON that the clock step of a source is driven by."""
-    names = list(source.columns)
+    names = list(plan.read(source))
     return json.dumps(
         {
             "name": f"{plan.label} {source.name}",

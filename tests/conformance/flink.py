@@ -4,7 +4,7 @@ A job takes seconds to start, so streams share its log: each has its own keys an
 streams before it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -28,7 +28,9 @@ class Flink(World):
         super().__init__(stack, PROJECT)
         self._sender: Producer = producer(self.settings.kafka_bootstrap)
         self._reader: Consumer = consumer(self.settings.kafka_bootstrap, "conformance")
-        self._encode = {s.topic: self.codec.encoder(s.topic, s.avro) for p in PLANS for s in p.inputs}
+        self._encode: dict[str, Callable[[dict[str, Any]], bytes]] = {
+            s.topic: self.codec.encoder(s.topic, s.avro) for p in PLANS for s in p.inputs
+        }
         self._timeline = Timeline()
         self._read: dict[tuple[str, int], int] = {}
 
@@ -37,6 +39,12 @@ class Flink(World):
         self._reader.close()
         self._sender.close()
         super().close()
+
+    def gain(self, plans: Iterable[GroupPlan]) -> None:
+        """Write from now on with the schemas of these plans' sources, which have a text column `added`."""
+        for source in (source for plan in plans for source in plan.inputs):
+            encode = self.codec.encoder(source.topic, source.avro)
+            self._encode[source.topic] = lambda value, encode=encode: encode(value | {"added": "a text"})
 
     def place(self, steps: Sequence[Step]) -> list[Log]:
         """Give the stream the time after all that were placed before, in which order they are published."""

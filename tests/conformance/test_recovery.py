@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from augury.apply import cluster, log_addresses
+from augury.apply import cluster, log_addresses, restart
+from features.inputs import SourcePlan
+from features.types import DataType
 from streams.job import SavepointError, cancel, jobs, running, stop_with_savepoint, submit
 from tests.conformance.engines import PLANS, differences, reference, seeded, wrong
 from tests.conformance.flink import Flink
@@ -30,8 +32,15 @@ def killed(*parts: str) -> Callable[[Flink, Meanwhile], None]:
     return fail
 
 
+def gained(source: SourcePlan) -> SourcePlan:
+    """Give the source after its schema has gained a column, ahead of all others."""
+    field = {"name": "added", "type": ["null", "string"], "default": None}
+    avro = source.avro | {"fields": [field, *source.avro["fields"]]}
+    return replace(source, avro=avro, columns={"added": DataType.TEXT} | source.columns)
+
+
 def stopped(parallelism: int) -> Callable[[Flink, Meanwhile], None]:
-    """Stop the jobs with savepoints, and start them from those."""
+    """Stop the jobs with savepoints, and start them from those after their sources have gained a column."""
 
     def fail(flink: Flink, meanwhile: Meanwhile) -> None:
         settings = flink.settings
@@ -43,9 +52,18 @@ def stopped(parallelism: int) -> Callable[[Flink, Meanwhile], None]:
             left[plan.label] = stop_with_savepoint(settings.flink_url, job, folder)
             assert Path(left[plan.label].removeprefix("file:"), "_metadata").is_file()
             assert running(settings.flink_url, plan.label) is None
+        wider = [
+            replace(
+                plan,
+                sources=tuple(gained(source) for source in plan.sources),
+                lookups=tuple(replace(each, source=gained(each.source)) for each in plan.lookups),
+            )
+            for plan in PLANS
+        ]
+        flink.gain(wider)
         meanwhile()
         at = replace(cluster(settings), parallelism=parallelism)
-        for plan in PLANS:
+        for plan in wider:
             submit(plan, log_addresses(settings), at, recover_from=left[plan.label])
 
     return fail
@@ -74,6 +92,8 @@ def test_a_job_that_gets_no_savepoint_runs_on(flink: Flink) -> None:
     assert job is not None
     with pytest.raises(SavepointError, match=f"{job.name} has none in file:///proc/nowhere"):
         stop_with_savepoint(flink.settings.flink_url, job, "file:///proc/nowhere")
+    restarted = restart(PLANS[0], flink.settings)  # which does get one, in the job's own folder
+    assert restarted == flink.job(PLANS[0]) != job.id
     assert wrong(flink, [seeded(5, 60)]) == [{}]
 
 
@@ -82,8 +102,10 @@ def test_a_job_that_gets_no_savepoint_runs_on(flink: Flink) -> None:
     [
         pytest.param(killed("flink-taskmanager"), id="the task manager is killed"),
         pytest.param(killed("materialiser", "sink"), id="materialiser and sink are killed"),
-        pytest.param(stopped(2), id="jobs go on from savepoints at twice the parallelism"),
-        pytest.param(cancelled(1), id="jobs go on from checkpoints at half the parallelism"),
+        pytest.param(
+            stopped(2), id="sources gain a column, jobs go on from savepoints at twice the parallelism"
+        ),
+        pytest.param(cancelled(1), id="sources lose it, jobs go on from checkpoints at half the parallelism"),
     ],
 )
 def test_rows_are_as_if_nothing_had_been(

@@ -45,7 +45,7 @@ def test_a_lookup_adds_columns_that_all_else_may_read() -> None:
     assert [s.name for s in made.inputs] == ["landed", "other", "third"]
     assert made.order == "log"
     assert list(made.to_dict()["lookups"][0]["source"]["columns"]) == [
-        *("id", "landed_at", "carrier", "gate", "delay")
+        *("carrier", "delay", "gate", "id", "landed_at")
     ]
 
 

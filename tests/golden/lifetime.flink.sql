@@ -1,12 +1,11 @@
 CREATE TEMPORARY TABLE `landed` (
+  `carrier` STRING,
+  `delay` DOUBLE,
+  `due` BIGINT,
+  `gate` BIGINT,
   `id` STRING,
   `landed_at` BIGINT,
-  `carrier` STRING,
-  `gate` BIGINT,
-  `delay` DOUBLE,
   `seats` BIGINT,
-  `diverted` BOOLEAN,
-  `due` BIGINT,
   `_topic` STRING METADATA FROM 'topic' VIRTUAL,
   `_partition` INT METADATA FROM 'partition' VIRTUAL,
   `_offset` BIGINT METADATA FROM 'offset' VIRTUAL,
@@ -94,7 +93,7 @@ CREATE TEMPORARY TABLE `features.clocks` (
 );
 
 -- taken
-SELECT `landed_at` AS `_ts`, `t`, `_topic`, `_partition`, `_offset`, `id`, `landed_at`, `carrier`, `gate`, `delay`, `seats`, `diverted`, `due`
+SELECT `landed_at` AS `_ts`, `t`, `_topic`, `_partition`, `_offset`, `carrier`, `delay`, `due`, `gate`, `seats`
 FROM `clocked_landed`;
 
 -- events

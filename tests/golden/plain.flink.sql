@@ -1,12 +1,8 @@
 CREATE TEMPORARY TABLE `landed` (
+  `carrier` STRING,
+  `delay` DOUBLE,
   `id` STRING,
   `landed_at` BIGINT,
-  `carrier` STRING,
-  `gate` BIGINT,
-  `delay` DOUBLE,
-  `seats` BIGINT,
-  `diverted` BOOLEAN,
-  `due` BIGINT,
   `_topic` STRING METADATA FROM 'topic' VIRTUAL,
   `_partition` INT METADATA FROM 'partition' VIRTUAL,
   `_offset` BIGINT METADATA FROM 'offset' VIRTUAL,
@@ -91,7 +87,7 @@ CREATE TEMPORARY TABLE `features.clocks` (
 );
 
 -- taken
-SELECT `landed_at` AS `_ts`, `t`, `_topic`, `_partition`, `_offset`, `id`, `landed_at`, `carrier`, `gate`, `delay`, `seats`, `diverted`, `due`
+SELECT `landed_at` AS `_ts`, `t`, `_topic`, `_partition`, `_offset`, `carrier`, `delay`
 FROM `clocked_landed`;
 
 -- events

@@ -39,9 +39,15 @@ def test_the_rows_fit_the_table_and_the_schema(plan: GroupPlan) -> None:
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.name)
-def test_the_source_has_the_schemas_columns_then_the_records_place(plan: GroupPlan) -> None:
+def test_the_source_has_the_contracts_columns_then_the_records_place(plan: GroupPlan) -> None:
     found = columns(sql.source_table(plan, plan.source, AT))
-    assert found == [*plan.source.columns, "_topic", "_partition", "_offset", "_kafka_time"]
+    assert found == [
+        *plan.to_dict()["sources"][0]["columns"],
+        "_topic",
+        "_partition",
+        "_offset",
+        "_kafka_time",
+    ]
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.name)
@@ -77,7 +83,7 @@ def test_a_feature_topic_is_keyed_by_entity_and_the_others_are_not() -> None:
 @pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.name)
 def test_the_clock_step_finds_its_columns_by_position(plan: GroupPlan) -> None:
     driven = json.loads(sql.clock_plan(plan, plan.source))
-    names = list(plan.source.columns)
+    names = list(plan.read(plan.source))
     assert names[driven["event_id"]] == plan.source.event_id
     assert names[driven["event_time"]] == plan.source.event_time
     assert (driven["dedup"], driven["dedup_ms"]) == (plan.source.dedup, plan.source.dedup_ms)

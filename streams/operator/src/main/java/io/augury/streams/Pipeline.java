@@ -2,11 +2,17 @@ package io.augury.streams;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.dag.Transformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.transformations.SinkTransformation;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
 import org.apache.flink.table.types.DataType;
@@ -20,9 +26,13 @@ public final class Pipeline {
     /** Carries no rows: only the watermarks behind the windows. */
     private static final OutputTag<RowData> MARKS = new OutputTag<>("marks", InternalTypeInfo.of(ClockPublisher.ROW));
 
-    private static final String CLOCK = "-clock";
-    private static final String DEDUP = "-dedup";
-    private static final String LOOKUP = "-lookup";
+    private static final String SOURCE = " source";
+    private static final String CLOCK = " clock";
+    private static final String DEDUP = " dedup";
+    private static final String LOOKUP = " lookup";
+
+    /** What the planner adds to a table's name in that of its sink. */
+    private static final Pattern NUMBER = Pattern.compile("\\[\\d+]$");
 
     private Pipeline() {}
 
@@ -43,17 +53,16 @@ public final class Pipeline {
         InternalTypeInfo<RowData> type = InternalTypeInfo.of(timed);
         int readers = Math.min(in.getExecutionEnvironment().getParallelism(), plan.partitions());
         pin(in.getTransformation(), readers);
-        SingleOutputStreamOperator<RowData> clocked = in.transform(plan.name() + " clock", type, new LogClock(plan, row))
-                .setParallelism(readers)
-                .uid(plan.name() + CLOCK);
+        source(in.getTransformation()).setName(plan.name() + SOURCE);
+        SingleOutputStreamOperator<RowData> clocked =
+                in.transform(plan.name() + CLOCK, type, new LogClock(plan, row)).setParallelism(readers);
         if (plan.dedup() != ClockPlan.Dedup.KEYED) {
             return clocked;
         }
         RowData.FieldGetter id = RowData.createFieldGetter(timed.getTypeAt(plan.eventId()), plan.eventId());
         return clocked.keyBy(data -> id.getFieldOrNull(data).toString(), Types.STRING)
                 .process(new Deduplicate(timed, plan.dedupMs()), type)
-                .name(plan.name() + " dedup")
-                .uid(plan.name() + DEDUP);
+                .name(plan.name() + DEDUP);
     }
 
     /**
@@ -71,8 +80,7 @@ public final class Pipeline {
         pin(in.getTransformation(), parallelism);
         return in.keyBy(data -> data.getString(Lookup.KEY).toString(), Types.STRING)
                 .process(new Lookup(row, columns), InternalTypeInfo.of(row))
-                .name(name + " lookup")
-                .uid(name + LOOKUP);
+                .name(name + LOOKUP);
     }
 
     /**
@@ -91,22 +99,51 @@ public final class Pipeline {
         pin(in.getTransformation(), parallelism);
         SingleOutputStreamOperator<RowData> accepted = in.process(new Refusals(plan, row), InternalTypeInfo.of(row))
                 .name(label + " refusals")
-                .setParallelism(parallelism)
-                .uid(label + "-refusals");
+                .setParallelism(parallelism);
         SingleOutputStreamOperator<RowData> rows = accepted.keyBy(data -> data.getString(0).toString(), Types.STRING)
                 .process(new Windows(plan, row), InternalTypeInfo.of(plan.rowType()))
-                .name(label + " windows")
-                .uid(label + "-windows");
+                .name(label + " windows");
         SingleOutputStreamOperator<RowData> clocks = rows.getSideOutput(MARKS)
                 .transform(label + " clocks", InternalTypeInfo.of(ClockPublisher.ROW), new ClockPublisher(plan))
-                .setParallelism(1)
-                .uid(label + "-clocks");
+                .setParallelism(1);
         return new Outputs(rows, accepted.getSideOutput(Refusals.REFUSED), clocks);
+    }
+
+    /**
+     * Gives the steps of a job the uids by which their states are found again. Flink would make them up out of
+     * the whole graph, so that a step more or less in the SQL would part all others from their states. A uid
+     * tells the form of the state too: who changes what a step writes raises its format in streams/state.py.
+     *
+     * @param label the group's, with which the names of its steps begin
+     * @param uids by the steps' names; a sink is named after its table
+     */
+    public static void identify(StreamExecutionEnvironment job, String label, Map<String, String> uids) {
+        Set<String> missing = new TreeSet<>(uids.keySet());
+        job.getTransformations().stream()
+                .flatMap(step -> step.getTransitivePredecessors().stream())
+                .distinct()
+                .forEach(step -> {
+                    String name = step instanceof SinkTransformation<?, ?>
+                            ? label + " " + NUMBER.matcher(step.getName()).replaceFirst("") + " sink"
+                            : step.getName();
+                    if (uids.containsKey(name)) {
+                        step.setUid(uids.get(name));
+                        missing.remove(name);
+                    }
+                });
+        if (!missing.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "a step that has a uid is in the job; its state would not be found again (found no " + missing + ")");
+        }
+    }
+
+    private static Transformation<?> source(Transformation<?> step) {
+        return step.getInputs().isEmpty() ? step : source(step.getInputs().get(0));
     }
 
     /** Tells whether the transformation is one that {@link #clock} or {@link #lookup} gave. */
     private static boolean clocked(Transformation<?> step) {
-        return step.getUid() != null && Stream.of(CLOCK, DEDUP, LOOKUP).anyMatch(step.getUid()::endsWith);
+        return Stream.of(CLOCK, DEDUP, LOOKUP).anyMatch(step.getName()::endsWith);
     }
 
     /**
