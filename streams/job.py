@@ -1,6 +1,7 @@
 """Submitting a group's job to a Flink cluster, finding the jobs that run there, and stopping them."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,7 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: s
     same identities.
     """
     state = recover_from or latest_checkpoint(cluster.checkpoints, plan.label)
-    environment = _environment(plan, cluster, state)
-    tables = StreamTableEnvironment.create(environment)
-    tables.get_config().set("table.local-time-zone", "UTC")
-    tables.get_config().set("pipeline.name", plan.label)
+    tables = session(plan.label, cluster, state)
     for name, class_name in FUNCTIONS.items():
         tables.create_java_temporary_system_function(name, class_name)
     for statement in (
@@ -136,15 +134,28 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: s
     java.createTemporaryView(sql.WINDOWED, java.fromDataStream(outputs.getRows()))
     java.createTemporaryView(sql.REFUSED, java.fromDataStream(outputs.getRefused()))
     java.createTemporaryView(sql.CLOCKS, java.fromDataStream(outputs.getClocks()))
+    return start(tables, sql.inserts(plan))
+
+
+def session(label: str, cluster: Cluster, state: str | None = None) -> StreamTableEnvironment:
+    """Give Flink SQL on the cluster, for a job named `label` with the settings of every job here."""
+    tables = StreamTableEnvironment.create(_environment(label, cluster, state))
+    tables.get_config().set("table.local-time-zone", "UTC")
+    tables.get_config().set("pipeline.name", label)
+    return tables
+
+
+def start(tables: StreamTableEnvironment, inserts: Sequence[str]) -> str:
+    """Start one job of some inserts, and give its id."""
     statements = tables.create_statement_set()
-    for insert in sql.inserts(plan):
+    for insert in inserts:
         statements.add_insert_sql(insert)
     client = statements.execute().get_job_client()
     assert client is not None
     return str(client.get_job_id())
 
 
-def _environment(plan: GroupPlan, cluster: Cluster, state: str | None) -> StreamExecutionEnvironment:
+def _environment(label: str, cluster: Cluster, state: str | None) -> StreamExecutionEnvironment:
     add_jars_to_context_class_loader([jar.as_uri() for jar in cluster.jars])
     jvm = get_gateway().jvm
     configuration = Configuration()
@@ -157,7 +168,7 @@ def _environment(plan: GroupPlan, cluster: Cluster, state: str | None) -> Stream
         "state.backend.type": cluster.state_backend,
         "execution.checkpointing.interval": f"{cluster.checkpoint_interval_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
-        "execution.checkpointing.dir": f"{cluster.checkpoints}/{plan.label}",
+        "execution.checkpointing.dir": f"{cluster.checkpoints}/{label}",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.num-retained": "2",
         "restart-strategy.type": "exponential-delay",

@@ -1,0 +1,130 @@
+"""How soon Redis shows an event, at half of the load that the way there takes at most."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from redis import Redis
+
+from augury.clock import wall_ms
+from augury.settings import ROOT, child_environment
+from benchmarks.cluster import LOGGED, STAMPED, Servers, StalledError
+from benchmarks.common import Result
+from benchmarks.payments import END, PARTITIONS, Payments, group
+from benchmarks.visible import WARMING_MS
+from features.layout import clock_key, unpack_clock
+from features.plan import GroupPlan
+from schemas.log import await_group
+from streams.job import submit
+
+WINDOWS = 5
+_BURST_S = 0.002
+_CLOCK_STEP_MS = 1_000  # a group's clock may stand this far behind the log's
+_PATIENCE_S = 600.0
+_SYSTEM = f"Augury, {WINDOWS} windows"
+
+
+def latency(at: Servers, topic: str, payments: Payments, seconds: float) -> list[Result]:
+    """Measure the highest load from log to Redis on a backlog, and the latency at half of it."""
+    highest = _highest(at, group("to_redis", topic, WINDOWS), payments)
+    print(f"to Redis: {highest:,.0f} events/s at most", flush=True)
+    plan = group("live", "payments_live", WINDOWS)
+    at.topic(plan.source.topic, LOGGED)
+    at.topic(plan.topic, STAMPED)
+    submit(plan, at.addresses, at.flink("hashmap", 1))
+    with _materialiser(at, plan) as process:
+        sent, took = _send(at, plan, payments, highest / 2, WARMING_MS / 1_000 + seconds)
+        told = _end(process, at, plan, sent)
+    at.stop(plan.label)
+    work = "produce to visible in Redis, half of the highest load"
+    names = ("p50", "p99", "p99.9")
+    return [
+        Result("log to Redis, at most", _SYSTEM, "events", highest, "1/s"),
+        Result(work, _SYSTEM, "events", sent / took, "1/s"),
+        Result(work, _SYSTEM, "events timed", told["count"], ""),
+        *(Result(work, _SYSTEM, n, p, "ms") for n, p in zip(names, told["percentiles"], strict=True)),
+    ]
+
+
+def _highest(at: Servers, plan: GroupPlan, payments: Payments) -> float:
+    """Drain a backlog through job and materialiser; time from the first row until Redis shows all."""
+    at.topic(plan.topic, LOGGED)
+    with _materialiser(at, plan):
+        submit(plan, at.addresses, at.flink("hashmap", 1))
+        at.await_rows(plan.topic, 1, plan.label, _PATIENCE_S)
+        started = time.monotonic()
+        _await_clock(at, plan, END - 1 - _CLOCK_STEP_MS)
+        took = time.monotonic() - started
+    at.stop(plan.label)
+    return len(payments) / took
+
+
+def _send(at: Servers, plan: GroupPlan, payments: Payments, rate: float, seconds: float) -> tuple[int, float]:
+    """Produce payments at an even rate, each stamped as it is handed over; give how many, in what time."""
+    encode = at.codec.encoder(plan.source.topic, plan.source.avro)
+    cards = np.resize(payments.cards, int(rate * seconds)).tolist()
+    sender = at.sender(**{"linger.ms": 1})
+    started, sent = time.monotonic(), 0
+    while sent < len(cards):
+        due = min(len(cards), int((time.monotonic() - started) * rate))
+        for number in range(sent, due):
+            record = {"id": number, "paid_at": wall_ms(), "card": str(cards[number]), "amount": 1.0}
+            sender.produce(plan.source.topic, encode(record), partition=cards[number] % PARTITIONS)
+        sent = due
+        sender.poll(_BURST_S)
+    took = time.monotonic() - started
+    if sender.flush(60):
+        raise StalledError(f"the log takes all payments; {len(sender)} have no answer")
+    sender.close()
+    return sent, took
+
+
+@contextlib.contextmanager
+def _materialiser(at: Servers, plan: GroupPlan) -> Iterator["subprocess.Popen[str]"]:
+    named = ("--group", plan.name, "--topic", plan.source.topic, "--windows", str(WINDOWS))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.visible", *named],
+        cwd=ROOT,
+        env=child_environment(**at.settings.environment()),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "ready":
+            raise StalledError("the materialiser is given the topic's partitions; it ended before")
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _end(process: "subprocess.Popen[str]", at: Servers, plan: GroupPlan, sent: int) -> dict[str, Any]:
+    """Wait until all rows are in Redis, end the materialiser, and give what it prints."""
+    at.await_rows(plan.topic, sent, plan.label, _PATIENCE_S)
+    await_group(at.settings.kafka_bootstrap, f"visible.{plan.label}", _PATIENCE_S)
+    process.terminate()
+    assert process.stdout is not None
+    return dict(json.loads(process.stdout.readline()))
+
+
+def _await_clock(at: Servers, plan: GroupPlan, clock: int) -> None:
+    store: Redis = Redis.from_url(at.settings.redis_url)
+    deadline, key = time.monotonic() + _PATIENCE_S, clock_key(plan.name, plan.version)
+    try:
+        while True:
+            held = store.get(key)
+            if isinstance(held, bytes) and unpack_clock(held) >= clock:
+                return
+            if time.monotonic() > deadline:
+                raise StalledError(f"Redis shows {plan.label} as of {clock} ms; it holds {held!r}")
+            time.sleep(0.01)
+    finally:
+        store.close()
