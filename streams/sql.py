@@ -157,11 +157,12 @@ def sink_table(topic: str, schema: Mapping[str, Any], at: Addresses, key: str | 
         "properties.bootstrap.servers": at.bootstrap,
         "properties.compression.type": "lz4",
         "properties.linger.ms": "5",
+        "properties.batch.size": "131072",  # of 16 KiB by default, which fill much sooner than in 5 ms
         "sink.delivery-guarantee": "at-least-once",
-        "value.format": "avro-confluent",
-        "value.avro-confluent.url": at.registry,
-        "value.avro-confluent.subject": f"{topic}-value",
-        "value.avro-confluent.schema": json.dumps(schema),
+        "value.format": "augury-avro",
+        "value.augury-avro.url": at.registry,
+        "value.augury-avro.subject": f"{topic}-value",
+        "value.augury-avro.schema": json.dumps(schema),
     }
     if key is not None:
         options |= {"key.format": "raw", "key.fields": key}
