@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from redis import Redis
 
 from augury.clock import wall_ms
@@ -16,7 +15,6 @@ from augury.settings import ROOT, child_environment
 from benchmarks.cluster import LOGGED, STAMPED, Servers, StalledError
 from benchmarks.common import Result
 from benchmarks.payments import END, PARTITIONS, Payments, group
-from benchmarks.visible import WARMING_MS
 from features.layout import clock_key, unpack_clock
 from features.plan import GroupPlan
 from schemas.log import await_group
@@ -25,6 +23,7 @@ from streams.job import submit
 TO_REDIS = "produce to visible in Redis"
 WINDOWS = 5
 _BURST_S = 0.002
+_WARMING_MS = 15_000  # from before the materialiser starts
 _CLOCK_STEP_MS = 1_000  # a group's clock may stand this far behind the log's
 _PATIENCE_S = 600.0
 _SYSTEM = f"Augury, {WINDOWS} windows"
@@ -38,8 +37,10 @@ def latency(at: Servers, topic: str, payments: Payments, seconds: float) -> list
     at.topic(plan.source.topic, LOGGED)
     at.topic(plan.topic, STAMPED)
     submit(plan, at.addresses, at.flink("hashmap", 1))
-    with _materialiser(at, plan) as process:
-        sent, took = _send(at, plan, payments, highest / 2, WARMING_MS / 1_000 + seconds)
+    since = wall_ms() + _WARMING_MS
+    with _materialiser(at, plan, since) as process:
+        until = max(since, wall_ms()) + int(seconds * 1_000)
+        sent, timed, took = _send(at, plan, payments, highest / 2, since, until)
         told = _end(process, at, plan, sent)
     at.stop(plan.label)
     work = f"{TO_REDIS}, half of that"
@@ -48,6 +49,7 @@ def latency(at: Servers, topic: str, payments: Payments, seconds: float) -> list
         Result(f"{TO_REDIS}, at most", _SYSTEM, "events", highest, "1/s"),
         Result(work, _SYSTEM, "events", sent / took, "1/s"),
         Result(work, _SYSTEM, "events timed", told["count"], ""),
+        Result(work, _SYSTEM, "differences", abs(told["count"] - timed), ""),
         *(Result(work, _SYSTEM, n, p, "ms") for n, p in zip(names, told["percentiles"], strict=True)),
     ]
 
@@ -65,29 +67,46 @@ def _highest(at: Servers, plan: GroupPlan, payments: Payments) -> float:
     return len(payments) / took
 
 
-def _send(at: Servers, plan: GroupPlan, payments: Payments, rate: float, seconds: float) -> tuple[int, float]:
-    """Produce payments at an even rate, each stamped as it is handed over; give how many, in what time."""
+def _send(
+    at: Servers, plan: GroupPlan, payments: Payments, rate: float, since: int, until: int
+) -> tuple[int, int, float]:
+    """Produce payments at an even rate up to `until` (ms), each stamped as it is handed over.
+
+    Gives how many, how many of them at or after `since` (ms), and the seconds that it took.
+    """
     encode = at.codec.encoder(plan.source.topic, plan.source.avro)
-    cards = np.resize(payments.cards, int(rate * seconds)).tolist()
+    cards = payments.cards.tolist()
     sender = at.sender(**{"linger.ms": 1})
-    started, sent = time.monotonic(), 0
-    while sent < len(cards):
-        due = min(len(cards), int((time.monotonic() - started) * rate))
+    started, sent, timed = time.monotonic(), 0, 0
+    while (now := wall_ms()) < until:
+        due = int((time.monotonic() - started) * rate)
         for number in range(sent, due):
-            record = {"id": number, "paid_at": wall_ms(), "card": str(cards[number]), "amount": 1.0}
-            sender.produce(plan.source.topic, encode(record), partition=cards[number] % PARTITIONS)
+            now = wall_ms()
+            timed += now >= since
+            card = cards[number % len(cards)]
+            record = {"id": number, "paid_at": now, "card": str(card), "amount": 1.0}
+            sender.produce(plan.source.topic, encode(record), partition=card % PARTITIONS)
         sent = due
         sender.poll(_BURST_S)
     took = time.monotonic() - started
     if sender.flush(60):
         raise StalledError(f"the log takes all payments; {len(sender)} have no answer")
     sender.close()
-    return sent, took
+    return sent, timed, took
 
 
 @contextlib.contextmanager
-def _materialiser(at: Servers, plan: GroupPlan) -> Iterator["subprocess.Popen[str]"]:
-    named = ("--group", plan.name, "--topic", plan.source.topic, "--windows", str(WINDOWS))
+def _materialiser(at: Servers, plan: GroupPlan, since: int = 0) -> Iterator["subprocess.Popen[str]"]:
+    named = (
+        "--group",
+        plan.name,
+        "--topic",
+        plan.source.topic,
+        "--windows",
+        str(WINDOWS),
+        "--since",
+        str(since),
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.visible", *named],
         cwd=ROOT,

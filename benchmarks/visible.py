@@ -18,7 +18,6 @@ from schemas.log import consumer
 from streams.lag import Lag
 from streams.materialiser import READING, Materialiser
 
-WARMING_MS = 5_000
 _KEPT = 5_000_000
 
 
@@ -28,19 +27,16 @@ def main() -> None:
     parser.add_argument("--group", required=True)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--windows", type=int, required=True)
+    parser.add_argument("--since", type=int, required=True, help="ms; payments before it are not timed")
     given = parser.parse_args()
     settings, stop = Settings(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     plan = group(given.group, given.topic, given.windows)
-    first: list[int] = []
 
     def produced_at(row: Mapping[str, Any], _: int) -> int | None:
         """Give a payment's own time, which is when it was handed to the producer; decay has none."""
-        if row["topic"] is None:
-            return None
         at = int(row["last_event_time"])
-        first[:] = first or [at]
-        return at if at >= first[0] + WARMING_MS else None
+        return at if row["topic"] is not None and at >= given.since else None
 
     reader = consumer(settings.kafka_bootstrap, f"visible.{plan.label}", **READING)
     layouts = {plan.topic: (plan.name, plan.version, Layout.of(plan))}

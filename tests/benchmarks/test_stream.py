@@ -4,58 +4,9 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.common import Result
-from benchmarks.payments import END, SAMPLED, Payments, group
 from benchmarks.profile import shares
-from benchmarks.stream import FLOOR, OURS, SIZES, SQL, Output, ratios, unlike, wrong_rows
-from features.reference import LogRecord, rows
-
-PLAN = group("some", "payments", 2)
-PAYMENTS = Payments.make(600, 20)
-
-
-def written() -> Output:
-    """What a job writes that makes no mistake."""
-    output = Output()
-    log = [
-        LogRecord("payments", partition, int(PAYMENTS.offsets[i]), int(PAYMENTS.times[i]), record)
-        for i, (partition, record) in enumerate(PAYMENTS.records(range(len(PAYMENTS))))
-    ]
-    for row in rows(PLAN, log, END):
-        output.take_row(row, row["event_timestamp"])
-        if int(row["entity"]) < SAMPLED:
-            output.sampled.append(row)
-    return output
-
-
-def test_what_the_reference_gives_is_right() -> None:
-    assert wrong_rows(written(), PLAN, PAYMENTS) == 0
-
-
-def test_a_wrong_value_a_lost_row_and_a_row_too_many_are_found() -> None:
-    value, lost, twice, gap = written(), written(), written(), written()
-    value.sampled[7] = value.sampled[7] | {"amount_sum_6h": -1.0}
-    lost.places.popitem()
-    lost.rows -= 1
-    twice.rows += 1
-    gap.newest["19"] += 1
-    for output in (value, lost, twice, gap):
-        assert wrong_rows(output, PLAN, PAYMENTS) > 0
-
-
-def test_values_are_compared_where_both_windows_hold_the_same_events() -> None:
-    ours, theirs = written(), written()
-    place, (count, amount) = theirs.places.popitem()
-    assert unlike(ours, theirs) == (len(PAYMENTS) - 1, 1)  # one has no value of theirs
-    theirs.places[place] = count - 1, amount - 5  # a tile's edge lengthens our window
-    assert unlike(ours, theirs) == (len(PAYMENTS) - 1, 0)
-    theirs.places[place] = count + 1, amount
-    assert unlike(ours, theirs) == (len(PAYMENTS) - 1, 1)
-    theirs.places[place] = count, amount * (1 + 1e-8)
-    assert unlike(ours, theirs) == (len(PAYMENTS), 1)
-
-
-def test_time_is_that_of_the_last_four_fifths() -> None:
-    assert Output(moments=[1_000, 9_000, 3_000, 2_000, 2_500]).seconds == 7.0
+from benchmarks.stream import ratios
+from benchmarks.stream_cases import FLOOR, OURS, SIZES, SQL
 
 
 @pytest.mark.parametrize("size", SIZES)
