@@ -62,6 +62,7 @@ class Servers:
     def sender(self, **more: str | float) -> Producer:
         """Give a producer that calls back for failures only."""
         options = {"delivery.report.only.error": True, "queue.buffering.max.messages": 500_000}
+        options["log_level"] = 3  # the first one waits for its coordinator, and says so
         return producer(self.settings.kafka_bootstrap, **options | more)
 
     def publish(self, source: SourcePlan, payments: Payments) -> None:

@@ -9,24 +9,22 @@ from benchmarks.cluster import Servers, StalledError
 from streams.job import running
 
 _TRIES = 300
-_PARTS = (  # the outermost frame that matches names the part, the first pattern before the others
-    ("Avro decode", r"AvroRows\."),
-    ("log clock", r"LogClock\.processElement"),
-    ("watermarks and timers", r"(emitWatermark|processWatermark|advanceWatermark)"),
-    ("key and exchange", r"(RecordWriterOutput|KeyGroupStreamPartitioner|emitRecord|pushToRecordWriter)"),
-    ("windows: state", r"(getState|State\.(value|update|get|put|contains))|StateTable|RocksDB"),
-    ("windows: row", r"Windows\.row"),
-    ("windows: timers", r"moveTimer"),
-    ("windows", r"Windows\."),
-    ("Avro encode", r"AvroRowDataSerializationSchema|RegistryAvro"),
-    ("Kafka producer", r"KafkaProducer|KafkaWriter"),
-    ("rows in and out", r"(Serializer|Deserializer|StreamElement)"),
-    ("reading the log", r"(KafkaRecordEmitter|SourceReader)"),
+_PARTS = (  # of a stack, the innermost frame that any pattern finds tells the part
+    ("Avro decode", r"\.AvroRows\."),
+    ("Avro encode", r"\.AvroRecords\."),
+    ("log clock", r"\.LogClock\."),
+    ("timers", r"InternalTimerService|HeapPriorityQueue|\.moveTimer"),
+    ("state", r"\.Heap(Value|Map|List)State\.|\.StateTable\.|\.CopyOnWrite|\.RocksDB"),
+    ("windows", r"\.streams\.(Windows|Tiles|Parts|Layout|Event|InLogOrder)\."),
+    ("SQL between the steps", r"StreamExecCalc|ConstraintEnforcer|InputConversion"),
+    ("writing to Kafka", r"KafkaWriter|KafkaProducer|KafkaRecordSerialization"),
+    ("exchange", r"\.RecordWriter|NonSpanning|SpillingAdaptive|KeyGroupStreamPartitioner"),
+    ("reading the log", r"KafkaRecordEmitter|\.SourceReader|\.SourceOperator"),
 )
 
 
 def shares(root: dict[str, Any]) -> Counter[str]:
-    """Fold a flame graph into samples by part: each stack counts once, where its innermost known frame is."""
+    """Fold a flame graph into samples by part: each stack counts once, by its innermost known frame."""
     found: Counter[str] = Counter()
 
     def walk(node: dict[str, Any], part: str) -> None:

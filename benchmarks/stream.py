@@ -2,10 +2,11 @@
 
 Throughput: the payments are in the log before a job starts, so it drains a backlog as fast as it can. The
 output topic is stamped by the broker as it appends; measured is from the moment when a fifth of the events
-are out to the last one, so that neither the job's start nor the compiler's warming up counts. State is the
-size of the savepoint behind which a job is stopped; CPU is what the task manager takes, all threads together,
-once a fifth of the rows are out. Beside a group's job stand, in the same run and with the
-same connector, formats and settings, one that only copies (the floor) and Flink SQL's OVER with one window.
+are out to the last one, so that neither the job's start nor the compiler's warming up counts. CPU is what
+the task manager takes, all threads together, once a fifth of the rows are out: other loads change it little.
+State is the size of the savepoint behind which a job is stopped. Beside a group's job stand, in the same run
+and with the same connector, formats and settings, one that only copies (the floor) and Flink SQL's OVER with
+one window.
 
 Latency: the group's job and the materialiser first drain a backlog together, until Redis shows all of it;
 then payments come at half of that load, and each is timed from its producer to when Redis holds its row.

@@ -28,7 +28,9 @@ class Case:
     @property
     def name(self) -> str:
         """The system, with its windows."""
-        return f"{OURS}, {self.windows} windows" if self.windows > 1 else self.system
+        if self.system != OURS:
+            return self.system
+        return f"{OURS}, {self.windows} window{'s' if self.windows > 1 else ''}"
 
 
 @dataclass(frozen=True)

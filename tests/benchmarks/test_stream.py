@@ -37,4 +37,4 @@ def test_a_stack_counts_where_its_innermost_known_frame_is() -> None:
     row = node("io.augury.streams.Windows.row:150", 3, node("java.util.ArrayList.get:1", 1))
     state = node("org.apache.flink.runtime.state.heap.HeapValueState.value:70", 2)
     graph = node("root", 10, node("io.augury.streams.Windows.apply:60", 8, row, state))
-    assert shares(graph) == {"windows: row": 3, "windows: state": 2, "windows": 3, "Flink": 2}
+    assert shares(graph) == {"windows": 6, "state": 2, "Flink": 2}
