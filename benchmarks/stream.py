@@ -135,8 +135,11 @@ def main() -> int:
             topic, payments = run.payments(size.live_events, size.live_entities)
             results += latency(at, topic, payments, size.live_s)
     results += ratios(results)
-    show([r for r in results if not r.workload.startswith(TO_REDIS)], NOTES)
-    show([r for r in results if r.workload.startswith(TO_REDIS)])
+    to_redis = [r for r in results if r.workload.startswith(TO_REDIS)]
+    for table in ([r for r in results if r not in to_redis], to_redis):
+        if table:
+            show(table)
+    print(*(f"- {note}" for note in NOTES), sep="\n")
     print(f"written to {write('stream', results)}")
     unlike_rows = [r for r in results if r.metric == "differences" and r.value]
     nothing = [r for r in results if r.metric == "values compared" and not r.value]

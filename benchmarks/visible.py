@@ -22,7 +22,10 @@ _KEPT = 5_000_000
 
 
 def main() -> None:
-    """Materialise until SIGTERM, then print a JSON object: `count`, and `percentiles` in ms."""
+    """Materialise until SIGTERM, then print a JSON object.
+
+    It has `count`, and p50, p99 and p99.9 (ms) until a row is `visible`, and until it is `logged` before.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--group", required=True)
     parser.add_argument("--topic", required=True)
@@ -33,10 +36,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     plan = group(given.group, given.topic, given.windows)
 
-    def produced_at(row: Mapping[str, Any], _: int) -> int | None:
+    logged = Lag(_KEPT)
+
+    def produced_at(row: Mapping[str, Any], kafka_time: int) -> int | None:
         """Give a payment's own time, which is when it was handed to the producer; decay has none."""
         at = int(row["last_event_time"])
-        return at if row["topic"] is not None and at >= given.since else None
+        if row["topic"] is None or at < given.since:
+            return None
+        logged.add([kafka_time - at])
+        return at
 
     reader = consumer(settings.kafka_bootstrap, f"visible.{plan.label}", **READING)
     layouts = {plan.topic: (plan.name, plan.version, Layout.of(plan))}
@@ -45,8 +53,9 @@ def main() -> None:
     )
     materialiser.lag = Lag(_KEPT)
     materialiser.run(stop, lambda: print("ready", flush=True))
-    lag = materialiser.lag
-    print(json.dumps({"count": lag.count, "percentiles": lag.percentiles(50, 99, 99.9)}), flush=True)
+    told = {"visible": materialiser.lag, "logged": logged}
+    percentiles = {name: lag.percentiles(50, 99, 99.9) for name, lag in told.items()}
+    print(json.dumps({"count": materialiser.lag.count, **percentiles}), flush=True)
 
 
 if __name__ == "__main__":
