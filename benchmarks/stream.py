@@ -13,6 +13,7 @@ then payments come at half of that load, and each is timed from its producer to 
 """
 
 import argparse
+import signal
 import sys
 
 from benchmarks.cluster import Servers, servers
@@ -124,6 +125,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="run the cases whose workload and system hold this text")
     parser.add_argument("--profile", action="store_true", help="tell where the job with five windows spends")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers are ended, as by ^C
     size = SIZES[given.size]
     results: list[Result] = []
     with servers(size.heap_mb, size.managed_mb) as at:
