@@ -1,7 +1,7 @@
 """Submitting a group's job to a Flink cluster, finding the jobs that run there, and stopping them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,11 +156,8 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: s
     a job that starts from the beginning, or from an older checkpoint, writes the same rows again under the
     same identities. Raises `DefinitionError` where the state does not fit the plan.
     """
-    state = refuse_unfit_state(plan, cluster, recover_from)
-    environment = _environment(plan, cluster, state)
-    tables = StreamTableEnvironment.create(environment)
-    tables.get_config().set("table.local-time-zone", "UTC")
-    tables.get_config().set("pipeline.name", plan.label)
+    state, states = refuse_unfit_state(plan, cluster, recover_from), uids(plan)
+    tables = session(plan.label, cluster, state, states)
     for name, class_name in FUNCTIONS.items():
         tables.create_java_temporary_system_function(name, class_name)
     for statement in (
@@ -184,13 +181,35 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: s
     java.createTemporaryView(sql.WINDOWED, java.fromDataStream(outputs.getRows()))
     java.createTemporaryView(sql.REFUSED, java.fromDataStream(outputs.getRefused()))
     java.createTemporaryView(sql.CLOCKS, java.fromDataStream(outputs.getClocks()))
+    return start(tables, plan.label, sql.inserts(plan), states)
+
+
+def session(
+    label: str, cluster: Cluster, state: str | None = None, states: Mapping[str, str] | None = None
+) -> StreamTableEnvironment:
+    """Give Flink SQL on the cluster, for a job named `label` with the settings of every job here.
+
+    `states` tells how the job's state is laid out to whoever asks the cluster about it.
+    """
+    tables = StreamTableEnvironment.create(_environment(label, cluster, state, states or {}))
+    tables.get_config().set("table.local-time-zone", "UTC")
+    return tables
+
+
+def start(
+    tables: StreamTableEnvironment,
+    label: str,
+    inserts: Sequence[str],
+    states: Mapping[str, str] | None = None,
+) -> str:
+    """Start one job of some inserts, its steps with the uids in `states`, and give its id."""
     statements = tables.create_statement_set()
-    for insert in sql.inserts(plan):
+    for insert in inserts:
         statements.add_insert_sql(insert)
     statements.attach_as_datastream()
-    job = environment._j_stream_execution_environment
-    pipeline.identify(job, plan.label, _map(uids(plan)))
-    return str(job.executeAsync(plan.label).getJobID())
+    job = tables._j_tenv.execEnv()
+    get_gateway().jvm.io.augury.streams.Pipeline.identify(job, label, _map(states or {}))
+    return str(job.executeAsync(label).getJobID())
 
 
 def _map(values: Mapping[str, str]) -> Any:  # noqa: ANN401
@@ -200,7 +219,9 @@ def _map(values: Mapping[str, str]) -> Any:  # noqa: ANN401
     return made
 
 
-def _environment(plan: GroupPlan, cluster: Cluster, state: str | None) -> StreamExecutionEnvironment:
+def _environment(
+    label: str, cluster: Cluster, state: str | None, states: Mapping[str, str]
+) -> StreamExecutionEnvironment:
     add_jars_to_context_class_loader([jar.as_uri() for jar in cluster.jars])
     jvm = get_gateway().jvm
     configuration = Configuration()
@@ -213,7 +234,7 @@ def _environment(plan: GroupPlan, cluster: Cluster, state: str | None) -> Stream
         "state.backend.type": cluster.state_backend,
         "execution.checkpointing.interval": f"{cluster.checkpoint_interval_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
-        "execution.checkpointing.dir": f"{cluster.checkpoints}/{plan.label}",
+        "execution.checkpointing.dir": f"{cluster.checkpoints}/{label}",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.num-retained": "2",
         "restart-strategy.type": "exponential-delay",
@@ -226,7 +247,7 @@ def _environment(plan: GroupPlan, cluster: Cluster, state: str | None) -> Stream
         configuration.set_string(name, value)
     # how the job's state is laid out, for whoever asks before it is stopped
     told = jvm.org.apache.flink.configuration.PipelineOptions.GLOBAL_JOB_PARAMETERS
-    configuration._j_configuration.set(told, _map(uids(plan)))
+    configuration._j_configuration.set(told, _map(states))
     address = httpx.URL(cluster.url)
     remote = jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
     paths = to_jarray(jvm.String, [str(jar) for jar in cluster.jars])

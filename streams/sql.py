@@ -148,17 +148,38 @@ def rows(plan: GroupPlan) -> str:
 
 def rows_table(plan: GroupPlan, at: Addresses) -> str:
     """Write the table of the group's feature topic, keyed by entity."""
-    return _sink(plan.topic, plan.avro_schema(), at, key="entity")
+    return sink_table(plan.topic, plan.avro_schema(), at, key="entity")
 
 
 def refused_table(at: Addresses) -> str:
     """Write the table of dead letters."""
-    return _sink("dead_letters", load("dead_letter"), at)
+    return sink_table("dead_letters", load("dead_letter"), at)
 
 
 def clocks_table(at: Addresses) -> str:
     """Write the table of the control topic that tells how far each group's stream has come."""
-    return _sink("features.clocks", load("feature_clock"), at)
+    return sink_table("features.clocks", load("feature_clock"), at)
+
+
+def sink_table(topic: str, schema: Mapping[str, Any], at: Addresses, key: str | None = None) -> str:
+    """Write the table of a topic that a job writes, its values of an Avro schema, keyed by one column."""
+    columns = [f"{column(f['name'])} {_avro_type(f['type'])}" for f in schema["fields"]]
+    options = {
+        "connector": "kafka",
+        "topic": topic,
+        "properties.bootstrap.servers": at.bootstrap,
+        "properties.compression.type": "lz4",
+        "properties.linger.ms": "5",
+        "properties.batch.size": "131072",  # of 16 KiB by default, which fill much sooner than in 5 ms
+        "sink.delivery-guarantee": "at-least-once",
+        "value.format": "augury-avro",
+        "value.augury-avro.url": at.registry,
+        "value.augury-avro.subject": f"{topic}-value",
+        "value.augury-avro.schema": json.dumps(schema),
+    }
+    if key is not None:
+        options |= {"key.format": "raw", "key.fields": key}
+    return _table(topic, columns, options | _more(at))
 
 
 def outputs(plan: GroupPlan) -> list[str]:
@@ -223,25 +244,6 @@ _AVRO_TYPES = {
     "boolean": "BOOLEAN",
     "bytes": "BYTES",
 }
-
-
-def _sink(topic: str, schema: Mapping[str, Any], at: Addresses, key: str | None = None) -> str:
-    columns = [f"{column(f['name'])} {_avro_type(f['type'])}" for f in schema["fields"]]
-    options = {
-        "connector": "kafka",
-        "topic": topic,
-        "properties.bootstrap.servers": at.bootstrap,
-        "properties.compression.type": "lz4",
-        "properties.linger.ms": "5",
-        "sink.delivery-guarantee": "at-least-once",
-        "value.format": "avro-confluent",
-        "value.avro-confluent.url": at.registry,
-        "value.avro-confluent.subject": f"{topic}-value",
-        "value.avro-confluent.schema": json.dumps(schema),
-    }
-    if key is not None:
-        options |= {"key.format": "raw", "key.fields": key}
-    return _table(topic, columns, options | _more(at))
 
 
 def _avro_type(avro: object) -> str:

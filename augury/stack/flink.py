@@ -149,6 +149,7 @@ def _config(settings: Settings) -> dict[str, object]:
         "rest.address": LOOPBACK,
         "rest.bind-address": LOOPBACK,
         "rest.port": settings.flink_port,
+        "rest.flamegraph.enabled": "true",  # stacks are sampled only while somebody asks for them
         "taskmanager.host": LOOPBACK,
         "taskmanager.bind-host": LOOPBACK,
         "taskmanager.resource-id": "embedded",  # a new one displaces a killed one at once

@@ -36,11 +36,12 @@ CREATE TEMPORARY TABLE `features.plain.v1` (
   'properties.bootstrap.servers' = 'log:9092',
   'properties.compression.type' = 'lz4',
   'properties.linger.ms' = '5',
+  'properties.batch.size' = '131072',
   'sink.delivery-guarantee' = 'at-least-once',
-  'value.format' = 'avro-confluent',
-  'value.avro-confluent.url' = 'http://registry:8080/apis/ccompat/v7',
-  'value.avro-confluent.subject' = 'features.plain.v1-value',
-  'value.avro-confluent.schema' = '{"type": "record", "name": "plain_v1", "namespace": "augury.features", "fields": [{"name": "entity", "type": "string"}, {"name": "event_timestamp", "type": {"type": "long", "logicalType": "timestamp-millis"}}, {"name": "last_event_time", "type": {"type": "long", "logicalType": "timestamp-millis"}}, {"name": "seq", "type": "long"}, {"name": "topic", "type": ["null", "string"], "default": null}, {"name": "partition", "type": ["null", "int"], "default": null}, {"name": "offset", "type": ["null", "long"], "default": null}, {"name": "count_1h", "type": ["null", "long"], "default": null}, {"name": "delay_mean_1h", "type": ["null", "double"], "default": null}]}',
+  'value.format' = 'augury-avro',
+  'value.augury-avro.url' = 'http://registry:8080/apis/ccompat/v7',
+  'value.augury-avro.subject' = 'features.plain.v1-value',
+  'value.augury-avro.schema' = '{"type": "record", "name": "plain_v1", "namespace": "augury.features", "fields": [{"name": "entity", "type": "string"}, {"name": "event_timestamp", "type": {"type": "long", "logicalType": "timestamp-millis"}}, {"name": "last_event_time", "type": {"type": "long", "logicalType": "timestamp-millis"}}, {"name": "seq", "type": "long"}, {"name": "topic", "type": ["null", "string"], "default": null}, {"name": "partition", "type": ["null", "int"], "default": null}, {"name": "offset", "type": ["null", "long"], "default": null}, {"name": "count_1h", "type": ["null", "long"], "default": null}, {"name": "delay_mean_1h", "type": ["null", "double"], "default": null}]}',
   'key.format' = 'raw',
   'key.fields' = 'entity',
   'properties.security.protocol' = 'SSL'
@@ -60,11 +61,12 @@ CREATE TEMPORARY TABLE `dead_letters` (
   'properties.bootstrap.servers' = 'log:9092',
   'properties.compression.type' = 'lz4',
   'properties.linger.ms' = '5',
+  'properties.batch.size' = '131072',
   'sink.delivery-guarantee' = 'at-least-once',
-  'value.format' = 'avro-confluent',
-  'value.avro-confluent.url' = 'http://registry:8080/apis/ccompat/v7',
-  'value.avro-confluent.subject' = 'dead_letters-value',
-  'value.avro-confluent.schema' = '{"type": "record", "name": "dead_letter", "namespace": "augury", "doc": "A record that was refused; (origin, topic, partition, offset) is its identity.", "fields": [{"name": "origin", "type": "string", "doc": "Who refused it."}, {"name": "topic", "type": "string"}, {"name": "partition", "type": "int"}, {"name": "offset", "type": "long"}, {"name": "reason", "type": "string"}, {"name": "payload", "type": ["null", "bytes"], "default": null}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}, "doc": "The refused record''s Kafka time."}]}',
+  'value.format' = 'augury-avro',
+  'value.augury-avro.url' = 'http://registry:8080/apis/ccompat/v7',
+  'value.augury-avro.subject' = 'dead_letters-value',
+  'value.augury-avro.schema' = '{"type": "record", "name": "dead_letter", "namespace": "augury", "doc": "A record that was refused; (origin, topic, partition, offset) is its identity.", "fields": [{"name": "origin", "type": "string", "doc": "Who refused it."}, {"name": "topic", "type": "string"}, {"name": "partition", "type": "int"}, {"name": "offset", "type": "long"}, {"name": "reason", "type": "string"}, {"name": "payload", "type": ["null", "bytes"], "default": null}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}, "doc": "The refused record''s Kafka time."}]}',
   'properties.security.protocol' = 'SSL'
 );
 
@@ -78,11 +80,12 @@ CREATE TEMPORARY TABLE `features.clocks` (
   'properties.bootstrap.servers' = 'log:9092',
   'properties.compression.type' = 'lz4',
   'properties.linger.ms' = '5',
+  'properties.batch.size' = '131072',
   'sink.delivery-guarantee' = 'at-least-once',
-  'value.format' = 'avro-confluent',
-  'value.avro-confluent.url' = 'http://registry:8080/apis/ccompat/v7',
-  'value.avro-confluent.subject' = 'features.clocks-value',
-  'value.avro-confluent.schema' = '{"type": "record", "name": "feature_clock", "namespace": "augury", "doc": "How far a feature group''s stream has processed the log''s clock.", "fields": [{"name": "group", "type": "string"}, {"name": "version", "type": "int"}, {"name": "clock", "type": {"type": "long", "logicalType": "timestamp-millis"}}]}',
+  'value.format' = 'augury-avro',
+  'value.augury-avro.url' = 'http://registry:8080/apis/ccompat/v7',
+  'value.augury-avro.subject' = 'features.clocks-value',
+  'value.augury-avro.schema' = '{"type": "record", "name": "feature_clock", "namespace": "augury", "doc": "How far a feature group''s stream has processed the log''s clock.", "fields": [{"name": "group", "type": "string"}, {"name": "version", "type": "int"}, {"name": "clock", "type": {"type": "long", "logicalType": "timestamp-millis"}}]}',
   'properties.security.protocol' = 'SSL'
 );
 

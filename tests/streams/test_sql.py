@@ -33,7 +33,7 @@ def test_the_rows_fit_the_table_and_the_schema(plan: GroupPlan) -> None:
     fields = [f["name"] for f in plan.avro_schema()["fields"]]
     selected = re.findall(r"`(\w+)`,?$", sql.rows(plan), re.M)
     assert columns(sql.rows_table(plan, AT)) == selected == fields
-    written = re.search(r"'value.avro-confluent.schema' = '(.*)'", sql.rows_table(plan, AT))
+    written = re.search(r"'value.augury-avro.schema' = '(.*)'", sql.rows_table(plan, AT))
     assert written is not None
     assert json.loads(written[1].replace("''", "'")) == plan.avro_schema()
 
