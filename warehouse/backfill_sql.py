@@ -9,6 +9,7 @@ No window join, whatever the size.
 from features.plan import GroupPlan
 from warehouse.blocks import picked
 from warehouse.boundaries import departures
+from warehouse.decays import decayed
 from warehouse.dialect import CLICKHOUSE, column, typed
 from warehouse.events import events
 from warehouse.extremes import NEVER, since_boundary
@@ -58,7 +59,11 @@ def stage(plan: GroupPlan, gathered: str, until: int, integer: str = "Int128") -
         "dense_rank() OVER w AS seq",
         "_kind, _topic, _partition, _offset, _ts",
         "max(_ts) OVER w AS _last_ts",
-        *dict.fromkeys(h.value for h in parts if h.extreme or h.in_blocks or h.kept is Kept.LAST),
+        *dict.fromkeys(
+            h.value
+            for h in parts
+            if h.extreme or h.in_blocks or h.kept is Kept.LAST or (h.decays and h.argument is not None)
+        ),
         *(f"sum(_d{h.name}) OVER w AS {h.name}" for h in totals),
         *(f"max(_d{h.name}) OVER w AS {h.name}" for h in extremes),
         *(running(h) for h in parts if h.running),
@@ -85,6 +90,11 @@ def rows(plan: GroupPlan, staged: str, since: int, until: int) -> str:
         names = ", ".join(f"x.{h.name} AS {h.name}" for h in blocks)
         found = picked(plan, staged, blocks, among)
         source = f"SELECT s.*, {names} FROM ({source}) AS s LEFT JOIN ({found}) AS x USING (entity, seq)"
+    for h in parts:
+        if h.decays:
+            found = decayed(plan, staged, h, among)
+            joined = f"({source}) AS s INNER JOIN ({found}) AS x USING (entity, seq)"
+            source = f"SELECT s.*, x.{h.name} AS {h.name} FROM {joined}"
     aggregates = ", ".join(f"{feature(plan, a)} AS {column(a.name)}" for a in plan.aggregates)
     derived = "".join(
         f", {typed(CLICKHOUSE.render(d.expression), d.type)} AS {column(d.name)}" for d in plan.derived
