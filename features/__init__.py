@@ -3,6 +3,8 @@
 from features.aggregates import (
     count,
     count_distinct,
+    decayed_count,
+    decayed_total,
     first,
     last,
     maximum,
@@ -38,6 +40,8 @@ __all__ = [
     "Source",
     "count",
     "count_distinct",
+    "decayed_count",
+    "decayed_total",
     "first",
     "last",
     "maximum",

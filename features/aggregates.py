@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 
 from features.errors import DefinitionError
 from features.types import DataType
-from features.windows import Window, spell, window
+from features.windows import Window, milliseconds, spell, window
 
 ANY = frozenset(DataType)
 NUMBERS = frozenset({DataType.INTEGER, DataType.DOUBLE})
@@ -29,6 +29,7 @@ class Part(StrEnum):
     FIRST = "first"  # the value that is oldest by (ts, log order)
     LAST = "last"  # the values that are newest by (ts, log order), `nth` of them, distinct or not
     VALUES = "values"  # how often each value is there
+    DECAYED = "decayed"  # their decayed sum: of each half-life what arrived in it, 128 bits
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,17 @@ OPERATIONS: dict[str, Operation] = {
     "mode": Operation(_KEPT, (Part.VALUES,), None, options=("limit",)),
     "mode_share": Operation(_KEPT, (Part.VALUES,), DataType.DOUBLE, options=("limit",)),
     "quantile": Operation(NUMBERS, (Part.VALUES,), None, options=("q", "limit")),
+    "decayed_count": Operation(
+        ANY, (Part.DECAYED,), DataType.DOUBLE, needs_argument=False, options=("half_life",)
+    ),
+    "decayed_sum": Operation(NUMBERS, (Part.DECAYED,), DataType.DOUBLE, options=("half_life",)),
 }
 
 Option = int | float | bool
 LIMIT = 1_000
 """How many distinct values a window may hold by default, for what is computed from each of them."""
+LONGEST = "36500d"
+"""The longest half-life: with it, times and their products fit in 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +98,22 @@ class Aggregate:
         return OPERATIONS[self.op]
 
 
-class Over(TypedDict, total=False):
-    """What every aggregate states alike.
+class Chosen(TypedDict, total=False):
+    """What every aggregate states alike: `where`, a condition on the event, and with it a `name`."""
+
+    where: str
+    name: str
+
+
+class Over(Chosen, total=False):
+    """What an aggregate over a window states besides.
 
     `over` is the window's size, without which it is the entity's lifetime; `hop` is how finely its tail
-    moves; `where` is a condition on the event, and with it comes a `name`.
+    moves.
     """
 
     over: str
     hop: str
-    where: str
-    name: str
 
 
 def _aggregate(op: str, column: str | None, spelled: str, over: Over, **options: Option) -> Aggregate:
@@ -109,11 +121,23 @@ def _aggregate(op: str, column: str | None, spelled: str, over: Over, **options:
     place = f"{op}({column or ''}{f', over={size!r}' if size else ''})"
     if hop is not None and size is None:
         raise DefinitionError(place, "a hop belongs to a window", "a lifetime has no tail to move", hop)
-    where, name = over.get("where"), over.get("name")
+    span = None if size is None else window(size, hop, place)
+    return _named(op, column, spelled, span, over, place, **options)
+
+
+def _named(
+    op: str,
+    column: str | None,
+    spelled: str,
+    span: Window | None,
+    chosen: Chosen,
+    place: str,
+    **options: Option,
+) -> Aggregate:
+    where, name = chosen.get("where"), chosen.get("name")
     if where is not None and name is None:
         rule = "an aggregate with `where` states its name"
         raise DefinitionError(place, rule, "it would be called as if it counted all events", where)
-    span = None if size is None else window(size, hop, place)
     words = [column, spelled, None if span is None else spell(span.size)]
     return Aggregate(
         op, column, span, name or "_".join(w for w in words if w), where, tuple(sorted(options.items()))
@@ -221,3 +245,28 @@ def quantile(column: str, q: float, *, limit: int = LIMIT, **over: Unpack[Over])
         raise DefinitionError(place, rule, "its name would not tell it from another", q)
     spelled = f"q{100 * q:g}".replace(".", "_")
     return _aggregate("quantile", column, spelled, over, q=float(q), limit=limit)
+
+
+def decayed_count(half_life: str, column: str | None = None, **chosen: Unpack[Chosen]) -> Aggregate:
+    """Count the events, or the values that are not NULL, each by half as much with every `half_life`.
+
+    As of the start of the half-life in which the row stands, see `features.decay`; 0 after 64 of them.
+    """
+    return _decayed("decayed_count", column, half_life, chosen)
+
+
+def decayed_total(column: str, half_life: str, **chosen: Unpack[Chosen]) -> Aggregate:
+    """Sum the values, each by half as much with every `half_life`; named `<column>_decayed_sum_<half_life>`.
+
+    As of the start of the half-life in which the row stands, see `features.decay`; 0 after 64 of them.
+    """
+    return _decayed("decayed_sum", column, half_life, chosen)
+
+
+def _decayed(op: str, column: str | None, half_life: str, chosen: Chosen) -> Aggregate:
+    place = f"{op}({column or ''})"
+    span = milliseconds(half_life, f"{place}, half_life")
+    if span > milliseconds(LONGEST, place):
+        rule = f"a half-life is at most {LONGEST}"
+        raise DefinitionError(place, rule, "its weights would overflow", half_life)
+    return _named(op, column, f"{op}_{spell(span)}", None, chosen, place, half_life=span)

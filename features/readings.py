@@ -26,36 +26,42 @@ def read(aggregate: PlannedAggregate, data_type: DataType, values: Values) -> An
 
 def _sums(data_type: DataType, values: Values, powers: int) -> tuple[list[int], float]:
     """Give the count and the exact sums of the first powers, in units; and how many units make one."""
-    units = [round(v * 10**SCALE) if data_type is DataType.DOUBLE else int(v) for v in values]
-    return [sum(u**power for u in units) for power in range(powers + 1)], _unit(data_type)
+    whole = [units(data_type, v) for v in values]
+    return [sum(u**power for u in whole) for power in range(powers + 1)], unit(data_type)
 
 
-def _unit(data_type: DataType) -> float:
+def units(data_type: DataType, value: int | float) -> int:
+    """Give a number in the units of exact sums: a double as a fixed-point integer."""
+    return round(value * 10**SCALE) if data_type is DataType.DOUBLE else int(value)
+
+
+def unit(data_type: DataType) -> float:
+    """Give how many units make one."""
     return float(10**SCALE) if data_type is DataType.DOUBLE else 1.0
 
 
 def _sum(_: PlannedAggregate, data_type: DataType, values: Values) -> int | float:
-    (_count, total), unit = _sums(data_type, values, 1)
-    return exact.as_double(total) / unit if data_type is DataType.DOUBLE else wrap(total)
+    (_count, total), one = _sums(data_type, values, 1)
+    return exact.as_double(total) / one if data_type is DataType.DOUBLE else wrap(total)
 
 
 def _mean(_: PlannedAggregate, data_type: DataType, values: Values) -> float | None:
-    (count, total), unit = _sums(data_type, values, 1)
-    return exact.mean(count, total, unit)
+    (count, total), one = _sums(data_type, values, 1)
+    return exact.mean(count, total, one)
 
 
 def _variance(_: PlannedAggregate, data_type: DataType, values: Values) -> float | None:
-    (count, total, squares), unit = _sums(data_type, values, 2)
-    return exact.variance(count, total, squares, unit)
+    (count, total, squares), one = _sums(data_type, values, 2)
+    return exact.variance(count, total, squares, one)
 
 
 def _stddev(_: PlannedAggregate, data_type: DataType, values: Values) -> float | None:
-    (count, total, squares), unit = _sums(data_type, values, 2)
-    return exact.stddev(count, total, squares, unit)
+    (count, total, squares), one = _sums(data_type, values, 2)
+    return exact.stddev(count, total, squares, one)
 
 
 def _skewness(_: PlannedAggregate, data_type: DataType, values: Values) -> float | None:
-    (count, total, squares, cubes), _unit = _sums(data_type, values, 3)
+    (count, total, squares, cubes), _one = _sums(data_type, values, 3)
     return exact.skewness(count, total, squares, cubes)
 
 

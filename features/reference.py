@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from features import decay
+from features.aggregates import OPERATIONS, Part
 from features.expressions.python import evaluator
 from features.inputs import LookupPlan, SourcePlan
 from features.naming import key_text
 from features.plan import Argument, GroupPlan, PlannedAggregate
-from features.readings import read
+from features.readings import read, unit, units
 from features.types import MAX_TIME, MIN_TIME, DataType, Row, Value
 from features.windows import floor
 
@@ -185,6 +187,8 @@ def _entity_rows(plan: GroupPlan, log: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def _value(plan: GroupPlan, aggregate: PlannedAggregate, arrived: Sequence[Event], clock: int) -> Any:  # noqa: ANN401
+    if Part.DECAYED in OPERATIONS[aggregate.op].parts:
+        return _decayed(plan, aggregate, arrived, clock)
     inside = list(arrived)
     if aggregate.window is not None:
         window = plan.windows[aggregate.window]
@@ -197,6 +201,19 @@ def _value(plan: GroupPlan, aggregate: PlannedAggregate, arrived: Sequence[Event
     by_time = sorted(inside, key=lambda e: (e.ts, e.position))
     values = [e.arguments[at] for e in by_time if e.arguments[at] is not None]
     return read(aggregate, plan.arguments[at].type, values)
+
+
+def _decayed(plan: GroupPlan, aggregate: PlannedAggregate, arrived: Sequence[Event], clock: int) -> float:
+    half_life = int(aggregate.option("half_life", 0))
+    at = aggregate.argument
+    counted = at is None or aggregate.op == "decayed_count"
+    data_type = DataType.INTEGER if at is None or counted else plan.arguments[at].type
+    amounts = (
+        (1 if at is None or counted else units(data_type, e.arguments[at]), e.ts, e.clock)
+        for e in arrived
+        if at is None or e.arguments[at] is not None
+    )
+    return decay.reading(decay.decayed(amounts, clock, half_life), unit(data_type))
 
 
 def _clean(data_type: DataType, value: Value) -> Value:

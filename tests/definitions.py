@@ -14,6 +14,8 @@ from features import (
     Source,
     count,
     count_distinct,
+    decayed_count,
+    decayed_total,
     first,
     last,
     maximum,
@@ -40,6 +42,11 @@ stand = Entity("stand", keys=("carrier", "gate", "diverted"), meaning="An airlin
 def landed(partitions: int = 1, dedup: str = "1h", schema: Path = SCHEMA) -> Source:
     """Landings: an id, an event time, keys, numbers and a boolean."""
     return Source("landed", schema, "landed_at", "id", "id", dedup=dedup, partitions=partitions)
+
+
+def _decayed(decayed: Callable[..., Aggregate]) -> Callable[..., Aggregate]:
+    """Take the window that the others are over, and leave it: what decays has none."""
+    return lambda *of, name, **_window: decayed(*of, name=name)
 
 
 # Every operation on every type of column that it takes.
@@ -89,6 +96,11 @@ CATALOGUE: dict[str, tuple[Callable[..., Aggregate], tuple[str, ...]]] = {
     "seats_q90": (quantile, ("seats", 0.9)),
     "seats_q0": (partial(quantile, limit=3), ("seats", 0.0)),
     "late_delay_sum": (partial(total, where="late"), ("delay",)),
+    "seats_decayed_count": (_decayed(decayed_count), ("1h", "seats")),
+    "decayed_count": (_decayed(decayed_count), ("1m",)),
+    "delay_decayed": (_decayed(decayed_total), ("delay", "1h")),
+    "seats_decayed": (_decayed(decayed_total), ("seats", "7s")),
+    "late_delay_decayed": (_decayed(partial(decayed_total, where="late")), ("delay", "1d")),
     "diverted_count": (partial(count, where="diverted and delay > 0"), ()),
 }
 

@@ -73,9 +73,10 @@ def test_python_blocks_are_python(document: Path) -> None:
         compile(block, document.name, "exec")
 
 
-def test_the_worked_example_is_right() -> None:
-    (block,) = blocks(ROOT / "docs" / "semantics.md", "python")
-    exec(block, {})
+def test_the_worked_examples_are_right() -> None:
+    windows, decay = blocks(ROOT / "docs" / "semantics.md", "python")
+    exec(windows, {})
+    exec(decay, {})
 
 
 def test_the_readme_has_a_definition_that_compiles(monkeypatch: pytest.MonkeyPatch) -> None:

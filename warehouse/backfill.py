@@ -218,7 +218,7 @@ class _Run:
                 backfill_sql.moments(plan, events, self.until, integer, stretch),
             )
             found = f"({backfill_sql.stage(plan, changes, events, integer, cut=bool(long))})"
-            if backfill_sql.in_blocks(plan):
+            if backfill_sql.looks_back(plan):
                 self._keep(staged, "entity, seq", found)
                 found = staged
             names = "entity, event_timestamp, last_event_time, seq, topic, partition, offset"

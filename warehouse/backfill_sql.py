@@ -2,8 +2,8 @@
 
 `gather` gives the events, by slices of entities; `number` numbers those of a slice. `moments` gives their
 arrivals and the boundaries at which a tile leaves (`warehouse.boundaries`), `stage` the rows, with the parts
-that run (`warehouse.running`). `rows` adds those that are read from blocks
-(`warehouse.blocks`), and gives the features (`warehouse.readings`). No window join, whatever the size.
+that run (`warehouse.running`). `rows` adds those that are read from blocks (`warehouse.blocks`) or decay
+(`warehouse.decays`), and gives the features (`warehouse.readings`). No window join, whatever the size.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from features.plan import GroupPlan
 from warehouse.blocks import picked
 from warehouse.boundaries import amounts, departures, ranked
+from warehouse.decays import decayed
 from warehouse.dialect import CLICKHOUSE, column, typed
 from warehouse.events import LOG_ORDER, events
 from warehouse.extremes import NEVER
@@ -34,9 +35,9 @@ def fits(plan: GroupPlan, events: str) -> str:
     return f"SELECT {' AND '.join(largest) or '1'}, count() FROM {events}"
 
 
-def in_blocks(plan: GroupPlan) -> bool:
-    """Tell whether some of the plan's parts are read from blocks, for which its rows must be kept."""
-    return any(h.in_blocks for h in held(plan))
+def looks_back(plan: GroupPlan) -> bool:
+    """Tell whether parts are read from blocks of rows or decay, for which the rows must be kept."""
+    return any(h.in_blocks or h.decays for h in held(plan))
 
 
 def number(plan: GroupPlan, gathered: str) -> str:
@@ -98,12 +99,12 @@ def moments(
 def stage(plan: GroupPlan, changes: str, events: str, integer: str = "Int128", *, cut: bool = False) -> str:
     """Select the rows with their parts, out of moments and of numbered events, which name the entities.
 
-    `cut` says that there are entities of several stretches. What is read from blocks is missing.
+    `cut` says that there are entities of several stretches. What looks back on rows is missing.
     """
     parts = held(plan)
     others = [
         "_entity, _t, _order, _order > 0 AS _kind, _topic, _partition, _offset, _ts",
-        *dict.fromkeys(h.value for h in parts if h.in_blocks),
+        *dict.fromkeys(h.value for h in parts if h.argument is not None and (h.in_blocks or h.decays)),
         "row_number() OVER w = rank() OVER w AS _first",  # windows that share a boundary share its row
     ]
     return (
@@ -117,7 +118,7 @@ def stage(plan: GroupPlan, changes: str, events: str, integer: str = "Int128", *
 def rows(plan: GroupPlan, staged: str, since: int, until: int, integer: str = "Int128") -> str:
     """Select the group's rows with `event_timestamp` in [since, until) from staged rows, sums as `integer`.
 
-    Staged is a table, or a query in parentheses where the plan reads nothing from blocks.
+    Staged is a table, or a query in parentheses where nothing looks back on rows.
     """
     source, among = staged, f"_t >= {since} AND _t < {until}"
     parts = held(plan)
@@ -126,6 +127,10 @@ def rows(plan: GroupPlan, staged: str, since: int, until: int, integer: str = "I
         names = ", ".join(f"x.{h.name} AS {h.name}" for h in blocks)
         found = picked(plan, staged, blocks, among)
         source = f"(SELECT s.*, {names} FROM {staged} AS s LEFT JOIN ({found}) AS x USING (entity, seq))"
+    for h in parts:
+        if h.decays:
+            joined = f"{source} AS s INNER JOIN ({decayed(plan, staged, h, among)}) AS x USING (entity, seq)"
+            source = f"(SELECT s.*, x.{h.name} AS {h.name} FROM {joined})"
     aggregates = ", ".join(f"{feature(plan, a)} AS {column(a.name)}" for a in plan.aggregates)
     derived = "".join(
         f", {typed(CLICKHOUSE.render(d.expression), d.type)} AS {column(d.name)}" for d in plan.derived

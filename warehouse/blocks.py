@@ -61,14 +61,15 @@ def picked(plan: GroupPlan, staged: str, parts: Sequence[Held], among: str) -> s
 
 
 # The blocks [b * 2^k, (b + 1) * 2^k) that make up [lo, hi): at level k, with l = ceil(lo / 2^k) and
-# r = floor(hi / 2^k), block l where l is odd, and block r - 1 where r is odd, while l < r.
+# r = floor(hi / 2^k), block l where l is odd, and block r - 1 where r is odd, while l < r. A range that is
+# none is cut, too, where ClickHouse does it before the filter that leaves it out.
 _LEFT = "bitShiftRight(lo + bitShiftLeft(toUInt64(1), k) - 1, k)"
 _RIGHT = "bitShiftRight(hi, k)"
 _CUTS = (
     "arrayFilter(c -> c.3 = 1, arrayFlatten(arrayMap(k -> ["
     f"(k, {_LEFT}, {_LEFT} < {_RIGHT} AND {_LEFT} % 2 = 1), "
     f"(k, {_RIGHT} - 1, {_LEFT} < {_RIGHT} AND {_RIGHT} % 2 = 1)], "
-    "range(0, toUInt64(ceil(log2(hi - lo + 1))) + 1))))"
+    "range(0, toUInt64(ceil(log2(greatest(hi - lo, 0) + 1))) + 1))))"
 )
 _Source = tuple[int | None, int | None]  # the window, and the argument whose frequencies are ranged
 

@@ -29,6 +29,8 @@ class Kept(StrEnum):
     NEWEST_DISTINCT = "newest_distinct"  # the same, each value once
     DISTINCT = "distinct"  # how many different values
     COMMONEST = "commonest"  # the most frequent value, the smallest of several
+    DECAYED_COUNT = "decayed_count"  # how many values, exponentially decayed
+    DECAYED_SUM = "decayed_sum"  # their sum, the same
     FREQUENCIES = "frequencies"  # up to `most` different values, each with how often it is there
 
 
@@ -40,12 +42,14 @@ class Held:
     argument: int | None
     window: int | None
     most: int = 1
+    half_life: int | None = None  # ms, of what decays
 
     @property
     def name(self) -> str:
         """The column's name."""
         argument = "" if self.argument is None else self.argument
         most = "" if self.most == 1 else f"_{self.most}"
+        most += "" if self.half_life is None else f"_{self.half_life}"
         return f"_{self.kept.value}{argument}_{'all' if self.window is None else self.window}{most}"
 
     @property
@@ -76,7 +80,17 @@ class Held:
     @property
     def in_blocks(self) -> bool:
         """Whether it is read from blocks of rows."""
-        return not (self.total or self.running or self.extreme or self.kept is Kept.LAST)
+        return not (self.total or self.running or self.extreme or self.decays or self.kept is Kept.LAST)
+
+    @property
+    def decays(self) -> bool:
+        """Whether it is exponentially decayed."""
+        return self.half_life is not None
+
+    @property
+    def counted(self) -> bool:
+        """Whether what decays is a count."""
+        return self.kept is Kept.DECAYED_COUNT
 
 
 def tile(ts: str, hop: int) -> str:
@@ -116,10 +130,14 @@ def amount(plan: GroupPlan, part: Held, integer: str) -> str:
         return f"{wide}(1)"
     if part.kept is Kept.COUNT:
         return f"{wide}({added.format(part.value)})"
-    units = part.value
-    if plan.arguments[part.argument].type is DataType.DOUBLE:
-        units = f"roundBankers({units} * 1e{SCALE})"
-    return added.format(f"{wide}(ifNull({units}, 0))")
+    return added.format(f"{wide}(ifNull({units(plan, part)}, 0))")
+
+
+def units(plan: GroupPlan, part: Held) -> str:
+    """Give a value in the units of exact sums, a double as a fixed-point number."""
+    assert part.argument is not None
+    floating = plan.arguments[part.argument].type is DataType.DOUBLE
+    return f"roundBankers({part.value} * 1e{SCALE})" if floating else part.value
 
 
 def zero(part: Held, integer: str) -> str:

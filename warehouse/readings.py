@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from features.aggregates import LIMIT
+from features.decay import ONE
 from features.plan import SCALE, GroupPlan, PlannedAggregate
 from features.types import DataType
 from warehouse.dialect import typed
@@ -45,9 +46,13 @@ def _held(aggregate: PlannedAggregate) -> list[Held]:
     most = {Kept.FREQUENCIES: _limit(aggregate) + 1}
     most |= dict.fromkeys((Kept.NEWEST, Kept.NEWEST_DISTINCT), _nth(aggregate))
     return [
-        Held(part, aggregate.argument, aggregate.window, most.get(part, 1))
+        Held(part, aggregate.argument, aggregate.window, most.get(part, 1), _half_life(aggregate))
         for part in _reading(aggregate).parts
     ]
+
+
+def _half_life(aggregate: PlannedAggregate) -> int | None:
+    return int(aggregate.option("half_life", 0)) or None
 
 
 def _limit(aggregate: PlannedAggregate) -> int:
@@ -171,6 +176,16 @@ def _quantile(_: GroupPlan, aggregate: PlannedAggregate, columns: Columns) -> st
     return f"if(length({found}) BETWEEN 1 AND {_limit(aggregate)}, {ordered}[{at}].1, NULL)"
 
 
+def _decayed_count(_: GroupPlan, __: PlannedAggregate, columns: Columns) -> str:
+    return f"as_double({columns[Kept.DECAYED_COUNT]}) / {ONE}"
+
+
+def _decayed_sum(plan: GroupPlan, aggregate: PlannedAggregate, columns: Columns) -> str:
+    unit = _unit(plan, aggregate)
+    found = f"as_double({columns[Kept.DECAYED_SUM]}) / {ONE}"
+    return f"{found} / {unit}" if unit else found
+
+
 _MOMENTS = (Kept.COUNT, Kept.SUM, Kept.SQUARES)
 READINGS = {
     "count": Reading((Kept.COUNT,), lambda _, __, columns: f"toInt64({columns[Kept.COUNT]})"),
@@ -190,4 +205,6 @@ READINGS = {
     "mode": Reading((Kept.DISTINCT, Kept.COMMONEST), _mode),
     "mode_share": Reading((Kept.DISTINCT, Kept.COMMONEST, Kept.COUNT), _mode_share),
     "quantile": Reading((Kept.FREQUENCIES,), _quantile),
+    "decayed_count": Reading((Kept.DECAYED_COUNT,), _decayed_count),
+    "decayed_sum": Reading((Kept.DECAYED_SUM,), _decayed_sum),
 }

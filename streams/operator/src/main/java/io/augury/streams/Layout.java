@@ -44,7 +44,8 @@ final class Layout {
      * @param newest where the start of the newest tile is
      * @param head where the parts of the newest tile are
      */
-    record Sharing(long hop, Parts parts, int newest, Parts.Place head, List<Span> spans, List<Values> values) {
+    record Sharing(long hop, Parts parts, int newest, Parts.Place head, List<Span> spans, List<Values> values,
+            List<Decayed> decayed) {
         Span widest() {
             return spans.get(spans.size() - 1);
         }
@@ -88,7 +89,7 @@ final class Layout {
             List<WindowsPlan.Aggregate> own = over.stream().filter(a -> Objects.equals(plan.over(a), window)).toList();
             spans.add(new Span(window, numbers++, place(parts), newest(plan, own)));
         }
-        return new Sharing(hop, parts, newest, head, spans, values(plan, over, windows));
+        return new Sharing(hop, parts, newest, head, spans, values(plan, over, windows), decayed(over));
     }
 
     private Parts.Place place(Parts parts) {
@@ -129,6 +130,17 @@ final class Layout {
                     .toArray();
             int limit = of.stream().mapToInt(a -> a.options().limit()).max().orElseThrow();
             all.add(new Values(argument, limit, numbers++, frequencies++, all.size(), inSpans));
+        }
+        return all;
+    }
+
+    private List<Decayed> decayed(List<WindowsPlan.Aggregate> aggregates) {
+        List<Decayed> all = new ArrayList<>();
+        for (WindowsPlan.Aggregate a : aggregates) {
+            if (a.has(Part.DECAYED) && all.stream().noneMatch(d -> d.serves(a))) {
+                all.add(new Decayed(a.argument(), Decayed.counted(a), a.options().halfLife(), numbers, texts++));
+                numbers += Decayed.NUMBERS;
+            }
         }
         return all;
     }

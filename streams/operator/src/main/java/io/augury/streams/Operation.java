@@ -22,7 +22,9 @@ enum Operation {
     COUNT_DISTINCT(Taken.KEPT, ValueType.BIGINT, List.of(Part.VALUES), "limit"),
     MODE(Taken.KEPT, null, List.of(Part.VALUES), "limit"),
     MODE_SHARE(Taken.KEPT, ValueType.DOUBLE, List.of(Part.VALUES), "limit"),
-    QUANTILE(Taken.NUMBERS, null, List.of(Part.VALUES), "q", "limit");
+    QUANTILE(Taken.NUMBERS, null, List.of(Part.VALUES), "q", "limit"),
+    DECAYED_COUNT(Taken.ANY, ValueType.DOUBLE, List.of(Part.DECAYED), "half_life"),
+    DECAYED_SUM(Taken.NUMBERS, ValueType.DOUBLE, List.of(Part.DECAYED), "half_life");
 
     /**
      * What is kept of an argument's values. Those with a number of longs lie in each tile and window, and
@@ -40,7 +42,9 @@ enum Operation {
         /** The newest values of a window, see {@link Newest}. */
         LAST(0),
         /** How often each value is there, see {@link Values}. */
-        VALUES(0);
+        VALUES(0),
+        /** The sums by half-life, see {@link Decayed}. */
+        DECAYED(0);
 
         final int longs;
 

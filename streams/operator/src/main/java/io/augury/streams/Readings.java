@@ -23,6 +23,11 @@ final class Readings {
             Newest newest = span.newest().stream().filter(n -> n.serves(a)).findFirst().orElseThrow();
             return slots -> newest.value(slots, a.options().nth(), a.type());
         }
+        if (a.has(Part.DECAYED)) {
+            Decayed decayed = sharing.decayed().stream().filter(d -> d.serves(a)).findFirst().orElseThrow();
+            double unit = Decayed.counted(a) ? 1 : unit(plan, a);
+            return slots -> decayed.value(slots) / unit;
+        }
         if (a.has(Part.VALUES)) {
             Values values = sharing.values().stream()
                     .filter(v -> v.argument() == a.argument())
@@ -36,7 +41,7 @@ final class Readings {
     private static Function<Slots, Object> ofParts(
             WindowsPlan plan, WindowsPlan.Aggregate a, Parts parts, Parts.Place place) {
         ValueType taken = a.argument() < 0 ? null : plan.arguments().get(a.argument()).type();
-        double unit = taken == ValueType.DOUBLE ? Math.pow(10, plan.scale()) : 1;
+        double unit = unit(plan, a);
         int sum = slot(a, Part.SUM, parts, place);
         int count = slot(a, Part.COUNT, parts, place);
         int squares = slot(a, Part.SQUARES, parts, place);
@@ -62,6 +67,12 @@ final class Readings {
             }
             default -> ofSome(count, s -> Int128.toDouble(s.numbers, sum) / unit / (double) s.numbers[count]);
         };
+    }
+
+    /** Gives how many units make one. */
+    private static double unit(WindowsPlan plan, WindowsPlan.Aggregate a) {
+        boolean floating = a.argument() >= 0 && plan.arguments().get(a.argument()).type() == ValueType.DOUBLE;
+        return floating ? Math.pow(10, plan.scale()) : 1;
     }
 
     private static int slot(WindowsPlan.Aggregate a, Part part, Parts parts, Parts.Place place) {

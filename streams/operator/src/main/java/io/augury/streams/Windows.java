@@ -64,7 +64,7 @@ final class Windows extends InLogOrder {
         for (Tiles each : tiles) {
             each.admit(state, clock, event);
         }
-        live(state);
+        live(state, clock);
         state.numbers[Layout.CLOCK] = clock;
         state.numbers[Layout.NEWEST_TIME] = Math.max(state.numbers[Layout.NEWEST_TIME], event.ts);
         out.collect(row(state, clock, event.entity, event.topic, event.partition, event.offset));
@@ -72,13 +72,16 @@ final class Windows extends InLogOrder {
     }
 
     /** Adds the event to the entity's lifetime. */
-    private void live(Slots state) {
+    private void live(Slots state, long clock) {
         layout.lifetime.parts().add(state, layout.lifetime.widest().place(), event);
         for (Newest newest : layout.lifetime.widest().newest()) {
             newest.add(state, event);
         }
         for (Values values : layout.lifetime.values()) {
             values.add(state, event);
+        }
+        for (Decayed decayed : layout.lifetime.decayed()) {
+            decayed.add(state, clock, event);
         }
     }
 

@@ -71,7 +71,10 @@ record WindowsPlan(
         for (Aggregate a : aggregates) {
             require(a.window < windows.size() && a.argument < arguments.size(),
                     "an aggregate names a window and an argument of the plan", "it cannot be computed", a);
-            require(a.op == Operation.COUNT || a.argument >= 0, "only count goes without an argument", "it has no values", a);
+            require(a.op == Operation.COUNT || a.op == Operation.DECAYED_COUNT || a.argument >= 0,
+                    "only counts go without an argument", "it has no values", a);
+            require(!a.has(Operation.Part.DECAYED) || a.window < 0,
+                    "what decays has no window", "it would leave twice", a);
             if (a.argument >= 0) {
                 Argument taken = arguments.get(a.argument);
                 require(a.op.takes.contains(taken.type),

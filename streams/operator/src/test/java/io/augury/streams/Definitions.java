@@ -92,14 +92,18 @@ final class Definitions {
     private static BigInteger sum(List<Object> values, int power) {
         BigInteger sum = BigInteger.ZERO;
         for (Object v : values) {
-            BigInteger units = v instanceof Boolean flag
-                    ? BigInteger.valueOf(flag ? 1 : 0)
-                    : v instanceof Long whole
-                            ? BigInteger.valueOf(whole)
-                            : new BigDecimal((Double) v * 1e6).setScale(0, RoundingMode.HALF_EVEN).toBigInteger();
-            sum = sum.add(units.pow(power));
+            sum = sum.add(units(v).pow(power));
         }
         return sum;
+    }
+
+    /** Gives a value in the units of exact sums, a double as an integer of 10^-6. */
+    static BigInteger units(Object value) {
+        return value instanceof Boolean flag
+                ? BigInteger.valueOf(flag ? 1 : 0)
+                : value instanceof Long whole
+                        ? BigInteger.valueOf(whole)
+                        : new BigDecimal((Double) value * 1e6).setScale(0, RoundingMode.HALF_EVEN).toBigInteger();
     }
 
     private static double variance(BigInteger n, List<Object> values, double unit) {

@@ -38,7 +38,7 @@ class WindowsPlanTest {
     void optionsAreRead() {
         WindowsPlan plan = WindowsPlan.read(PLAN.replace("\"op\":\"mean\"",
                 "\"op\":\"quantile\",\"options\":{\"limit\":1000,\"q\":1}"));
-        assertEquals(new Options(1, false, 1000, 1.0), plan.aggregates().get(0).options());
+        assertEquals(new Options(1, false, 1000, 1.0, 1), plan.aggregates().get(0).options());
     }
 
     @ParameterizedTest
@@ -60,6 +60,10 @@ class WindowsPlanTest {
         "\"op\":\"mean\"|\"op\":\"last\",\"options\":{\"nth\":1.5}|nth is an integer",
         "\"op\":\"mean\"|\"op\":\"last\",\"options\":{\"nth\":\"two\"}|nth is an integer",
         "\"op\":\"mean\"|\"op\":\"last\",\"options\":{\"distinct\":1}|distinct is true or false",
+        "\"op\":\"mean\"|\"op\":\"decayed_sum\"|half_life is from 1",
+        "\"op\":\"mean\"|\"op\":\"decayed_sum\",\"options\":{\"half_life\":0}|half_life is from 1",
+        "\"op\":\"mean\"|\"op\":\"decayed_sum\",\"options\":{\"half_life\":3153600000001}|half_life is from 1",
+        "\"op\":\"mean\"|\"op\":\"decayed_sum\",\"options\":{\"half_life\":5}|what decays has no window",
         "\"op\":\"mean\"|\"op\":\"mode\"|limit is an integer",
         "\"op\":\"mean\"|\"op\":\"mode\",\"options\":{\"limit\":0}|limit is an integer",
         "\"op\":\"mean\"|\"op\":\"mode\",\"options\":{\"limit\":9,\"q\":0.5}|options of its catalogue",

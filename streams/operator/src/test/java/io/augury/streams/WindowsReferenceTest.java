@@ -2,6 +2,7 @@ package io.augury.streams;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -58,8 +59,8 @@ class WindowsReferenceTest {
             int argument = random.nextInt(types.size());
             ValueType type = ValueType.of(types.get(argument));
             if (op.takes.contains(type) && (op != Operation.SKEWNESS || bounds.get(argument) == 1e9)) {
-                boolean events = op == Operation.COUNT && random.nextBoolean();
-                int window = random.nextInt(windows.size() + 1) - 1;
+                boolean events = (op == Operation.COUNT || op == Operation.DECAYED_COUNT) && random.nextBoolean();
+                int window = op.parts.contains(Operation.Part.DECAYED) ? -1 : random.nextInt(windows.size() + 1) - 1;
                 specs.add(new Spec(op, events ? -1 : argument, window, op.result(type), randomOptions(random, op)));
             }
         }
@@ -95,6 +96,7 @@ class WindowsReferenceTest {
         for (String name : op.options) {
             switch (name) {
                 case "limit" -> options.put(name, random.nextInt(4) == 0 ? 1000 : 1 + random.nextInt(4));
+                case "half_life" -> options.put(name, new int[] {1, 3, 50, 2000}[random.nextInt(4)]);
                 case "q" -> options.put(name, random.nextInt(3) == 0 ? random.nextInt(2) : random.nextDouble());
                 case "nth" -> {
                     if (random.nextInt(3) > 0) {
@@ -178,7 +180,8 @@ class WindowsReferenceTest {
             List<Arrived> inside = arrived.stream()
                     .filter(e -> spec.window < 0 || floor(now - windows.get(spec.window)[0], windows.get(spec.window)[1]) <= Math.min(e.ts, e.t))
                     .toList();
-            row.append(" ").append(Objects.requireNonNullElse(feature(spec, inside), "-"));
+            Object value = spec.op.parts.contains(Operation.Part.DECAYED) ? decayed(spec, inside, now) : feature(spec, inside);
+            row.append(" ").append(Objects.requireNonNullElse(value, "-"));
         }
         return row.toString();
     }
@@ -193,6 +196,30 @@ class WindowsReferenceTest {
                 .map(e -> e.values[spec.argument] instanceof Double d ? (Object) (d + 0.0) : e.values[spec.argument])
                 .toList();
         return Definitions.value(spec.op, spec.options, types.get(spec.argument).equals("double"), values);
+    }
+
+    /** As {@code features/decay.py} spells it out, in {@link BigInteger}s. */
+    private Object decayed(Spec spec, List<Arrived> arrived, long now) {
+        long halfLife = ((Number) spec.options.get("half_life")).longValue();
+        boolean counted = spec.op == Operation.DECAYED_COUNT;
+        Map<Long, BigInteger> sums = new TreeMap<>();
+        for (Arrived e : arrived) {
+            long ts = Math.min(e.ts, e.t);
+            long age = Math.floorDiv(e.t, halfLife) - Math.floorDiv(ts, halfLife);
+            if (age <= 63 && (spec.argument < 0 || e.values[spec.argument] != null)) {
+                BigInteger units = counted ? BigInteger.ONE : Definitions.units(e.values[spec.argument]);
+                BigInteger weight = BigInteger.valueOf(Decay.WEIGHTS[(int) (Math.floorMod(ts, halfLife) * 1024 / halfLife)]);
+                BigInteger added = units.multiply(weight).shiftLeft(16).shiftRight((int) age);
+                sums.merge(Math.floorDiv(e.t, halfLife), added, BigInteger::add);
+            }
+        }
+        BigInteger total = BigInteger.ZERO;
+        for (Map.Entry<Long, BigInteger> sum : sums.entrySet()) {
+            long age = Math.floorDiv(now, halfLife) - sum.getKey();
+            total = age > 63 ? total : total.add(sum.getValue().shiftRight((int) age));
+        }
+        boolean floating = !counted && types.get(spec.argument).equals("double");
+        return Int128Test.asDouble(total) / Math.pow(2, 36) / (floating ? 1e6 : 1);
     }
 
     private Map<String, List<String>> byEntity(List<String> rows) {
