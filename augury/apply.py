@@ -9,12 +9,15 @@ import httpx
 
 from augury.clients import warehouse
 from augury.clock import wall_ms
+from augury.handover import Report as Progress
+from augury.handover import hand_over
 from augury.models import registry
 from augury.settings import Settings, export
 from augury.stack.jars import flink_jars
 from augury.stack.java import java
 from features.contracts import Change, ChangeKind, changes, refuse_changed
 from features.errors import DefinitionError
+from features.handover import Handover, check_handover
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
 from features.policies import DriftPolicy, Policy
@@ -22,10 +25,11 @@ from features.project import Project
 from schemas.log import Topic, create_topics
 from schemas.records import TOPICS, load
 from schemas.registry import SchemaRegistry
-from streams.job import Cluster, running, submit
+from streams.job import Cluster, latest_checkpoint, running, submit
 from streams.sql import Addresses
-from warehouse.client import migrate
+from warehouse.client import Client, migrate
 from warehouse.contracts import applied, record
+from warehouse.handover import handover
 from warehouse.tables import gained_columns, group_tables, source_table
 
 Report = Callable[[str], None]
@@ -41,17 +45,30 @@ class Applied:
     jobs: dict[str, str] = field(default_factory=dict)  # group label -> id of the job that was started
 
 
-def apply(project: Project, settings: Settings, report: Report = lambda _: None) -> Applied:
+def apply(
+    project: Project,
+    settings: Settings,
+    report: Report = lambda _: None,
+    *,
+    from_history: bool = False,
+    progress: Progress = lambda _step, _done, _of: None,
+) -> Applied:
     """Make the project so. Each step may be run again, so an apply that was cut short is repeated whole.
 
-    Raises `DefinitionError` before anything is touched, for a mistake or for a group whose contract
-    changed under its old version.
+    `from_history` has the jobs that have never run begin at a cut in the log's clock: what was before is
+    backfilled, and `progress` told of it. Raises `DefinitionError` before anything is touched, for a mistake
+    or for a group whose contract changed under its old version, and `HandoverError`.
     """
     plans = compiled(project)
     client = warehouse(settings)
     try:
         done = Applied(changes(plans, applied(client)))
         refuse_changed(done.changes)
+        if from_history:
+            known = {contract.label for contract in applied(client)}
+            for plan in plans:
+                if plan.label not in known:
+                    check_handover(plan)
         report("schemas")
         _register_schemas(project, settings)
         report("topics")
@@ -74,11 +91,26 @@ def apply(project: Project, settings: Settings, report: Report = lambda _: None)
         for plan in plans:
             if running(settings.flink_url, plan.label) is None:
                 report(f"job {plan.label}")
+                begins = _handover(plan, settings, client, progress, from_history=from_history)
                 export("JAVA_HOME", str(Path(java()).parent.parent))  # pyflink starts a Java of its own
-                done.jobs[plan.label] = submit(plan, log_addresses(settings), cluster(settings))
+                at, flink = log_addresses(settings), cluster(settings)
+                done.jobs[plan.label] = submit(plan, at, flink, handover=begins)
     finally:
         client.close()
     return done
+
+
+def _handover(
+    plan: GroupPlan, settings: Settings, client: Client, progress: Progress, *, from_history: bool
+) -> Handover | None:
+    """Give what the group's job begins with; None is the beginning of the log."""
+    begun = handover(client, plan.name, plan.version)
+    if begun is not None and begun.topic:
+        return begun
+    ran = latest_checkpoint(settings.checkpoints_url, plan.label) is not None
+    if not from_history or ran:
+        return None
+    return hand_over(plan, settings, client, progress)
 
 
 def cluster(settings: Settings) -> Cluster:

@@ -12,6 +12,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import DataTypes, Schema, StreamTableEnvironment, Table
 from pyflink.util.java_utils import add_jars_to_context_class_loader, to_jarray
 
+from features.handover import Handover
 from features.plan import GroupPlan
 from streams import sql
 from streams.dialect import FUNCTIONS
@@ -99,13 +100,20 @@ def latest_checkpoint(folder: str, label: str) -> str | None:
     return f"file://{complete[-1].parent}" if complete else None
 
 
-def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: str | None = None) -> str:
+def submit(
+    plan: GroupPlan,
+    at: sql.Addresses,
+    cluster: Cluster,
+    recover_from: str | None = None,
+    handover: Handover | None = None,
+) -> str:
     """Start the group's job from a savepoint or a checkpoint, and give the job's id.
 
     Without `recover_from` that is the last checkpoint in the group's folder, where there is one. The job may
     run at another parallelism than the one that left the state. The rows are a function of the log alone, so
     a job that starts from the beginning, or from an older checkpoint, writes the same rows again under the
-    same identities.
+    same identities. With a `handover` it writes those from the cut on; such a group's state is of a job with
+    a seed, so that it is given the same one whenever it starts.
     """
     state = recover_from or latest_checkpoint(cluster.checkpoints, plan.label)
     environment = _environment(plan, cluster, state)
@@ -115,7 +123,8 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: s
     for name, class_name in FUNCTIONS.items():
         tables.create_java_temporary_system_function(name, class_name)
     for statement in (
-        *(sql.source_table(plan, source, at) for source in plan.inputs),
+        *(sql.source_table(plan, source, at, handover) for source in plan.inputs),
+        *([] if handover is None else [sql.seed_table(plan, handover, at)]),
         sql.rows_table(plan, at),
         sql.refused_table(at),
         sql.clocks_table(at),
@@ -126,13 +135,15 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: s
     for source in plan.inputs:
         clocked = pipeline.clock(_stream(java, tables.from_path(source.name)), sql.clock_plan(plan, source))
         java.createTemporaryView(sql.clocked(source), java.fromDataStream(clocked, _timed()))
-    tables.create_temporary_view(sql.TAKEN, tables.sql_query(sql.taken(plan)))
+    tables.create_temporary_view(sql.TAKEN, tables.sql_query(sql.taken(plan, handover)))
     for number, lookup in enumerate(plan.lookups):
         name = f"{plan.label} {lookup.source.name} {number}"
         asked = _stream(java, tables.sql_query(sql.lookup(plan, number)))
         found = pipeline.lookup(asked, name, len(lookup.columns))
         java.createTemporaryView(sql.looked_up(number + 1), java.fromDataStream(found, _timed()))
-    outputs = pipeline.windows(_stream(java, tables.sql_query(sql.events(plan))), plan.to_json())
+    events = _stream(java, tables.sql_query(sql.events(plan, handover)))
+    cut = () if handover is None else (handover.cut,)
+    outputs = pipeline.windows(events, plan.to_json(), *cut)
     java.createTemporaryView(sql.WINDOWED, java.fromDataStream(outputs.getRows()))
     java.createTemporaryView(sql.REFUSED, java.fromDataStream(outputs.getRefused()))
     java.createTemporaryView(sql.CLOCKS, java.fromDataStream(outputs.getClocks()))

@@ -20,6 +20,9 @@ public final class Pipeline {
     /** Carries no rows: only the watermarks behind the windows. */
     private static final OutputTag<RowData> MARKS = new OutputTag<>("marks", InternalTypeInfo.of(ClockPublisher.ROW));
 
+    /** The cut of a job that reads its log from the beginning. */
+    static final long NO_CUT = Long.MIN_VALUE;
+
     private static final String CLOCK = "-clock";
     private static final String DEDUP = "-dedup";
     private static final String LOOKUP = "-lookup";
@@ -83,6 +86,18 @@ public final class Pipeline {
      * @param planJson the group's plan
      */
     public static Outputs windows(DataStream<RowData> in, String planJson) {
+        return windows(in, planJson, NO_CUT);
+    }
+
+    /**
+     * Computes a group's rows from a cut on.
+     *
+     * @param in as above; the events before the cut come in the order of the log for each entity, and the
+     *     watermark does not reach the cut before the last of them
+     * @param planJson the group's plan
+     * @param cut the T (ms) from which on rows are emitted
+     */
+    public static Outputs windows(DataStream<RowData> in, String planJson, long cut) {
         WindowsPlan plan = WindowsPlan.read(planJson);
         RowType row = rowType(in);
         plan.check(row);
@@ -94,7 +109,7 @@ public final class Pipeline {
                 .setParallelism(parallelism)
                 .uid(label + "-refusals");
         SingleOutputStreamOperator<RowData> rows = accepted.keyBy(data -> data.getString(0).toString(), Types.STRING)
-                .process(new Windows(plan, row), InternalTypeInfo.of(plan.rowType()))
+                .process(new Windows(plan, row, cut), InternalTypeInfo.of(plan.rowType()))
                 .name(label + " windows")
                 .uid(label + "-windows");
         SingleOutputStreamOperator<RowData> clocks = rows.getSideOutput(MARKS)
