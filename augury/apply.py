@@ -1,6 +1,6 @@
 """Making a project so: schemas, topics, tables, policies, jobs, and the record of what was applied."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from augury.stack.jars import flink_jars
 from augury.stack.java import java
 from features.contracts import Change, ChangeKind, changes, refuse_changed
 from features.errors import DefinitionError
-from features.handover import Handover, check_handover
+from features.handover import Handover, HandoverError, check_handover
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
 from features.policies import DriftPolicy, Policy
@@ -50,25 +50,23 @@ def apply(
     settings: Settings,
     report: Report = lambda _: None,
     *,
-    from_history: bool = False,
+    from_history: Collection[str] = (),
     progress: Progress = lambda _step, _done, _of: None,
 ) -> Applied:
     """Make the project so. Each step may be run again, so an apply that was cut short is repeated whole.
 
-    `from_history` has the jobs that have never run begin at a cut in the log's clock: what was before is
-    backfilled, and `progress` told of it. Raises `DefinitionError` before anything is touched, for a mistake
-    or for a group whose contract changed under its old version, and `HandoverError`.
+    `from_history` names the groups, by label, whose jobs begin at a cut in the log's clock: what was before
+    is backfilled, and `progress` told of it. Raises `DefinitionError` before anything is touched, for a
+    mistake or for a group whose contract changed under its old version, and `HandoverError`.
     """
     plans = compiled(project)
     client = warehouse(settings)
     try:
         done = Applied(changes(plans, applied(client)))
         refuse_changed(done.changes)
-        if from_history:
-            known = {contract.label for contract in applied(client)}
-            for plan in plans:
-                if plan.label not in known:
-                    check_handover(plan)
+        for plan in plans:
+            if plan.label in from_history:
+                check_handover(plan)
         report("schemas")
         _register_schemas(project, settings)
         report("topics")
@@ -91,7 +89,7 @@ def apply(
         for plan in plans:
             if running(settings.flink_url, plan.label) is None:
                 report(f"job {plan.label}")
-                begins = _handover(plan, settings, client, progress, from_history=from_history)
+                begins = _handover(plan, settings, client, progress, wanted=plan.label in from_history)
                 export("JAVA_HOME", str(Path(java()).parent.parent))  # pyflink starts a Java of its own
                 at, flink = log_addresses(settings), cluster(settings)
                 done.jobs[plan.label] = submit(plan, at, flink, handover=begins)
@@ -101,15 +99,19 @@ def apply(
 
 
 def _handover(
-    plan: GroupPlan, settings: Settings, client: Client, progress: Progress, *, from_history: bool
+    plan: GroupPlan, settings: Settings, client: Client, progress: Progress, *, wanted: bool
 ) -> Handover | None:
     """Give what the group's job begins with; None is the beginning of the log."""
     begun = handover(client, plan.name, plan.version)
     if begun is not None and begun.topic:
         return begun
-    ran = latest_checkpoint(settings.checkpoints_url, plan.label) is not None
-    if not from_history or ran:
+    if not wanted:
         return None
+    if (state := latest_checkpoint(settings.checkpoints_url, plan.label)) is not None:
+        raise HandoverError(
+            "a version that has read its log goes on from its state, for a seed would count events twice; "
+            f"{plan.label} left {state}: apply it without --from-history, or state a new version"
+        )
     return hand_over(plan, settings, client, progress)
 
 

@@ -1,4 +1,4 @@
-"""Handing a group version over from history to stream, so that its job need not read the log from the start."""
+"""Handing a group version over from history to stream: its job need not read the log from the beginning."""
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -38,7 +38,7 @@ def hand_over(plan: GroupPlan, settings: Settings, client: Client, report: Repor
             topics = " and ".join(source.topic for source in plan.inputs)
             raise HandoverError(
                 f"a cut is where all partitions have come to; the warehouse has not read all of {topics}, so "
-                f"history would miss events of {plan.label}: is the sink running, has each partition a record?"
+                f"history would miss events of {plan.label}: is the sink running, and no partition empty?"
             )
         begun = Handover(cut, "")
         record_handover(client, plan, begun, wall_ms())

@@ -98,7 +98,8 @@ def taken(plan: GroupPlan, handover: Handover | None = None) -> str:
     live = "" if handover is None else f"\nWHERE `t` >= {handover.cut}"
     columns = _given(list(plan.shared))
     return "\nUNION ALL ".join(
-        f"SELECT {column(source.event_time)} AS `_ts`, {_PLACE}{columns}\nFROM {column(clocked(source))}{live}"
+        f"SELECT {column(source.event_time)} AS `_ts`, {_PLACE}{columns}\n"
+        f"FROM {column(clocked(source))}{live}"
         for source in plan.sources
     )
 
