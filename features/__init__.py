@@ -21,6 +21,7 @@ from features.aggregates import (
 )
 from features.definitions import Entity, FeatureGroup, FeatureRef, Freshness, Label, Lookup, Model, Source
 from features.errors import DefinitionError
+from features.on_demand import decayed
 from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from features.types import DataType
 
@@ -40,6 +41,7 @@ __all__ = [
     "Source",
     "count",
     "count_distinct",
+    "decayed",
     "decayed_count",
     "decayed_total",
     "first",

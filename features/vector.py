@@ -15,6 +15,8 @@ from features.types import DataType
 
 REQUESTED_AT = "requested_at"
 """The name under which on-demand features read the request's time."""
+EVENT_TIMESTAMP = "event_timestamp"
+"""The column of a row's own time, which on-demand features read as `<group>.event_timestamp`."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class VectorGroup:
     def label(self) -> str:
         """`<group>.v<version>`."""
         return f"{self.group}.v{self.version}"
+
+    @property
+    def timestamp(self) -> str:
+        """`<group>.event_timestamp`, as on-demand features name the time of the row in the vector."""
+        return f"{self.group}.{EVENT_TIMESTAMP}"
 
     def name(self, position: int) -> str:
         """Give `<group>.<feature>`, as vectors and on-demand features name the feature at a position."""
@@ -71,9 +78,14 @@ class ModelPlan:
         stored = (g.name(p) for g in self.groups for p in g.positions)
         return (*stored, *(d.name for d in self.on_demand))
 
+    @property
+    def named_on_demand(self) -> set[str]:
+        """The names that on-demand features read: inputs, times, stored features."""
+        return {name for d in self.on_demand for name in columns_of(d.expression)}
+
     def read_on_demand(self, group: VectorGroup) -> tuple[int, ...]:
         """Give the positions of the group's features that on-demand features read, in row order."""
-        read = {name for d in self.on_demand for name in columns_of(d.expression)}
+        read = self.named_on_demand
         return tuple(p for p in range(len(group.features)) if group.name(p) in read)
 
     def read(self, group: VectorGroup) -> tuple[int, ...]:
@@ -157,6 +169,8 @@ class ModelPlan:
 
 
 def readable(inputs: Mapping[str, DataType], groups: Iterable[VectorGroup]) -> dict[str, DataType]:
-    """Give what on-demand features may read: the inputs, the request's time, and stored features."""
+    """Give what on-demand features may read: inputs, the request's and the rows' times, stored features."""
+    groups = tuple(groups)
     stored = {g.name(p): f.type for g in groups for p, f in enumerate(g.features)}
-    return {**inputs, REQUESTED_AT: DataType.TIMESTAMP, **stored}
+    times = {g.timestamp: DataType.TIMESTAMP for g in groups}
+    return {**inputs, REQUESTED_AT: DataType.TIMESTAMP, **stored, **times}

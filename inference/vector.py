@@ -21,6 +21,7 @@ class VectorReader:
         self._groups = [(g, Layout.of(g), clock_key(g.group, g.version)) for g in plan.groups]
         self._on_demand = [evaluator(named.expression) for named in plan.on_demand]
         self._read = {g.group: plan.read_on_demand(g) for g in plan.groups}
+        self._timed = {g.group for g in plan.groups if g.timestamp in plan.named_on_demand}
         self._width = sum(len(group.positions) for group in plan.groups)
 
     def keys(self, entities: Mapping[str, str]) -> list[str]:
@@ -36,8 +37,8 @@ class VectorReader:
     ) -> tuple[Matrix, list[list[VectorRow]], list[dict[str, Value]]]:
         """Give the stored part of the vectors (n, features), and each vector's rows, group by group.
 
-        Last come, for each vector, the stored features that its on-demand features read, by name. `at` is
-        each request's time in ms since the epoch, `values` what the store has under `keys`.
+        Last come, for each vector, the stored features and times of rows that its on-demand features read,
+        by name. `at` is each request's time in ms since the epoch, `values` what the store has under `keys`.
         Raises `LayoutMismatchError` for a row that another schema wrote.
         """
         matrix = np.empty((len(entities), self._width))
@@ -66,6 +67,9 @@ class VectorReader:
                         "age_ms": age,
                     }
                 )
+            if group.group in self._timed:
+                for known, buffer, timestamp in zip(stored, buffers, timestamps.tolist(), strict=True):
+                    known[group.timestamp] = None if buffer is None else timestamp
             read = self._read[group.group]
             if read:
                 names_read = [group.name(position) for position in read]

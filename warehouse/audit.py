@@ -135,6 +135,7 @@ def _on_demand(plan: ModelPlan, inexact: Set[str]) -> Iterator[str]:
     columns = {name: f"_a.{column(f'_in_{name}')}" for name in plan.inputs}
     columns[REQUESTED_AT] = "_a.requested_at"
     for index, group in enumerate(plan.groups):
+        columns[group.timestamp] = f"_b{index}.event_timestamp"
         for position in plan.read_on_demand(group):
             columns[group.name(position)] = _recomputed(index, group, position)
     for named in plan.on_demand:

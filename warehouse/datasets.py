@@ -114,7 +114,8 @@ def dataset_sql(plan: ModelPlan, since: int, until: int, *, origin: str = BACKFI
         for p in range(len(group.features))
     }
     given = {name: f"_s.{column(f'_in_{name}')}" for name in plan.inputs}
-    read = {**given, REQUESTED_AT: "_s._prediction_time", **held}
+    times = {group.timestamp: f"_g{i}.event_timestamp" for i, group in enumerate(plan.groups)}
+    read = {**given, REQUESTED_AT: "_s._prediction_time", **times, **held}
     label = [f"_s.{column(f'_{n}')} AS {column(n)}" for n in _LABEL_COLUMNS]
     stored = [
         f"CAST({held[group.name(p)]}, 'Nullable(Float64)') AS {column(_spelled(group.name(p)))}"

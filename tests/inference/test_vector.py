@@ -108,3 +108,16 @@ def test_on_demand_features_read_the_requests_time(world: World) -> None:
     at = 3_600_000 * 7
     np.testing.assert_array_equal(reader.on_demand({"scheduled_at": at}, {}, at), [0.0, 7.0])
     np.testing.assert_array_equal(reader.on_demand({"scheduled_at": at - 1}, {}, at), [1.0, 7.0])
+
+
+def test_on_demand_features_read_the_time_of_a_row(world: World) -> None:
+    plan = world.plan_on_demand(
+        {"age": "cast(requested_at as bigint) - cast(route_delay.event_timestamp as bigint)"}
+    )
+    world.put("route_delay", "JFK|LAX")
+    _, rows, stored = read_all(world, plan, ENTITIES, {"carrier": "AA", "route": "no|where"})
+    at = next(row["event_timestamp"] for row in rows[0] if row["group"] == "route_delay")
+    assert stored == [{"route_delay.event_timestamp": at}, {"route_delay.event_timestamp": None}]
+    reader = VectorReader(plan)
+    assert reader.on_demand({}, stored[0], at + 250) == [250.0]
+    np.testing.assert_array_equal(reader.on_demand({}, stored[1], at), [np.nan])

@@ -22,7 +22,10 @@ def vector(
         for g in plan.groups
         for f in g.features
     }
-    known = {**inputs, **stored, REQUESTED_AT: at}
+    rows = {
+        g.timestamp: None if (row := held[g.group]) is None else row["event_timestamp"] for g in plan.groups
+    }
+    known = {**inputs, **stored, **rows, REQUESTED_AT: at}
     values = stored | {d.name: evaluator(d.expression)(known) for d in plan.on_demand}
     return {name: None if (v := values[name]) is None else float(v) for name in plan.names}
 

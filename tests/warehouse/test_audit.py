@@ -21,6 +21,7 @@ ON_DEMAND = {
     **late.on_demand,
     "ours": "whole.carrier_last = 'A' and plain.count_1h > 0",
     "asked": "extract(minute from requested_at)",
+    "age": "cast(requested_at as bigint) - cast(whole.event_timestamp as bigint)",
 }
 MODEL = compile_model(replace(late, on_demand=ON_DEMAND))
 LOG = log([Step(gap=MINUTE, delay=20.0 + i, seats=3, carrier="AB"[i % 2]) for i in range(20)])
@@ -107,7 +108,7 @@ def test_on_demand_features_of_rows_and_of_the_requests_time(client: Client) -> 
     given[3]["feature_values_used"]["ours"] = 1.0 - given[3]["feature_values_used"]["ours"]
     given[4]["requested_at"] += 60_000  # another minute than the one that was computed with
     assert audited(client, given) == Audit(
-        15, 2, (differ("asked", Cause.ON_DEMAND), differ("ours", Cause.ON_DEMAND)), 0
+        15, 2, tuple(differ(name, Cause.ON_DEMAND) for name in ("age", "asked", "ours")), 0
     )
 
 
@@ -121,7 +122,7 @@ def test_a_row_that_the_log_does_not_give(client: Client) -> None:
 def test_a_wrong_moment_of_a_row(client: Client) -> None:
     given = answers(*ASKED)
     given[3]["rows"][1]["event_timestamp"] += 1
-    names = ("ours", "whole.busy", "whole.pace")
+    names = ("age", "ours", "whole.busy", "whole.pace")
     assert audited(client, given) == Audit(15, 1, tuple(differ(n, Cause.NOT_IN_LOG) for n in names), 0)
 
 
@@ -129,7 +130,7 @@ def test_an_answer_that_does_not_name_one_row_of_each_group(client: Client) -> N
     given = answers(*ASKED)
     del given[3]["rows"][1]
     given[4]["rows"].append(given[4]["rows"][0])
-    names = {"ours": 2, "plain.count_1h": 1, "whole.busy": 1, "whole.pace": 1}
+    names = {"age": 1, "ours": 2, "plain.count_1h": 1, "whole.busy": 1, "whole.pace": 1}
     wrong = tuple(differ(name, Cause.NOT_ONE_ROW, n) for name, n in names.items())
     assert audited(client, given) == Audit(15, 2, wrong, 0)
 

@@ -192,6 +192,7 @@ def test_on_demand_features_read_the_joined_rows_and_the_time_of_the_prediction(
         "more": "plain.count_1h + seats",
         "hour": "extract(hour from requested_at)",
         "early": "requested_at < due",
+        "age": "cast(requested_at as bigint) - cast(plain.event_timestamp as bigint)",
     }
     inputs = {**late.inputs, "diverted": DataType.BOOLEAN}
     plan = compile_model(replace(late, inputs=inputs, on_demand=texts))
@@ -204,12 +205,18 @@ def test_on_demand_features_read_the_joined_rows_and_the_time_of_the_prediction(
     write_rows(client, PLAIN.backfill_table, [row(NOON - 1, 1, 7), row(NOON, 2, 9)])
     found = vectors(client, plan)
     assert {name: [r[n] for n in texts] for name, r in found.items()} == {
-        "one": [1.0, 12.0, 12.0, 1.0],
-        "two": [0.0, None, 12.0, 1.0],
-        "none": [None, 12.0, 12.0, 1.0],
+        "one": [1.0, 12.0, 12.0, 1.0, 0.0],
+        "two": [0.0, None, 12.0, 1.0, None],
+        "none": [None, 12.0, 12.0, 1.0, 0.0],
     }
     delayed = vectors(client, replace(plan, serving_delay_ms=1))
-    assert [delayed["one"][n] for n in texts] == [1.0, 10.0, 12.0, 1.0]  # the request's time is as it was
+    assert [delayed["one"][n] for n in texts] == [
+        1.0,
+        10.0,
+        12.0,
+        1.0,
+        1.0,
+    ]  # the request's time is as it was
 
 
 def test_an_input_may_have_the_name_of_a_feature(client: Client) -> None:

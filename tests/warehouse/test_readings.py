@@ -12,7 +12,7 @@ from features.plan import CUBED_BOUND, SCALE
 from tests.definitions import carrier, landed
 from tests.warehouse.engine import Query, in_process
 from warehouse.parts import Kept
-from warehouse.readings import AS_DOUBLE, feature, held
+from warehouse.readings import conversions, feature, held
 
 MOMENTS = compile_group(
     FeatureGroup("g", 1, carrier, landed(), [f("delay") for f in (mean, variance, stddev, skewness)])
@@ -33,11 +33,10 @@ def query() -> Iterator[Query]:
         yield running
 
 
-def as_doubles(query: Query, totals: list[int], wide: str = "toInt256") -> list[float]:
-    cells = ", ".join(f"{wide}('{total}')" for total in totals)
-    return [
-        row["found"] for row in query(f"WITH {AS_DOUBLE} SELECT as_double(arrayJoin([{cells}])) AS found")
-    ]
+def as_doubles(query: Query, totals: list[int], integer: str = "Int256") -> list[float]:
+    cells = ", ".join(f"to{integer}('{total}')" for total in totals)
+    rows = query(f"WITH {conversions(integer)} SELECT sum_as_double(arrayJoin([{cells}])) AS found")
+    return [row["found"] for row in rows]
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -56,7 +55,15 @@ def test_an_integer_is_the_same_double(query: Query, totals: list[int]) -> None:
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(-(2**127), 2**127 - 1), min_size=1))
 def test_a_total_of_128_bits_is_the_same_double(query: Query, totals: list[int]) -> None:
-    assert as_doubles(query, totals, "toInt128") == [exact.as_double(n) for n in totals]
+    assert as_doubles(query, totals, "Int128") == [exact.as_double(n) for n in totals]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1))
+@example([-(2**63), 2**63 - 1, -(2**63) + 513, 2**53 + 1, 0])
+def test_a_total_of_64_bits_is_the_same_double(query: Query, totals: list[int]) -> None:
+    found = map(repr, as_doubles(query, totals, "Int64"))
+    assert list(found) == [repr(exact.as_double(n)) for n in totals]
 
 
 @settings(deadline=None, max_examples=50)
@@ -69,7 +76,7 @@ def test_moments_are_those_of_the_exact_formulas(query: Query, units: list[int],
     sums = [times * sum(u**power for u in units) for power in range(4)]
     columns = ", ".join(f"toInt256('{sums[POWERS[part.kept]]}') AS {part.name}" for part in held(MOMENTS))
     features = ", ".join(f"{feature(MOMENTS, a)} AS {a.op}" for a in MOMENTS.aggregates)
-    (found,) = query(f"WITH {AS_DOUBLE} SELECT {features} FROM (SELECT {columns})")
+    (found,) = query(f"WITH {conversions('Int128')} SELECT {features} FROM (SELECT {columns})")
     count, total, squares, cubes = sums
     wanted = {
         "mean": exact.mean(count, total, UNIT),

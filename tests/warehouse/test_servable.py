@@ -83,6 +83,7 @@ class World:
                     "room": f"random.{numbers[0]} + seats",
                     "minute": "extract(minute from requested_at)",
                     "early": "requested_at < due",
+                    "age": "cast(requested_at as bigint) - cast(random.event_timestamp as bigint)",
                     **texts,
                 },
             )
