@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint bench bench-backfill bench-stream environment jars operator operator-test clean
+.PHONY: demo test lint bench bench-backfill bench-asof bench-stream environment jars operator operator-test clean
 
 demo: environment jars operator
 	$(SAY) "the demo: real flights from events to judged predictions"
@@ -30,7 +30,7 @@ lint: environment
 
 # SIZE=quick is for a look, SIZE=full for figures; each benchmark fails where the systems' results differ.
 SIZE ?= quick
-bench: bench-backfill bench-stream
+bench: bench-backfill bench-asof bench-stream
 
 bench-backfill: environment
 	$(SAY) "backfill: Augury, ClickHouse, DuckDB, Polars"
@@ -39,6 +39,10 @@ bench-backfill: environment
 bench-stream: environment jars operator
 	$(SAY) "streaming: Augury, a job that only copies, Flink SQL"
 	.venv/bin/python -m benchmarks.stream --size $(SIZE)
+
+bench-asof: environment
+	$(SAY) "as-of join: Augury, DuckDB, Polars, pandas, Feast"
+	.venv/bin/python -m benchmarks.asof --size $(SIZE)
 
 environment: .venv/synced
 jars: .jars/stamp

@@ -161,13 +161,13 @@ def measure(events: int, limit_s: float) -> list[Result]:
         done: list[Backfilled] = []
         cost = running.measured(lambda: done.append(backfill(client, group, 0, END, memory=MEMORY_MB << 20)))
         results += _figures(workload, "Augury", cost, events, done[0].rows)
-        peers: dict[str, Callable[[], Cost | None]] = {"ClickHouse": lambda: _ranges(running, limit_s)}
+        peers: dict[str, Callable[[], Cost | str]] = {"ClickHouse": lambda: _ranges(running, limit_s)}
         for name, more in (("DuckDB", [str(MEMORY_MB)]), ("Polars", [])):
             peers[name] = partial(_peer, client, source, name.lower(), more, limit_s)
         for name, run in peers.items():
             found = run()
-            if found is None:
-                results.append(Result(workload, name, "time", f"over {limit_s:.0f}, or failed", "s"))
+            if isinstance(found, str):
+                results.append(Result(workload, name, "time", found, "s"))
                 continue
             results += _figures(workload, name, found, events, events)
             compared, unlike = differences(client, name.lower())
@@ -187,17 +187,17 @@ def _figures(workload: str, system: str, cost: Cost, events: int, rows: int) -> 
     return [Result(workload, system, *figure) for figure in figures]
 
 
-def _ranges(running: Warehouse, limit_s: float) -> Cost | None:
+def _ranges(running: Warehouse, limit_s: float) -> Cost | str:
     try:
         return running.measured(lambda: range_windows(running.client, limit_s))
     except DatabaseError:
-        return None
+        return f"over {limit_s:,.0f} s, or failed"
 
 
-def _peer(client: Client, source: Path, name: str, more: list[str], limit_s: float) -> Cost | None:
+def _peer(client: Client, source: Path, name: str, more: list[str], limit_s: float) -> Cost | str:
     written = source.with_name(f"{name}.parquet")
     found = run_peer(f"backfill_{name}.py", str(source), str(written), *more, timeout=limit_s)
-    if found is not None:
+    if isinstance(found, Cost):
         load(client, written, name)
     return found
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -115,10 +116,10 @@ def warehouse(memory_mb: int) -> Iterator[Warehouse]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def peers_python() -> Path:
-    """Give a Python that has the peers, at the pinned versions; made by uv where it is missing."""
-    requirements = PEERS / "requirements.txt"
-    folder, stamp = CACHE / "peers", CACHE / "peers" / "requirements.txt"
+def peers_python(environment: str) -> Path:
+    """Give a Python that has what `peers/<environment>.txt` pins; made by uv where it is missing."""
+    requirements = PEERS / f"{environment}.txt"
+    folder, stamp = CACHE / environment, CACHE / environment / "pinned.txt"
     python = folder / "bin" / "python"
     pinned = requirements.read_text(encoding="utf-8")
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != pinned:
@@ -126,17 +127,38 @@ def peers_python() -> Path:
         subprocess.run(
             [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True
         )
-        install = [uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(requirements)]
-        subprocess.run(install, check=True)
+        # without the project's configuration, whose overrides are for Augury's own environment
+        install = [uv, "pip", "install", "--no-config", "--quiet", "--python", str(python)]
+        subprocess.run([*install, "-r", str(requirements)], check=True)
         stamp.write_text(pinned, encoding="utf-8")
     return python
 
 
-def run_peer(script: str, *arguments: str, timeout: float) -> Cost | None:
-    """Run a peer's script in a process of its own; it prints its cost. None where it broke or overran."""
-    command = [str(peers_python()), str(PEERS / script), *arguments]
+def run_peer(
+    script: str,
+    *arguments: str,
+    timeout: float,
+    memory_mb: float = math.inf,
+    environment: str = "requirements",
+) -> Cost | str:
+    """Run a peer's script in a process of its own; it prints its cost. Else tell why there is none."""
+    command = [str(peers_python(environment)), str(PEERS / script), *arguments]
+    end = perf_counter() + timeout
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        while True:
+            try:
+                printed, _ = process.communicate(timeout=0.2)
+                break
+            except subprocess.TimeoutExpired:
+                resident = _resident_mb(process.pid)
+            if resident > memory_mb or perf_counter() > end:
+                process.kill()
+                return f"over {memory_mb:,.0f} MiB" if resident > memory_mb else f"over {timeout:,.0f} s"
+    return f"failed, status {process.returncode}" if process.returncode else Cost(**json.loads(printed))
+
+
+def _resident_mb(process: int) -> float:
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        return None
-    return None if done.returncode else Cost(**json.loads(done.stdout))
+        return float(psutil.Process(process).memory_info().rss) / (1 << 20)
+    except psutil.NoSuchProcess:  # it ended just now
+        return 0.0

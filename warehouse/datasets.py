@@ -1,13 +1,15 @@
 """Training sets as they were servable: each label's vector, as the log held it at its prediction time.
 
 The join goes by `event_timestamp`, the log's clock: no row can enter that the log did not yet hold then.
-A dataset is a table of its own, named and versioned, with the hash of its content.
+A dataset is a table of its own, named and versioned, with the hash of its content. The engine holds the
+rows that it joins with, so where they are many the set is built by ranges of one entity's keys.
 """
 
 import hashlib
 import json
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
@@ -18,6 +20,7 @@ from warehouse.events import entity_text, moment
 from warehouse.on_demand import on_demand_sql
 
 STREAM, BACKFILL = "features", "backfill"
+SLICE_ROWS = 16_000_000  # of all groups together; joined they take some 100 bytes each
 _LABEL_COLUMNS = ("request_id", "prediction_time", "label_time", "label")
 
 
@@ -43,11 +46,14 @@ def build(
     until: int,
     *,
     origin: str = BACKFILL,
+    slice_rows: int = SLICE_ROWS,
 ) -> Dataset:
     """Join the labels of predictions made in [since, until) (ms) with their vectors, and store the set.
 
     Only labels that the log held before `until`, and within the label's horizon, count. `origin` says
     whose rows are read: the backfill's or the stream's. A row enters from the plan's serving delay on.
+    At most about `slice_rows` rows of the entity with the most of them are held at once, or one key's; of
+    other entities all are. The set does not depend on it.
     """
     version = 1 + int(
         client.query(
@@ -57,9 +63,13 @@ def build(
     table = _table(name, version)
     sql = dataset_sql(plan, since, until, origin=origin)
     client.command(f"DROP TABLE IF EXISTS {column(table)}")
-    client.command(
-        f"CREATE TABLE {column(table)} ENGINE MergeTree ORDER BY (prediction_time, request_id) AS {sql}"
-    )
+    entity, keys = _edges(client, plan, origin, slice_rows)
+    create = f"CREATE TABLE {column(table)} ENGINE MergeTree ORDER BY (prediction_time, request_id)"
+    if keys:
+        client.command(f"{create} EMPTY AS {sql}")
+        _fill(client, plan, table, since, until, origin, entity, keys)
+    else:
+        client.command(f"{create} AS {sql}")
     rows, content_hash = client.query(
         f"SELECT count(), hex(sum(cityHash64(toString(tuple(*))))) FROM {column(table)}"
     ).result_rows[0]
@@ -108,6 +118,11 @@ def read(client: Client, dataset: Dataset) -> pa.Table:
 
 def dataset_sql(plan: ModelPlan, since: int, until: int, *, origin: str = BACKFILL) -> str:
     """Write the as-of join."""
+    return _joined(plan, f"({labels_sql(plan, since, until)})", origin)
+
+
+def _joined(plan: ModelPlan, labels: str, origin: str, entity: str = "", within: str = "1") -> str:
+    """Write the join of a selection of labels, with those rows of an entity's groups that are `within`."""
     held = {
         group.name(p): f"_g{i}.{column(group.features[p].name)}"
         for i, group in enumerate(plan.groups)
@@ -123,11 +138,73 @@ def dataset_sql(plan: ModelPlan, since: int, until: int, *, origin: str = BACKFI
         for p in group.positions
     ]
     on_demand = [f"{on_demand_sql(d, read)} AS {column(d.name)}" for d in plan.on_demand]
-    joins = " ".join(_as_of(i, plan, group, origin) for i, group in enumerate(plan.groups))
+    joins = " ".join(
+        _as_of(i, plan, group, origin, f" WHERE {within}" if group.entity == entity else "")
+        for i, group in enumerate(plan.groups)
+    )
     return (
         f"SELECT {', '.join([*label, *stored, *on_demand])} "
-        f"FROM ({labels_sql(plan, since, until)}) AS _s {joins} SETTINGS join_use_nulls = 1"
+        f"FROM {labels} AS _s {joins} SETTINGS join_use_nulls = 1"
     )
+
+
+def _edges(client: Client, plan: ModelPlan, origin: str, slice_rows: int) -> tuple[str, list[str]]:
+    """Choose the entity with the most rows, and the keys between which about `slice_rows` of them lie."""
+    counts: dict[str, dict[str, int]] = {}
+    for group in plan.groups:
+        table = _rows_of(group, origin)
+        held = client.query(f"SELECT count() FROM {table}").result_rows[0][0]
+        counts.setdefault(group.entity, {})[table] = int(held)
+    if not counts:
+        return "", []
+    entity, tables = max(counts.items(), key=lambda found: sum(found[1].values()))
+    slices = -(-sum(tables.values()) // slice_rows)
+    if slices < 2:
+        return entity, []
+    largest = max(tables, key=lambda table: tables[table])
+    every = -(-tables[largest] // slices)
+    # the table is in order of its entities: this reads one column of it, and sorts nothing
+    found = client.query(
+        f"SELECT DISTINCT entity FROM (SELECT entity, rowNumberInAllBlocks() AS _n FROM "
+        f"(SELECT entity FROM {largest} ORDER BY entity)) WHERE _n > 0 AND _n % {every} = 0 ORDER BY entity"
+    )
+    return entity, [row[0] for row in found.result_rows]
+
+
+def _fill(
+    client: Client,
+    plan: ModelPlan,
+    table: str,
+    since: int,
+    until: int,
+    origin: str,
+    entity: str,
+    keys: list[str],
+) -> None:
+    """Join range by range; the labels are sorted by the entity's key first, so that each is read once."""
+    staged = column(f"{table}_labels")
+    key = f"ifNull({column(f'_key_{entity}')}, '')"
+    client.command(f"DROP TABLE IF EXISTS {staged}")
+    try:
+        client.command(
+            f"CREATE TABLE {staged} ENGINE MergeTree ORDER BY {key} AS {labels_sql(plan, since, until)}"
+        )
+        for low, high in pairwise([None, *keys, None]):
+            labels, rows = _between(key, low, high), _between("entity", low, high)
+            part = f"(SELECT * FROM {staged} WHERE {labels})"
+            client.command(f"INSERT INTO {column(table)} {_joined(plan, part, origin, entity, rows)}")
+    finally:
+        client.command(f"DROP TABLE IF EXISTS {staged}")
+
+
+def _between(key: str, low: str | None, high: str | None) -> str:
+    """Keep the keys from `low` to before `high`, in the order of their bytes."""
+    ends = [
+        f"{key} {sign} unhex('{end.encode().hex()}')"
+        for sign, end in ((">=", low), ("<", high))
+        if end is not None
+    ]
+    return " AND ".join(ends) or "1"
 
 
 def labels_sql(plan: ModelPlan, since: int, until: int) -> str:
@@ -167,12 +244,16 @@ def _spelled(name: str) -> str:
     return name.replace(".", "__")  # a dot would make the column a part of a nested one
 
 
-def _as_of(index: int, plan: ModelPlan, group: VectorGroup, origin: str) -> str:
+def _rows_of(group: VectorGroup, origin: str) -> str:
+    return f"{origin}_{group.group}_v{group.version}"
+
+
+def _as_of(index: int, plan: ModelPlan, group: VectorGroup, origin: str, where: str) -> str:
     positions = sorted({*group.positions, *plan.read_on_demand(group)})
     names = ", ".join(column(group.features[p].name) for p in positions)
     # of the rows that share a clock time the highest seq holds
     held = (
-        f"SELECT entity, event_timestamp, {names} FROM {origin}_{group.group}_v{group.version} FINAL "
+        f"SELECT entity, event_timestamp, {names} FROM {_rows_of(group, origin)} FINAL{where} "
         "ORDER BY entity, event_timestamp, seq DESC LIMIT 1 BY entity, event_timestamp"
     )
     delay = plan.serving_delay_ms

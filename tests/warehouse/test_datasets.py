@@ -288,6 +288,40 @@ def test_the_same_log_gives_the_same_hash_and_another_log_another(client: Client
     assert build(client, "hashed", COUNT, 0, END).content_hash != first.content_hash
 
 
+@pytest.mark.parametrize("slice_rows", [1, 7, 100])
+def test_a_set_that_is_built_by_ranges_of_keys_is_the_same(client: Client, slice_rows: int) -> None:
+    names = ["", "A", "B|\\", "it's", "z", "ü日", "no row", None]
+    publish(
+        client,
+        *(
+            landing(f"{name} {gate} {i}", NOON + 3 * HOUR + i, NOON + (2 + i) * HOUR, carrier=name, gate=gate)
+            for i in range(3)
+            for gate in (1, None)
+            for name in names
+        ),
+    )
+    entities = {n: n.replace("\\", "\\\\").replace("|", "\\|") for n in names[:-2] if n is not None}
+    for seq in range(4):
+        at = NOON + (seq // 2) * HOUR  # two share each moment
+        rows = [row(at, seq, 10 * seq + n, e) for n, e in enumerate(entities.values()) if n != seq]
+        write_rows(client, PLAIN.backfill_table, rows)
+        write_rows(client, PLAIN.backfill_table, rows[:2])  # some twice
+    stand = row(NOON, 1, 0, "A|1|false", pace=0.5, busy=True)
+    write_rows(client, WHOLE.backfill_table, [stand])
+    whole_set = build(client, "whole", LATE, 0, END)
+    before = tables(client)
+    sliced = build(client, "sliced", LATE, 0, END, slice_rows=slice_rows)
+    assert read(client, sliced).equals(read(client, whole_set))
+    assert sliced.content_hash == whole_set.content_hash
+    assert sliced.rows == 48
+    assert read(client, sliced)[FEATURE].null_count < sliced.rows
+    assert tables(client) - before == {sliced.table}
+
+
+def tables(client: Client) -> set[str]:
+    return {name for (name,) in client.query("SHOW TABLES").result_rows}
+
+
 def test_a_set_is_recorded_with_its_origin_its_delay_and_the_models_contract(client: Client) -> None:
     delayed = replace(LATE, serving_delay_ms=1_500)
     for plan, origin in ((LATE, BACKFILL), (delayed, STREAM)):
