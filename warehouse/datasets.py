@@ -16,11 +16,13 @@ from clickhouse_connect.driver.client import Client
 
 from features.vector import REQUESTED_AT, ModelPlan, VectorGroup
 from warehouse.dialect import CLICKHOUSE, column
-from warehouse.events import entity_text, moment
+from warehouse.events import entity_text, milliseconds, moment
 from warehouse.on_demand import on_demand_sql
 
 STREAM, BACKFILL = "features", "backfill"
-SLICE_ROWS = 16_000_000  # of all groups together; joined they take some 100 bytes each
+SLICE_ROWS = (
+    2_000_000  # of all groups together: they take some 100 bytes each, and small joins are the fastest
+)
 _LABEL_COLUMNS = ("request_id", "prediction_time", "label_time", "label")
 
 
@@ -52,8 +54,8 @@ def build(
 
     Only labels that the log held before `until`, and within the label's horizon, count. `origin` says
     whose rows are read: the backfill's or the stream's. A row enters from the plan's serving delay on.
-    At most about `slice_rows` rows of the entity with the most of them are held at once, or one key's; of
-    other entities all are. The set does not depend on it.
+    Of the entity with the most rows about `slice_rows` are held at once, or one key's, or as many as other
+    entities have, of which all are. The set does not depend on it.
     """
     version = 1 + int(
         client.query(
@@ -158,7 +160,9 @@ def _edges(client: Client, plan: ModelPlan, origin: str, slice_rows: int) -> tup
     if not counts:
         return "", []
     entity, tables = max(counts.items(), key=lambda found: sum(found[1].values()))
-    slices = -(-sum(tables.values()) // slice_rows)
+    rows = sum(tables.values())
+    others = sum(sum(held.values()) for held in counts.values()) - rows
+    slices = -(-rows // max(slice_rows, others))  # each slice reads the others' rows anew
     if slices < 2:
         return entity, []
     largest = max(tables, key=lambda table: tables[table])
@@ -252,13 +256,17 @@ def _as_of(index: int, plan: ModelPlan, group: VectorGroup, origin: str, where: 
     positions = sorted({*group.positions, *plan.read_on_demand(group)})
     names = ", ".join(column(group.features[p].name) for p in positions)
     # of the rows that share a clock time the highest seq holds
-    held = (
-        f"SELECT entity, event_timestamp, {names} FROM {_rows_of(group, origin)} FINAL{where} "
-        "ORDER BY entity, event_timestamp, seq DESC LIMIT 1 BY entity, event_timestamp"
+    place = _place(milliseconds("event_timestamp"), "seq")
+    held = f"SELECT entity, {place} AS _place, {names} FROM {_rows_of(group, origin)} FINAL{where}"
+    seen = _place(
+        f"{milliseconds('_s._prediction_time')} - {plan.serving_delay_ms}", f"toInt128('{2**63 - 1}')"
     )
-    delay = plan.serving_delay_ms
-    seen = f"addMilliseconds(_s._prediction_time, -{delay})" if delay else "_s._prediction_time"
     return (
         f"ASOF LEFT JOIN ({held}) AS _g{index} "
-        f"ON _s.{column(f'_key_{group.entity}')} = _g{index}.entity AND {seen} >= _g{index}.event_timestamp"
+        f"ON _s.{column(f'_key_{group.entity}')} = _g{index}.entity AND {seen} >= _g{index}._place"
     )
+
+
+def _place(clock: str, seq: str) -> str:
+    """Write a clock time (ms) and a seq as one number of the same order: ASOF compares no more than one."""
+    return f"toDecimal128(toInt128({clock}) * toInt128('{2**64}') + {seq}, 0)"
