@@ -14,15 +14,13 @@ from itertools import pairwise
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from features.vector import REQUESTED_AT, ModelPlan, VectorGroup
+from features.vector import EVENT_TIMESTAMP, REQUESTED_AT, ModelPlan, VectorGroup
 from warehouse.dialect import CLICKHOUSE, column
 from warehouse.events import entity_text, milliseconds, moment
 from warehouse.on_demand import on_demand_sql
 
 STREAM, BACKFILL = "features", "backfill"
-SLICE_ROWS = (
-    2_000_000  # of all groups together: they take some 100 bytes each, and small joins are the fastest
-)
+SLICE_ROWS = 2_000_000  # of all groups together, some 100 bytes each; small joins are the fastest
 _LABEL_COLUMNS = ("request_id", "prediction_time", "label_time", "label")
 
 
@@ -254,7 +252,10 @@ def _rows_of(group: VectorGroup, origin: str) -> str:
 
 def _as_of(index: int, plan: ModelPlan, group: VectorGroup, origin: str, where: str) -> str:
     positions = sorted({*group.positions, *plan.read_on_demand(group)})
-    names = ", ".join(column(group.features[p].name) for p in positions)
+    read = [group.features[p].name for p in positions]
+    if group.timestamp in plan.named_on_demand:
+        read.append(EVENT_TIMESTAMP)
+    names = ", ".join(map(column, read))
     # of the rows that share a clock time the highest seq holds
     place = _place(milliseconds("event_timestamp"), "seq")
     held = f"SELECT entity, {place} AS _place, {names} FROM {_rows_of(group, origin)} FINAL{where}"
