@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.expressions.tree import quote
-from features.handover import Handover, seed_types
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
 from features.types import MAX_TIME, MIN_TIME, DataType
 from schemas.records import load
 from streams.dialect import FLINK, TYPES, column
 
-TAKEN, SEED, WINDOWED, REFUSED, CLOCKS = "taken", "seed", "windowed", "refused", "clocks"
+TAKEN, WINDOWED, REFUSED, CLOCKS = "taken", "windowed", "refused", "clocks"
 _PLACE = "`t`, `_topic`, `_partition`, `_offset`"
 
 
@@ -31,17 +30,11 @@ class Addresses:
     kafka: Mapping[str, str]
 
 
-def source_table(plan: GroupPlan, source: SourcePlan, at: Addresses, handover: Handover | None = None) -> str:
+def source_table(plan: GroupPlan, source: SourcePlan, at: Addresses) -> str:
     """Write the table of a source's topic: the columns that are read, then the record's place and Kafka time.
 
     What rows hold is what the job's state holds: a column that the contract does not name is in neither.
-    After a hand-over it begins as long before the cut as duplicates are told. The first record of a partition
-    that is that young moves the partition's clock, so that the clock needs nothing from before.
     """
-    startup = {"scan.startup.mode": "earliest-offset"}
-    if handover is not None:
-        since = max(0, handover.cut - source.dedup_ms)
-        startup = {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(since)}
     columns = [f"{column(name)} {TYPES[data_type]}" for name, data_type in plan.read(source).items()]
     columns += [
         "`_topic` STRING METADATA FROM 'topic' VIRTUAL",
@@ -59,26 +52,7 @@ def source_table(plan: GroupPlan, source: SourcePlan, at: Addresses, handover: H
             "properties.bootstrap.servers": at.bootstrap,
             "properties.group.id": f"augury.{plan.label}",
             "properties.isolation.level": "read_committed",
-            **startup,
-            "value.format": "augury-avro",
-            "value.augury-avro.url": at.registry,
-        }
-        | _more(at),
-    )
-
-
-def seed_table(plan: GroupPlan, handover: Handover, at: Addresses) -> str:
-    """Write the table of a seed's topic, which ends where the topic does when the job starts."""
-    return _table(
-        SEED,
-        [f"{column(name)} {TYPES[data_type]}" for name, data_type in seed_types(plan).items()],
-        {
-            "connector": "kafka",
-            "topic": handover.topic,
-            "properties.bootstrap.servers": at.bootstrap,
-            "properties.isolation.level": "read_committed",
             "scan.startup.mode": "earliest-offset",
-            "scan.bounded.mode": "latest-offset",
             "value.format": "augury-avro",
             "value.augury-avro.url": at.registry,
         }
@@ -91,16 +65,11 @@ def clocked(source: SourcePlan) -> str:
     return f"clocked_{source.name}"
 
 
-def taken(plan: GroupPlan, handover: Handover | None = None) -> str:
-    """Select the events of all sources of the group: `ts`, place in the log, the columns that are read.
-
-    After a hand-over those before the cut are left to the seed.
-    """
-    live = "" if handover is None else f"\nWHERE `t` >= {handover.cut}"
+def taken(plan: GroupPlan) -> str:
+    """Select the events of all sources of the group: `ts`, place in the log, the columns that are read."""
     columns = _given(taken_columns(plan))
     return "\nUNION ALL ".join(
-        f"SELECT {column(source.event_time)} AS `_ts`, {_PLACE}{columns}\n"
-        f"FROM {column(clocked(source))}{live}"
+        f"SELECT {column(source.event_time)} AS `_ts`, {_PLACE}{columns}\nFROM {column(clocked(source))}"
         for source in plan.sources
     )
 
@@ -148,7 +117,7 @@ def lookup(plan: GroupPlan, number: int) -> str:
     )
 
 
-def events(plan: GroupPlan, handover: Handover | None = None) -> str:
+def events(plan: GroupPlan) -> str:
     """Select what the windows take: entity, ts, T, the place in the log, and the arguments."""
     arguments = [f"{FLINK.render(a.expression)} AS {column(a.name)}" for a in plan.arguments]
     selected = [
@@ -158,13 +127,7 @@ def events(plan: GroupPlan, handover: Handover | None = None) -> str:
         *arguments,
     ]
     keep = "" if plan.where is None else f"\nWHERE {FLINK.render(plan.where)}"
-    live = f"SELECT {_lines(selected)}\nFROM {looked_up(len(plan.lookups))}{keep}"
-    if handover is None:
-        return live
-    held = [
-        f"CAST({column(name)} AS INT)" if name == "partition" else column(name) for name in seed_types(plan)
-    ]
-    return f"{live}\nUNION ALL SELECT {_lines(held)}\nFROM {column(SEED)}"
+    return f"SELECT {_lines(selected)}\nFROM {looked_up(len(plan.lookups))}{keep}"
 
 
 def rows(plan: GroupPlan) -> str:

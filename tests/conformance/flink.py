@@ -59,7 +59,7 @@ class Flink(World):
     def finish(self, logs: Sequence[Log]) -> list[Rows]:
         """Give the rows of logs that were published."""
         self.end()
-        emitted = {plan.label: self.read(plan) for plan in PLANS}
+        emitted = {plan.label: self._emitted(plan) for plan in PLANS}
         return [log.of(emitted[log.plan.label]) for log in logs]
 
     def stored(self, log: Log) -> Rows:
@@ -103,10 +103,10 @@ class Flink(World):
             until(lambda: self.clock(plan) >= clock - 1, f"{plan.label} at {clock}")  # noqa: B023
         self.checkpoint()
 
-    def checkpoint(self, plans: Sequence[GroupPlan] = PLANS) -> None:
+    def checkpoint(self) -> None:
         """Take checkpoints, which flush what the jobs have written."""
         begun = []
-        for plan in plans:
+        for plan in PLANS:
             path = f"/jobs/{self.job(plan)}/checkpoints"
             answer = httpx.post(
                 f"{self.settings.flink_url}{path}", json={"checkpointType": "FULL"}, timeout=30
@@ -121,11 +121,7 @@ class Flink(World):
         for plan in PLANS:
             self._read_to_the_end(f"augury.{plan.label}", [source.topic for source in plan.inputs])
 
-    def settled_sink(self) -> None:
-        """Wait until the warehouse holds all events that were published."""
-        self._read_to_the_end("augury.sink", [source.topic for plan in PLANS for source in plan.inputs])
-
-    def read(self, plan: GroupPlan) -> Rows:
+    def _emitted(self, plan: GroupPlan) -> Rows:
         """Read what has come to the group's topic since the last time."""
         found: list[dict[str, Any]] = []
         for number in range(_partitions(plan)):

@@ -26,15 +26,12 @@ public final class Pipeline {
     /** Carries no rows: only the watermarks behind the windows. */
     private static final OutputTag<RowData> MARKS = new OutputTag<>("marks", InternalTypeInfo.of(ClockPublisher.ROW));
 
-    /** The cut of a job that reads its log from the beginning. */
-    static final long NO_CUT = Long.MIN_VALUE;
-
     private static final String SOURCE = " source";
     private static final String CLOCK = " clock";
     private static final String DEDUP = " dedup";
     private static final String LOOKUP = " lookup";
 
-    /** What the planner adds to a table's name in that of its source or sink. */
+    /** What the planner adds to a table's name in that of its sink. */
     private static final Pattern NUMBER = Pattern.compile("\\[\\d+]$");
 
     private Pipeline() {}
@@ -94,18 +91,6 @@ public final class Pipeline {
      * @param planJson the group's plan
      */
     public static Outputs windows(DataStream<RowData> in, String planJson) {
-        return windows(in, planJson, NO_CUT);
-    }
-
-    /**
-     * Computes a group's rows from a cut on.
-     *
-     * @param in as above; the events before the cut come in the order of the log for each entity, and the
-     *     watermark does not reach the cut before the last of them
-     * @param planJson the group's plan
-     * @param cut the T (ms) from which on rows are emitted
-     */
-    public static Outputs windows(DataStream<RowData> in, String planJson, long cut) {
         WindowsPlan plan = WindowsPlan.read(planJson);
         RowType row = rowType(in);
         plan.check(row);
@@ -116,7 +101,7 @@ public final class Pipeline {
                 .name(label + " refusals")
                 .setParallelism(parallelism);
         SingleOutputStreamOperator<RowData> rows = accepted.keyBy(data -> data.getString(0).toString(), Types.STRING)
-                .process(new Windows(plan, row, cut), InternalTypeInfo.of(plan.rowType()))
+                .process(new Windows(plan, row), InternalTypeInfo.of(plan.rowType()))
                 .name(label + " windows");
         SingleOutputStreamOperator<RowData> clocks = rows.getSideOutput(MARKS)
                 .transform(label + " clocks", InternalTypeInfo.of(ClockPublisher.ROW), new ClockPublisher(plan))
@@ -130,7 +115,7 @@ public final class Pipeline {
      * tells the form of the state too: who changes what a step writes raises its format in streams/state.py.
      *
      * @param label the group's, with which the names of its steps begin
-     * @param uids by the steps' names; a sink, and a source without a clock, is named after its table
+     * @param uids by the steps' names; a sink is named after its table
      */
     public static void identify(StreamExecutionEnvironment job, String label, Map<String, String> uids) {
         Set<String> missing = new TreeSet<>(uids.keySet());
@@ -138,7 +123,9 @@ public final class Pipeline {
                 .flatMap(step -> step.getTransitivePredecessors().stream())
                 .distinct()
                 .forEach(step -> {
-                    String name = name(label, step);
+                    String name = step instanceof SinkTransformation<?, ?>
+                            ? label + " " + NUMBER.matcher(step.getName()).replaceFirst("") + " sink"
+                            : step.getName();
                     if (uids.containsKey(name)) {
                         step.setUid(uids.get(name));
                         missing.remove(name);
@@ -148,15 +135,6 @@ public final class Pipeline {
             throw new IllegalArgumentException(
                     "a step that has a uid is in the job; its state would not be found again (found no " + missing + ")");
         }
-    }
-
-    private static String name(String label, Transformation<?> step) {
-        String table = NUMBER.matcher(step.getName()).replaceFirst("");
-        if (step instanceof SinkTransformation<?, ?>) {
-            return label + " " + table + " sink";
-        }
-        boolean unnamed = step.getInputs().isEmpty() && !step.getName().endsWith(SOURCE);
-        return unnamed ? label + " " + table + SOURCE : step.getName();
     }
 
     private static Transformation<?> source(Transformation<?> step) {
