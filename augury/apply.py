@@ -54,7 +54,7 @@ def apply(project: Project, settings: Settings, report: Report = lambda _: None)
         done = Applied(changes(plans, applied(client)))
         refuse_changed(done.changes)
         there = cluster(settings)
-        export("JAVA_HOME", str(Path(java()).parent.parent))  # pyflink starts a Java of its own
+        pyflink_java()
         started = [plan for plan in plans if running(there.url, plan.label) is None]
         for plan in started:
             refuse_unfit_state(plan, there)
@@ -96,8 +96,13 @@ def restart(plan: GroupPlan, settings: Settings) -> str:
         raise DefinitionError(
             f"job {plan.label}", "a job that runs is restarted", "`augury apply` starts one that does not"
         )
-    export("JAVA_HOME", str(Path(java()).parent.parent))
+    pyflink_java()
     return restart_job(plan, log_addresses(settings), there, job)
+
+
+def pyflink_java() -> None:
+    """Let pyflink, which starts a Java of its own, take the one that runs the stack's parts."""
+    export("JAVA_HOME", str(Path(java()).parent.parent))
 
 
 def cluster(settings: Settings) -> Cluster:

@@ -7,7 +7,6 @@ place; cards may lack rows, before their first label or at all. All systems writ
 
 import argparse
 import json
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,19 @@ from tempfile import TemporaryDirectory
 
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from benchmarks.common import CACHE, ROOT, Cost, Result, Warehouse, run_peer, show, warehouse, write
+from benchmarks.common import (
+    CACHE,
+    ROOT,
+    Cost,
+    Result,
+    Warehouse,
+    export,
+    measured_apart,
+    run_peer,
+    show,
+    warehouse,
+    write,
+)
 from features import Entity, FeatureGroup, Label, Model, Source, count, maximum, mean, total
 from features.compile import compile_group
 from features.compile_model import compile_model
@@ -117,7 +128,7 @@ def _moment(milliseconds: str) -> str:
     return f"fromUnixTimestamp64Milli(toInt64({milliseconds}), 'UTC')"
 
 
-def export(client: Client, plan: ModelPlan, folder: Path) -> None:
+def export_all(client: Client, plan: ModelPlan, folder: Path) -> None:
     """Write labels and rows as Parquet in order of time, for those who read files."""
     labels = labels_sql(plan, EVER, END)
     queries = {
@@ -131,10 +142,7 @@ def export(client: Client, plan: ModelPlan, folder: Path) -> None:
             f"FROM backfill_{group.group}_v{group.version} FINAL ORDER BY seq"
         )
     for name, sql in queries.items():
-        stream = client.raw_stream(sql, fmt="Parquet")
-        with (folder / f"{name}.parquet").open("wb") as file:
-            for piece in stream:
-                file.write(piece)
+        export(client, sql, folder / f"{name}.parquet")
 
 
 def load(client: Client, names: list[str], path: Path, table: str) -> None:
@@ -171,7 +179,7 @@ def measure(labels: int, rows: int, limit_s: float) -> list[Result]:
     with warehouse(memory_mb=MEMORY_MB) as running, TemporaryDirectory(dir=CACHE) as scratch:
         client, folder = running.client, Path(scratch)
         generate(client, groups, labels, rows)
-        export(client, plan, folder)
+        export_all(client, plan, folder)
         stored: list[Dataset] = []
         found = _augury(running, plan, stored)
         results += _figures(workload, "Augury", found, labels)
@@ -179,7 +187,7 @@ def measure(labels: int, rows: int, limit_s: float) -> list[Result]:
             written = folder / f"{peer}.result"
             more = [str(MEMORY_MB * 3 // 4)] if peer == "duckdb" else []
             found = run_peer(
-                f"asof_{peer}.py",
+                f"asof_{peer}",
                 str(folder),
                 str(written),
                 *more,
@@ -235,9 +243,8 @@ def main() -> int:
         return 0
     results: list[Result] = []
     for labels, rows in SIZES[given.size]:
-        command = [sys.executable, "-m", "benchmarks.asof", "--labels", str(labels), "--rows", str(rows)]
-        one = subprocess.run([*command, "--limit", str(given.limit)], stdout=subprocess.PIPE, check=True)
-        results += [Result(**found) for found in json.loads(one.stdout)]
+        arguments = ("--labels", str(labels), "--rows", str(rows), "--limit", str(given.limit))
+        results += measured_apart("benchmarks.asof", *arguments)
     show(results, NOTES)
     print(f"written to {write('asof', results)}")
     return 1 if failed(results) else 0

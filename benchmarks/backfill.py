@@ -8,7 +8,6 @@ Each size runs in a process of its own, on a warehouse of its own.
 import argparse
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,7 +17,19 @@ from tempfile import TemporaryDirectory
 
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from benchmarks.common import CACHE, ROOT, Cost, Result, Warehouse, run_peer, show, warehouse, write
+from benchmarks.common import (
+    CACHE,
+    ROOT,
+    Cost,
+    Result,
+    Warehouse,
+    export,
+    measured_apart,
+    run_peer,
+    show,
+    warehouse,
+    write,
+)
 from features import Entity, FeatureGroup, Source, count, maximum, mean, total
 from features.compile import compile_group
 from features.plan import GroupPlan
@@ -85,15 +96,6 @@ def generate(client: Client, group: GroupPlan, events: int) -> None:
     )
 
 
-def export(client: Client, path: Path) -> None:
-    """Write the events as Parquet, for those who read files."""
-    sql = "SELECT id, paid_at, card, amount FROM payment ORDER BY log_offset"
-    stream = client.raw_stream(sql, fmt="Parquet")
-    with path.open("wb") as file:
-        for piece in stream:
-            file.write(piece)
-
-
 def range_windows(client: Client, limit_s: float) -> None:
     """Run ClickHouse's own windows, as one writes them. Raises `DatabaseError` beyond time or memory."""
     windows = ", ".join(
@@ -157,7 +159,7 @@ def measure(events: int, limit_s: float) -> list[Result]:
     with warehouse(memory_mb=MEMORY_MB + 4096) as running, TemporaryDirectory(dir=CACHE) as scratch:
         client, source = running.client, Path(scratch) / "events.parquet"
         generate(client, group, events)
-        export(client, source)
+        export(client, "SELECT id, paid_at, card, amount FROM payment ORDER BY log_offset", source)
         done: list[Backfilled] = []
         cost = running.measured(lambda: done.append(backfill(client, group, 0, END, memory=MEMORY_MB << 20)))
         results += _figures(workload, "Augury", cost, events, done[0].rows)
@@ -196,7 +198,7 @@ def _ranges(running: Warehouse, limit_s: float) -> Cost | str:
 
 def _peer(client: Client, source: Path, name: str, more: list[str], limit_s: float) -> Cost | str:
     written = source.with_name(f"{name}.parquet")
-    found = run_peer(f"backfill_{name}.py", str(source), str(written), *more, timeout=limit_s)
+    found = run_peer(f"backfill_{name}", str(source), str(written), *more, timeout=limit_s)
     if isinstance(found, Cost):
         load(client, written, name)
     return found
@@ -229,9 +231,8 @@ def main() -> int:
         return 0
     results: list[Result] = []
     for size in SIZES[given.size]:
-        command = [sys.executable, "-m", "benchmarks.backfill", "--events", str(size)]
-        one = subprocess.run([*command, "--limit", str(given.limit)], stdout=subprocess.PIPE, check=True)
-        results += [Result(**found) for found in json.loads(one.stdout)]
+        arguments = ("--events", str(size), "--limit", str(given.limit))
+        results += measured_apart("benchmarks.backfill", *arguments)
     results += growth(results, SIZES[given.size])
     show(results, NOTES)
     print(f"written to {write('backfill', results)}")

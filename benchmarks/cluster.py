@@ -14,12 +14,11 @@ import psutil
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 from pyflink.java_gateway import get_gateway
 
-from augury.apply import cluster, log_addresses
+from augury.apply import cluster, log_addresses, pyflink_java
 from augury.clients import codec
-from augury.settings import Settings, export
+from augury.settings import Settings
 from augury.stack import Stack
 from augury.stack.flink import JOB_MANAGER, TASK_MANAGER
-from augury.stack.java import java
 from benchmarks.common import CACHE
 from benchmarks.payments import END, PARTITIONS, Payments
 from features.inputs import SourcePlan
@@ -169,7 +168,7 @@ def servers(heap_mb: int, managed_mb: int) -> Iterator[Servers]:
     settings = Settings.with_free_ports(
         home, replay=True, taskmanager_heap_mb=heap_mb, taskmanager_managed_mb=managed_mb
     )
-    export("JAVA_HOME", str(Path(java()).parent.parent))  # pyflink starts a Java of its own
+    pyflink_java()
     try:
         with Stack(settings, parts=_PARTS) as stack:
             pids = {part.name: part.pid for part in stack.status()}

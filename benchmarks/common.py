@@ -116,6 +116,21 @@ def warehouse(memory_mb: int) -> Iterator[Warehouse]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def export(client: Client, sql: str, path: Path) -> None:
+    """Write what a query selects as Parquet, for those who read files."""
+    stream = client.raw_stream(sql, fmt="Parquet")
+    with path.open("wb") as file:
+        for piece in stream:
+            file.write(piece)
+
+
+def measured_apart(module: str, *arguments: str) -> list[Result]:
+    """Run one size of a benchmark in a process of its own, which prints its results as JSON."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return [Result(**found) for found in json.loads(done.stdout)]
+
+
 def peers_python(environment: str) -> Path:
     """Give a Python that has what `peers/<environment>.txt` pins; made by uv where it is missing."""
     requirements = PEERS / f"{environment}.txt"
@@ -135,16 +150,16 @@ def peers_python(environment: str) -> Path:
 
 
 def run_peer(
-    script: str,
+    module: str,
     *arguments: str,
     timeout: float,
     memory_mb: float = math.inf,
     environment: str = "requirements",
 ) -> Cost | str:
-    """Run a peer's script in a process of its own; it prints its cost. Else tell why there is none."""
-    command = [str(peers_python(environment)), str(PEERS / script), *arguments]
+    """Run a peer's module in a process of its own; it tells its cost. Else tell why there is none."""
+    command = [str(peers_python(environment)), "-m", f"benchmarks.peers.{module}", *arguments]
     end = perf_counter() + timeout
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT.parent) as process:
         while True:
             try:
                 printed, _ = process.communicate(timeout=0.2)

@@ -10,29 +10,16 @@ from features.plan import GroupPlan
 from streams import sql
 from streams.job import Cluster, session, start
 
-COPIED: dict[str, Any] = {
-    "type": "record",
-    "name": "copied",
-    "namespace": "benchmarks",
-    "fields": [
-        {"name": "id", "type": "long"},
-        {"name": "paid_at", "type": "long"},
-        {"name": "card", "type": "string"},
-        {"name": "amount", "type": "double"},
-    ],
-}
-SUMMED: dict[str, Any] = {
-    "type": "record",
-    "name": "summed",
-    "namespace": "benchmarks",
-    "fields": [
-        {"name": "card", "type": "string"},
-        {"name": "partition", "type": "int"},
-        {"name": "offset", "type": "long"},
-        {"name": "count_1h", "type": "long"},
-        {"name": "amount_sum_1h", "type": "double"},
-    ],
-}
+
+def _record(name: str, **types: str) -> dict[str, Any]:
+    fields = [{"name": field, "type": avro} for field, avro in types.items()]
+    return {"type": "record", "name": name, "namespace": "benchmarks", "fields": fields}
+
+
+COPIED = _record("copied", id="long", paid_at="long", card="string", amount="double")
+SUMMED = _record(
+    "summed", card="string", partition="int", offset="long", count_1h="long", amount_sum_1h="double"
+)
 _COPY = "SELECT `id`, `paid_at`, `card`, `amount` FROM {source} WHERE `id` IS NOT NULL"  # a tick is all NULL
 _OVER = """SELECT `card`, `_partition`, `_offset`, COUNT(*) OVER w, SUM(`amount`) OVER w
 FROM {source} WHERE `id` IS NOT NULL WINDOW w AS (

@@ -53,6 +53,7 @@ class VectorReader:
             ticked = values[clock]
             upto = None if ticked is None else unpack_clock(ticked)
             timestamps, sequences = layout.heads(buffers)
+            timed = group.group in self._timed
             heads = zip(buffers, timestamps.tolist(), sequences.tolist(), strict=True)
             for place, (buffer, timestamp, seq) in enumerate(heads):
                 age = None if upto is None else max(0, at[place] - upto)
@@ -67,9 +68,8 @@ class VectorReader:
                         "age_ms": age,
                     }
                 )
-            if group.group in self._timed:
-                for known, buffer, timestamp in zip(stored, buffers, timestamps.tolist(), strict=True):
-                    known[group.timestamp] = None if buffer is None else timestamp
+                if timed:
+                    stored[place][group.timestamp] = None if buffer is None else timestamp
             read = self._read[group.group]
             if read:
                 names_read = [group.name(position) for position in read]

@@ -135,6 +135,11 @@ class _Run:
     def _work(self) -> int:
         return self.records * (1 + _COMPUTING)
 
+    @property
+    def _settings(self) -> dict[str, int]:
+        """Bound a worker's query."""
+        return _bounds(self.memory // _WORKERS) | {"max_threads": 1}
+
     def gather(self, report: Report) -> None:
         """Write the group's events by slice and entity, unless an earlier try has done so."""
         if self.client.command(f"EXISTS TABLE {self.gathered}"):
@@ -204,7 +209,7 @@ class _Run:
         plan, own = self.plan, f"{self.gathered}_{uuid.uuid4().hex[:8]}"
         events, changes, staged = f"{own}_events", f"{own}_moments", f"{own}_rows"
         gathered = f"(SELECT * EXCEPT (_slice) FROM {self.gathered} WHERE _slice = {number})"
-        settings = _bounds(self.memory // _WORKERS) | {"max_threads": 1}
+        settings = self._settings
         try:
             self._keep(events, "_entity, _order", backfill_sql.number(plan, gathered))
             asked = self.client.query(backfill_sql.fits(plan, events), settings=settings)
@@ -241,7 +246,7 @@ class _Run:
         self.client.command(
             f"CREATE TABLE {table} ENGINE MergeTree ORDER BY ({order}) "
             f"SETTINGS default_compression_codec = 'NONE' AS {selected}",
-            settings=_bounds(self.memory // _WORKERS) | {"max_threads": 1},
+            settings=self._settings,
         )
 
     def _ranges(self) -> Iterator[tuple[int, int, int]]:

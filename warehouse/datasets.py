@@ -18,6 +18,7 @@ from features.vector import EVENT_TIMESTAMP, REQUESTED_AT, ModelPlan, VectorGrou
 from warehouse.dialect import CLICKHOUSE, column
 from warehouse.events import entity_text, milliseconds, moment
 from warehouse.on_demand import on_demand_sql
+from warehouse.parts import packed
 
 STREAM, BACKFILL = "features", "backfill"
 SLICE_ROWS = 2_000_000  # of all groups together, some 100 bytes each; small joins are the fastest
@@ -270,4 +271,4 @@ def _as_of(index: int, plan: ModelPlan, group: VectorGroup, origin: str, where: 
 
 def _place(clock: str, seq: str) -> str:
     """Write a clock time (ms) and a seq as one number of the same order: ASOF compares no more than one."""
-    return f"toDecimal128(toInt128({clock}) * toInt128('{2**64}') + {seq}, 0)"
+    return f"toDecimal128({packed(clock, seq)}, 0)"

@@ -1,12 +1,12 @@
 """DuckDB: ASOF JOIN of Parquet with Parquet, written to Parquet. Arguments: folder, result, memory in MiB."""
 
-import json
-import resource
 import sys
 from pathlib import Path
 from time import perf_counter
 
 import duckdb
+
+from benchmarks.peers.cost import tell
 
 FEATURES = ("payments", "amount_mean", "amount_max")
 
@@ -28,9 +28,4 @@ with duckdb.connect(config={"threads": 2, "memory_limit": f"{memory}MiB"}) as co
         f"COPY (SELECT request_id, {selected} FROM '{folder}/labels.parquet' AS labels {joins}) "
         f"TO '{result}' (FORMAT parquet)"
     )
-seconds = perf_counter() - started
-used = resource.getrusage(resource.RUSAGE_SELF)
-cpu = used.ru_utime + used.ru_stime
-status = Path("/proc/self/status").read_text(encoding="ascii")  # ru_maxrss would be the parent's
-peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-print(json.dumps({"seconds": seconds, "cpu_s": cpu, "peak_mb": peak}))
+tell(started)

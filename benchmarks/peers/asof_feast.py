@@ -1,7 +1,5 @@
 """Feast: historical retrieval from Parquet by its DuckDB store. Arguments: folder, result."""
 
-import json
-import resource
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +9,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig
 from feast.types import Float64, Int64
+
+from benchmarks.peers.cost import tell
 
 TYPES = {"payments": Int64, "amount_mean": Float64, "amount_max": Float64}
 
@@ -49,9 +49,4 @@ retrieved = store.get_historical_features(
     full_feature_names=True,
 )
 pq.write_table(retrieved.to_arrow().drop_columns(["card", "event_timestamp"]), result)
-seconds = perf_counter() - started
-used = resource.getrusage(resource.RUSAGE_SELF)
-cpu = used.ru_utime + used.ru_stime
-status = Path("/proc/self/status").read_text(encoding="ascii")  # ru_maxrss would be the parent's
-peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-print(json.dumps({"seconds": seconds, "cpu_s": cpu, "peak_mb": peak}))
+tell(started)

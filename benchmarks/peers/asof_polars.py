@@ -1,12 +1,12 @@
 """Polars: join_asof of Parquet with Parquet, written to Parquet. Arguments: folder, result."""
 
-import json
-import resource
 import sys
 from pathlib import Path
 from time import perf_counter
 
 import polars as pl
+
+from benchmarks.peers.cost import tell
 
 FEATURES = ("payments", "amount_mean", "amount_max")
 
@@ -24,9 +24,4 @@ for path in sorted(folder.glob("spending_*.parquet")):
         rows, left_on="prediction_time", right_on="event_timestamp", by="card", check_sortedness=False
     ).drop("event_timestamp", strict=False)
 joined.drop("card", "prediction_time").sink_parquet(result)
-seconds = perf_counter() - started
-used = resource.getrusage(resource.RUSAGE_SELF)
-cpu = used.ru_utime + used.ru_stime
-status = Path("/proc/self/status").read_text(encoding="ascii")  # ru_maxrss would be the parent's
-peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-print(json.dumps({"seconds": seconds, "cpu_s": cpu, "peak_mb": peak}))
+tell(started)

@@ -1,12 +1,11 @@
 """DuckDB: RANGE windows over Parquet, written to Parquet. Arguments: events, result, memory in MiB."""
 
-import json
-import resource
 import sys
-from pathlib import Path
 from time import perf_counter
 
 import duckdb
+
+from benchmarks.peers.cost import tell
 
 SPANS = {"1h": "1 HOUR", "6h": "6 HOURS", "1d": "1 DAY", "7d": "7 DAYS", "21d": "21 DAYS"}
 WINDOWS = ", ".join(
@@ -28,9 +27,4 @@ events, result, memory = sys.argv[1:]
 started = perf_counter()
 with duckdb.connect(config={"threads": 2, "memory_limit": f"{memory}MiB"}) as connection:
     connection.execute(SQL.format(result), [events])
-seconds = perf_counter() - started
-used = resource.getrusage(resource.RUSAGE_SELF)
-cpu = used.ru_utime + used.ru_stime
-status = Path("/proc/self/status").read_text(encoding="ascii")  # ru_maxrss would be the parent's
-peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-print(json.dumps({"seconds": seconds, "cpu_s": cpu, "peak_mb": peak}))
+tell(started)

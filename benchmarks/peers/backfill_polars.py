@@ -1,12 +1,11 @@
 """Polars: rolling groups over Parquet, written to Parquet. Arguments: events, result."""
 
-import json
-import resource
 import sys
-from pathlib import Path
 from time import perf_counter
 
 import polars as pl
+
+from benchmarks.peers.cost import tell
 
 AMOUNTS = {
     "1d": pl.col("amount").mean().alias("amount_mean_1d"),
@@ -24,9 +23,4 @@ for span in ("1h", "6h", "1d", "7d", "21d"):
     )
     columns.append(rolled.sort("card", "paid_at").drop("card", "paid_at"))
 pl.concat(columns, how="horizontal").write_parquet(result)
-seconds = perf_counter() - started
-used = resource.getrusage(resource.RUSAGE_SELF)
-cpu = used.ru_utime + used.ru_stime
-status = Path("/proc/self/status").read_text(encoding="ascii")  # ru_maxrss would be the parent's
-peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-print(json.dumps({"seconds": seconds, "cpu_s": cpu, "peak_mb": peak}))
+tell(started)
