@@ -1,6 +1,6 @@
 """Making a project so: schemas, topics, tables, policies, jobs, and the record of what was applied."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,15 @@ import httpx
 
 from augury.clients import warehouse
 from augury.clock import wall_ms
+from augury.handover import Report as Progress
+from augury.handover import hand_over
 from augury.models import registry
 from augury.settings import Settings, export
 from augury.stack.jars import flink_jars
 from augury.stack.java import java
 from features.contracts import Change, ChangeKind, changes, refuse_changed
 from features.errors import DefinitionError
+from features.handover import Handover, HandoverError, check_handover
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
 from features.policies import DriftPolicy, Policy
@@ -22,11 +25,12 @@ from features.project import Project
 from schemas.log import Topic, create_topics
 from schemas.records import TOPICS, load
 from schemas.registry import SchemaRegistry
-from streams.job import Cluster, refuse_unfit_state, running, submit
+from streams.job import Cluster, latest_checkpoint, refuse_unfit_state, running, submit
 from streams.job import restart as restart_job
 from streams.sql import Addresses
-from warehouse.client import migrate
+from warehouse.client import Client, migrate
 from warehouse.contracts import applied, record
+from warehouse.handover import handover
 from warehouse.tables import gained_columns, group_tables, source_table
 
 Report = Callable[[str], None]
@@ -42,11 +46,20 @@ class Applied:
     jobs: dict[str, str] = field(default_factory=dict)  # group label -> id of the job that was started
 
 
-def apply(project: Project, settings: Settings, report: Report = lambda _: None) -> Applied:
+def apply(
+    project: Project,
+    settings: Settings,
+    report: Report = lambda _: None,
+    *,
+    from_history: Collection[str] = (),
+    progress: Progress = lambda _step, _done, _of: None,
+) -> Applied:
     """Make the project so. Each step may be run again, so an apply that was cut short is repeated whole.
 
-    Raises `DefinitionError` before anything is touched, for a mistake, for a group whose contract changed
-    under its old version, or for one whose job does not run and left a state that does not fit.
+    `from_history` names the groups, by label, whose jobs begin at a cut in the log's clock: what was before
+    is backfilled, and `progress` told of it. Raises `DefinitionError` before anything is touched, for a
+    mistake, for a group whose contract changed under its old version, or for one whose job does not run and
+    left a state that does not fit; and `HandoverError`.
     """
     plans = compiled(project)
     client = warehouse(settings)
@@ -56,8 +69,18 @@ def apply(project: Project, settings: Settings, report: Report = lambda _: None)
         there = cluster(settings)
         pyflink_java()
         started = [plan for plan in plans if running(there.url, plan.label) is None]
+        if late := set(from_history) - {plan.label for plan in started}:
+            raise HandoverError(
+                "a job begins with history when it is first started, for a seed would count events twice; "
+                f"{', '.join(sorted(late))} runs: apply without --from-history, or state a new version"
+            )
+        begun = {plan.label: _begun(client, plan) for plan in started}
         for plan in started:
-            refuse_unfit_state(plan, there)
+            if begun[plan.label] is None and plan.label in from_history:
+                _refuse_late(plan, latest_checkpoint(there.checkpoints, plan.label))
+                check_handover(plan)
+            else:
+                refuse_unfit_state(plan, there, handover=begun[plan.label])
         report("schemas")
         _register_schemas(project, settings)
         report("topics")
@@ -79,7 +102,10 @@ def apply(project: Project, settings: Settings, report: Report = lambda _: None)
         registry(settings).save_policies([_policy_row(p) for p in project.policies])
         for plan in started:
             report(f"job {plan.label}")
-            done.jobs[plan.label] = submit(plan, log_addresses(settings), there)
+            begins = begun[plan.label]
+            if begins is None and plan.label in from_history:
+                begins = hand_over(plan, settings, client, progress)
+            done.jobs[plan.label] = submit(plan, log_addresses(settings), there, handover=begins)
     finally:
         client.close()
     return done
@@ -97,7 +123,26 @@ def restart(plan: GroupPlan, settings: Settings) -> str:
             f"job {plan.label}", "a job that runs is restarted", "`augury apply` starts one that does not"
         )
     pyflink_java()
-    return restart_job(plan, log_addresses(settings), there, job)
+    client = warehouse(settings)
+    try:
+        begun = _begun(client, plan)
+    finally:
+        client.close()
+    return restart_job(plan, log_addresses(settings), there, job, begun)
+
+
+def _refuse_late(plan: GroupPlan, state: str | None) -> None:
+    if state is not None:
+        raise HandoverError(
+            "a version that has read its log goes on from its state, for a seed would count events twice; "
+            f"{plan.label} left {state}: apply it without --from-history, or state a new version"
+        )
+
+
+def _begun(client: Client, plan: GroupPlan) -> Handover | None:
+    """Give what the group's job begins with; None is the beginning of the log."""
+    begun = handover(client, plan.name, plan.version)
+    return begun if begun is not None and begun.topic else None
 
 
 def pyflink_java() -> None:

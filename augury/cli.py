@@ -21,6 +21,7 @@ from augury import commands
 from augury.stack.part import PartError
 from features.cutover import CutoverError
 from features.errors import DefinitionError
+from features.handover import HandoverError
 from inference.registry import ConflictError, UnknownModelError
 
 
@@ -41,7 +42,14 @@ class Commands(TyperGroup):
         """Run the command; a part that fails or a mistake in a definition is a message and status 1."""
         try:
             return super().invoke(ctx)
-        except (PartError, DefinitionError, UnknownModelError, ConflictError, CutoverError) as error:
+        except (
+            PartError,
+            DefinitionError,
+            UnknownModelError,
+            ConflictError,
+            CutoverError,
+            HandoverError,
+        ) as error:
             typer.echo(f"augury: {error}", err=True)
             raise typer.Exit(1) from error
         except ModuleNotFoundError as error:

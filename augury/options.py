@@ -1,8 +1,15 @@
-"""What several commands read from their arguments."""
+"""What several commands read from their arguments, and how they show progress."""
 
 from datetime import UTC, datetime
 
 import typer
+from rich.progress import (
+    BarColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from features.contracts import AppliedContract
 from features.plan import GroupPlan
@@ -10,6 +17,15 @@ from features.project import Project
 from warehouse.backfill import log_clock
 from warehouse.client import Client
 from warehouse.contracts import applied
+
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    TaskProgressColumn(),
+    TimeElapsedColumn(),
+    TextColumn("left:"),
+    TimeRemainingColumn(),
+)
 
 
 def group_plan(project: Project, group: str) -> GroupPlan:

@@ -68,6 +68,15 @@ def create_topics(bootstrap: str, topics: Iterable[Topic], **more: str | float) 
     return created
 
 
+def delete_topics(bootstrap: str, prefix: str, **more: str | float) -> None:
+    """Delete the topics whose names begin with `prefix`. Raises `KafkaException` where the log refuses."""
+    admin = _admin(bootstrap, more)
+    names = [name for name in admin.list_topics(timeout=_TIMEOUT_S).topics if name.startswith(prefix)]
+    if names:
+        for deleted in admin.delete_topics(names, operation_timeout=_TIMEOUT_S).values():
+            deleted.result(timeout=_TIMEOUT_S)
+
+
 def _create(admin: AdminClient, missing: Sequence[Topic]) -> list[str]:
     created = []
     asked = [NewTopic(t.name, num_partitions=t.partitions, config=dict(t.config)) for t in missing]

@@ -13,6 +13,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import DataTypes, Schema, StreamTableEnvironment, Table
 from pyflink.util.java_utils import add_jars_to_context_class_loader, to_jarray
 
+from features.handover import Handover
 from features.plan import GroupPlan
 from streams import sql
 from streams.dialect import FUNCTIONS
@@ -123,18 +124,22 @@ def kept(state: str) -> set[str]:
     return {name.removeprefix(_COMMITTER) for name in named}
 
 
-def refuse_unfit_state(plan: GroupPlan, cluster: Cluster, recover_from: str | None = None) -> str | None:
+def refuse_unfit_state(
+    plan: GroupPlan, cluster: Cluster, recover_from: str | None = None, handover: Handover | None = None
+) -> str | None:
     """Give the state that a job of the group would start from, or None.
 
     Raises `DefinitionError` where it does not fit, saying what differs. Nothing is changed on the cluster.
     """
     state = recover_from or latest_checkpoint(cluster.checkpoints, plan.label)
     if state is not None:
-        refuse_unfit(plan, kept(state), state)
+        refuse_unfit(plan, kept(state), state, handover)
     return state
 
 
-def restart(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, job: Job) -> str:
+def restart(
+    plan: GroupPlan, at: sql.Addresses, cluster: Cluster, job: Job, handover: Handover | None = None
+) -> str:
     """Stop the group's job behind a savepoint in its folder, start it from that, and give the new job's id.
 
     Raises `DefinitionError` where the state of the running job does not fit the plan, and what
@@ -143,25 +148,33 @@ def restart(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, job: Job) -> s
     """
     config = httpx.get(f"{cluster.url}/jobs/{job.id}/config", timeout=30).raise_for_status().json()
     told: dict[str, str] = config.get("execution-config", {}).get("user-config", {})
-    refuse_unfit(plan, told.values(), f"the running job {job.id}")
+    refuse_unfit(plan, told.values(), f"the running job {job.id}", handover)
     folder = f"{cluster.checkpoints}/{plan.label}/savepoints"
-    return submit(plan, at, cluster, stop_with_savepoint(cluster.url, job, folder))
+    return submit(plan, at, cluster, stop_with_savepoint(cluster.url, job, folder), handover)
 
 
-def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: str | None = None) -> str:
+def submit(
+    plan: GroupPlan,
+    at: sql.Addresses,
+    cluster: Cluster,
+    recover_from: str | None = None,
+    handover: Handover | None = None,
+) -> str:
     """Start the group's job from a savepoint or a checkpoint, and give the job's id.
 
     Without `recover_from` that is the last checkpoint in the group's folder, where there is one. The job may
     run at another parallelism than the one that left the state. The rows are a function of the log alone, so
     a job that starts from the beginning, or from an older checkpoint, writes the same rows again under the
-    same identities. Raises `DefinitionError` where the state does not fit the plan.
+    same identities. With a `handover` it writes those from the cut on; such a group's state is of a job with
+    a seed, so that it is given the same one whenever it starts. Raises `DefinitionError` where the state does
+    not fit the plan.
     """
-    state, states = refuse_unfit_state(plan, cluster, recover_from), uids(plan)
+    state, states = refuse_unfit_state(plan, cluster, recover_from, handover), uids(plan, handover)
     tables = session(plan.label, cluster, state, states)
     for name, class_name in FUNCTIONS.items():
         tables.create_java_temporary_system_function(name, class_name)
     for statement in (
-        *(sql.source_table(plan, source, at) for source in plan.inputs),
+        *(sql.source_table(plan, source, at, handover) for source in plan.inputs),
         sql.rows_table(plan, at),
         sql.refused_table(at),
         sql.clocks_table(at),
@@ -172,12 +185,18 @@ def submit(plan: GroupPlan, at: sql.Addresses, cluster: Cluster, recover_from: s
     for source in plan.inputs:
         clocked = pipeline.clock(_stream(java, tables.from_path(source.name)), sql.clock_plan(plan, source))
         java.createTemporaryView(sql.clocked(source), java.fromDataStream(clocked, _timed()))
-    tables.create_temporary_view(sql.TAKEN, tables.sql_query(sql.taken(plan)))
+    tables.create_temporary_view(sql.TAKEN, tables.sql_query(sql.taken(plan, handover)))
     for number, lookup in enumerate(plan.lookups):
         asked = _stream(java, tables.sql_query(sql.lookup(plan, number)))
         found = pipeline.lookup(asked, sql.lookup_name(plan, number), len(lookup.columns))
         java.createTemporaryView(sql.looked_up(number + 1), java.fromDataStream(found, _timed()))
-    outputs = pipeline.windows(_stream(java, tables.sql_query(sql.events(plan))), plan.to_json())
+    events = _stream(java, tables.sql_query(sql.events(plan)))
+    if handover is None:
+        outputs = pipeline.windows(events, plan.to_json())
+    else:
+        kafka = _map({"bootstrap.servers": at.bootstrap, "isolation.level": "read_committed", **at.kafka})
+        whole = pipeline.seeded(events, plan.label, handover.topic, at.registry, kafka)
+        outputs = pipeline.windows(whole, plan.to_json(), handover.cut)
     java.createTemporaryView(sql.WINDOWED, java.fromDataStream(outputs.getRows()))
     java.createTemporaryView(sql.REFUSED, java.fromDataStream(outputs.getRefused()))
     java.createTemporaryView(sql.CLOCKS, java.fromDataStream(outputs.getClocks()))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.expressions.tree import quote
+from features.handover import Handover
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
 from features.types import MAX_TIME, MIN_TIME, DataType
@@ -30,11 +31,17 @@ class Addresses:
     kafka: Mapping[str, str]
 
 
-def source_table(plan: GroupPlan, source: SourcePlan, at: Addresses) -> str:
+def source_table(plan: GroupPlan, source: SourcePlan, at: Addresses, handover: Handover | None = None) -> str:
     """Write the table of a source's topic: the columns that are read, then the record's place and Kafka time.
 
     What rows hold is what the job's state holds: a column that the contract does not name is in neither.
+    After a hand-over it begins as long before the cut as duplicates are told. The first record of a partition
+    that is that young moves the partition's clock, so that the clock needs nothing from before.
     """
+    startup = {"scan.startup.mode": "earliest-offset"}
+    if handover is not None:
+        since = max(0, handover.cut - source.dedup_ms)
+        startup = {"scan.startup.mode": "timestamp", "scan.startup.timestamp-millis": str(since)}
     columns = [f"{column(name)} {TYPES[data_type]}" for name, data_type in plan.read(source).items()]
     columns += [
         "`_topic` STRING METADATA FROM 'topic' VIRTUAL",
@@ -52,7 +59,7 @@ def source_table(plan: GroupPlan, source: SourcePlan, at: Addresses) -> str:
             "properties.bootstrap.servers": at.bootstrap,
             "properties.group.id": f"augury.{plan.label}",
             "properties.isolation.level": "read_committed",
-            "scan.startup.mode": "earliest-offset",
+            **startup,
             "value.format": "augury-avro",
             "value.augury-avro.url": at.registry,
         }
@@ -65,11 +72,16 @@ def clocked(source: SourcePlan) -> str:
     return f"clocked_{source.name}"
 
 
-def taken(plan: GroupPlan) -> str:
-    """Select the events of all sources of the group: `ts`, place in the log, the columns that are read."""
+def taken(plan: GroupPlan, handover: Handover | None = None) -> str:
+    """Select the events of all sources of the group: `ts`, place in the log, the columns that are read.
+
+    After a hand-over those before the cut are left to the seed.
+    """
+    live = "" if handover is None else f"\nWHERE `t` >= {handover.cut}"
     columns = _given(taken_columns(plan))
     return "\nUNION ALL ".join(
-        f"SELECT {column(source.event_time)} AS `_ts`, {_PLACE}{columns}\nFROM {column(clocked(source))}"
+        f"SELECT {column(source.event_time)} AS `_ts`, {_PLACE}{columns}\n"
+        f"FROM {column(clocked(source))}{live}"
         for source in plan.sources
     )
 

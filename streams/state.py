@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from features.errors import DefinitionError
+from features.handover import Handover
 from features.plan import SCALE, GroupPlan
 from streams import sql
 
@@ -19,7 +20,7 @@ _SHOWN = 8
 Layout = dict[str, Any]
 
 
-def layouts(plan: GroupPlan) -> dict[str, Layout]:
+def layouts(plan: GroupPlan, handover: Handover | None = None) -> dict[str, Layout]:
     """Give the layout of each stateful operator's state, by the operator's name.
 
     It holds what decides whether bytes are read as they were written, and nothing else: neither `where` nor
@@ -48,23 +49,26 @@ def layouts(plan: GroupPlan) -> dict[str, Layout]:
             [a.op, a.argument, a.window, *([dict(a.options)] if a.options else [])] for a in plan.aggregates
         ],
     }
+    if handover is not None:
+        found[f"{plan.label} windows"]["cut"] = handover.cut
+        found[f"{plan.label} seed source"] = {"format": _SOURCE, "topic": handover.topic}
     return found | {f"{plan.label} {topic} sink": {"format": _SINK} for topic in sql.outputs(plan)}
 
 
-def uids(plan: GroupPlan) -> dict[str, str]:
+def uids(plan: GroupPlan, handover: Handover | None = None) -> dict[str, str]:
     """Give the uid of each stateful operator, by its name: the name, and the layout as JSON."""
     return {
         name: f"{name} {json.dumps(layout, sort_keys=True, separators=(',', ':'))}"
-        for name, layout in layouts(plan).items()
+        for name, layout in layouts(plan, handover).items()
     }
 
 
-def refuse_unfit(plan: GroupPlan, kept: Iterable[str], where: str) -> None:
+def refuse_unfit(plan: GroupPlan, kept: Iterable[str], where: str, handover: Handover | None = None) -> None:
     """Raise `DefinitionError` where the job cannot go on from a state, saying what differs.
 
     `kept` has the uids of the operators that the state is of, `where` says whose or where the state is.
     """
-    found = differences(plan, kept)
+    found = differences(plan, kept, handover)
     if found:
         more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
         raise DefinitionError(
@@ -77,9 +81,9 @@ def refuse_unfit(plan: GroupPlan, kept: Iterable[str], where: str) -> None:
         )
 
 
-def differences(plan: GroupPlan, kept: Iterable[str]) -> list[str]:
+def differences(plan: GroupPlan, kept: Iterable[str], handover: Handover | None = None) -> list[str]:
     """Say where a state differs from what the job's operators would read; nothing where it fits."""
-    kept, wanted = set(kept), uids(plan)
+    kept, wanted = set(kept), uids(plan, handover)
     if not kept:
         return ["it names no operators"]
     found = []
@@ -89,7 +93,7 @@ def differences(plan: GroupPlan, kept: Iterable[str]) -> list[str]:
             found.append(f"{name}: the job has no such operator")
             continue
         was = dict(_parts(json.loads("{" + stated)))
-        now = dict(_parts(layouts(plan)[name]))
+        now = dict(_parts(layouts(plan, handover)[name]))
         found += [
             f"{name}: {part} was {was.get(part, 'none')}, is {now.get(part, 'none')}"
             for part in dict.fromkeys([*was, *now])

@@ -4,30 +4,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 
 from augury.clients import warehouse
-from augury.options import group_plan, range_of
+from augury.options import COLUMNS, group_plan, range_of
 from augury.settings import Settings
 from features.project import load_project
 from warehouse.backfill import backfill as fill
 
 app = typer.Typer()
-_COLUMNS = (
-    TextColumn("{task.description}"),
-    BarColumn(),
-    TaskProgressColumn(),
-    TimeElapsedColumn(),
-    TextColumn("left:"),
-    TimeRemainingColumn(),
-)
 
 
 @app.command()
@@ -44,7 +29,7 @@ def backfill(
     plan, settings = group_plan(load_project(project), group), Settings()
     console, client = Console(), warehouse(settings)
     start, end = range_of(client, plan, since, until)
-    with Progress(*_COLUMNS, console=console, transient=True) as bar:
+    with Progress(*COLUMNS, console=console, transient=True) as bar:
         task = bar.add_task(f"backfilling {plan.label}", total=None)
         done = fill(
             client,

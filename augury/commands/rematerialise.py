@@ -14,6 +14,7 @@ from features.layout import Layout
 from schemas.log import consumer
 from streams.rematerialise import SupersededError
 from streams.rematerialise import rematerialise as put_back
+from warehouse.handover import handover
 
 app = typer.Typer()
 
@@ -29,10 +30,16 @@ def rematerialise(
     Another run with a later time takes it back.
     """
     settings = Settings()
-    contract = applied_version(warehouse(settings), group, version)
+    client = warehouse(settings)
+    contract = applied_version(client, group, version)
+    at, handed = moment(as_of), handover(client, group, version)
+    if handed is not None and handed.topic and at < handed.cut:
+        raise typer.BadParameter(
+            f"the topic has the rows from {utc(handed.cut)} on, where {contract.label} was handed over from "
+            f"history to stream; those as of {utc(at)} cannot be put back from it"
+        )
     options = settings.kafka_client() | {"enable.partition.eof": "true"}
     reader = consumer(settings.kafka_bootstrap, f"augury.rematerialise.{uuid.uuid4().hex}", **options)
-    at = moment(as_of)
     try:
         with Redis.from_url(settings.redis_url) as redis:
             done = put_back(

@@ -10,6 +10,7 @@ from features import Entity, count, last
 from features.compile import compile_group
 from features.expressions import Call, Literal, parse
 from features.expressions.operations import CANONICAL
+from features.handover import Handover
 from features.plan import GroupPlan
 from features.types import MAX_TIME, MIN_TIME, DataType
 from streams import sql
@@ -132,3 +133,15 @@ def test_an_operation_that_is_not_listed_is_refused() -> None:
 )
 def test_constants_have_one_type(text: str, spelled: str) -> None:
     assert FLINK.render(parse(text, COLUMNS, "here")) == spelled
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.name)
+def test_a_job_begins_at_a_cut_as_long_before_as_duplicates_are_told(plan: GroupPlan) -> None:
+    handed = Handover(10**12, "seed.a")
+    for source in plan.inputs:
+        table = sql.source_table(plan, source, AT, handed)
+        assert f"'scan.startup.timestamp-millis' = '{10**12 - source.dedup_ms}'" in table
+        assert "earliest-offset" not in table
+    early = sql.source_table(plan, plan.source, AT, Handover(0, "seed.a"))
+    assert "'scan.startup.timestamp-millis' = '0'" in early  # Kafka takes no time below
+    assert sql.taken(plan, handed).count(f"WHERE `t` >= {10**12}") == len(plan.sources)

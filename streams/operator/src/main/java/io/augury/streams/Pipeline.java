@@ -3,12 +3,16 @@ package io.augury.streams;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.dag.Transformation;
+import org.apache.flink.connector.kafka.source.KafkaSource;
+import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
@@ -26,7 +30,11 @@ public final class Pipeline {
     /** Carries no rows: only the watermarks behind the windows. */
     private static final OutputTag<RowData> MARKS = new OutputTag<>("marks", InternalTypeInfo.of(ClockPublisher.ROW));
 
+    /** The cut of a job that reads its log from the beginning. */
+    static final long NO_CUT = Long.MIN_VALUE;
+
     private static final String SOURCE = " source";
+    private static final String SEED = " seed" + SOURCE;
     private static final String CLOCK = " clock";
     private static final String DEDUP = " dedup";
     private static final String LOOKUP = " lookup";
@@ -84,6 +92,37 @@ public final class Pipeline {
     }
 
     /**
+     * Adds a seed to a group's events: what a topic holds when the job is first started.
+     *
+     * @param events as {@link #windows} takes them; the seed's records have their columns, the arguments
+     *     named a0, a1 and so on
+     * @param label the group's
+     * @param topic of the seed, records in {@code augury-avro}
+     * @param registry the registry's base address
+     * @param kafka the properties of the Kafka client, its bootstrap servers among them
+     */
+    public static DataStream<RowData> seeded(
+            DataStream<RowData> events, String label, String topic, String registry, Map<String, String> kafka) {
+        Properties properties = new Properties();
+        properties.putAll(kafka);
+        List<RowType.RowField> fields = new ArrayList<>(rowType(events).getFields());
+        for (int i = WindowsPlan.ARGUMENTS; i < fields.size(); i++) {
+            fields.set(i, new RowType.RowField("a" + (i - WindowsPlan.ARGUMENTS), fields.get(i).getType()));
+        }
+        AvroRows records = new AvroRows(new RowType(false, fields), events.getType(), registry, Map.of());
+        KafkaSource<RowData> seed = KafkaSource.<RowData>builder()
+                .setProperties(properties)
+                .setTopics(topic)
+                .setStartingOffsets(OffsetsInitializer.earliest())
+                .setBounded(OffsetsInitializer.latest())
+                .setValueOnlyDeserializer(records)
+                .build();
+        return events.union(events.getExecutionEnvironment()
+                .fromSource(
+                        new EndingSource<>(seed), WatermarkStrategy.noWatermarks(), label + SEED, events.getType()));
+    }
+
+    /**
      * Computes a group's rows.
      *
      * @param in entity STRING, ts, t (BIGINT of ms or timestamps), topic STRING, partition INT, offset
@@ -91,6 +130,18 @@ public final class Pipeline {
      * @param planJson the group's plan
      */
     public static Outputs windows(DataStream<RowData> in, String planJson) {
+        return windows(in, planJson, NO_CUT);
+    }
+
+    /**
+     * Computes a group's rows from a cut on.
+     *
+     * @param in as above; the events before the cut come in the order of the log for each entity, and the
+     *     watermark does not reach the cut before the last of them
+     * @param planJson the group's plan
+     * @param cut the T (ms) from which on rows are emitted
+     */
+    public static Outputs windows(DataStream<RowData> in, String planJson, long cut) {
         WindowsPlan plan = WindowsPlan.read(planJson);
         RowType row = rowType(in);
         plan.check(row);
@@ -101,7 +152,7 @@ public final class Pipeline {
                 .name(label + " refusals")
                 .setParallelism(parallelism);
         SingleOutputStreamOperator<RowData> rows = accepted.keyBy(data -> data.getString(0).toString(), Types.STRING)
-                .process(new Windows(plan, row), InternalTypeInfo.of(plan.rowType()))
+                .process(new Windows(plan, row, cut), InternalTypeInfo.of(plan.rowType()))
                 .name(label + " windows");
         SingleOutputStreamOperator<RowData> clocks = rows.getSideOutput(MARKS)
                 .transform(label + " clocks", InternalTypeInfo.of(ClockPublisher.ROW), new ClockPublisher(plan))

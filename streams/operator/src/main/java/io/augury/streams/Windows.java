@@ -20,6 +20,8 @@ import org.apache.flink.util.Collector;
  *
  * <p>Before an event at T is applied, the boundaries up to T at which a tile leaves are emitted, in order.
  * The timer at the next boundary makes decay prompt; it never changes what is emitted.
+ *
+ * <p>Rows before {@code cut} are counted, and not emitted: history has been written by others.
  */
 final class Windows extends InLogOrder {
     private static final long serialVersionUID = 1L;
@@ -27,14 +29,16 @@ final class Windows extends InLogOrder {
 
     private final WindowsPlan plan;
     private final RowType rowType;
+    private final long cut;
 
     private transient Layout layout;
     private transient Event event;
     private transient ValueState<Slots> entities;
     private transient List<Tiles> tiles;
 
-    Windows(WindowsPlan plan, RowType rowType) {
-        super(rowType, plan.logOrder(), 2, 3);
+    Windows(WindowsPlan plan, RowType rowType, long cut) {
+        super(rowType, plan.logOrder(), 2, 3, cut);
+        this.cut = cut;
         this.plan = plan;
         this.rowType = rowType;
     }
@@ -67,7 +71,7 @@ final class Windows extends InLogOrder {
         live(state, clock);
         state.numbers[Layout.CLOCK] = clock;
         state.numbers[Layout.NEWEST_TIME] = Math.max(state.numbers[Layout.NEWEST_TIME], event.ts);
-        out.collect(row(state, clock, event.entity, event.topic, event.partition, event.offset));
+        emit(state, clock, event.entity, event.topic, event.partition, event.offset, out);
         save(state, timers);
     }
 
@@ -117,7 +121,21 @@ final class Windows extends InLogOrder {
                 each.leave(state, b);
             }
             state.numbers[Layout.CLOCK] = Math.max(state.numbers[Layout.CLOCK], b);
-            out.collect(row(state, b, entity, null, null, null));
+            emit(state, b, entity, null, null, null, out);
+        }
+    }
+
+    private void emit(
+            Slots state,
+            long clock,
+            StringData entity,
+            StringData topic,
+            Integer partition,
+            Long offset,
+            Collector<RowData> out) {
+        state.numbers[Layout.SEQ]++;
+        if (clock >= cut) {
+            out.collect(row(state, clock, entity, topic, partition, offset));
         }
     }
 
@@ -127,7 +145,7 @@ final class Windows extends InLogOrder {
         row.setField(0, entity);
         row.setField(1, clock);
         row.setField(2, state.numbers[Layout.NEWEST_TIME]);
-        row.setField(3, ++state.numbers[Layout.SEQ]);
+        row.setField(3, state.numbers[Layout.SEQ]);
         row.setField(4, topic);
         row.setField(5, partition);
         row.setField(6, offset);

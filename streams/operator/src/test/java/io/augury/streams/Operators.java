@@ -42,10 +42,15 @@ final class Operators {
 
     static KeyedOneInputStreamOperatorTestHarness<String, RowData, RowData> windows(
             WindowsPlan plan, StateBackend backend) throws Exception {
+        return windows(plan, backend, Pipeline.NO_CUT);
+    }
+
+    static KeyedOneInputStreamOperatorTestHarness<String, RowData, RowData> windows(
+            WindowsPlan plan, StateBackend backend, long cut) throws Exception {
         RowType type = inputType(plan);
         KeyedOneInputStreamOperatorTestHarness<String, RowData, RowData> harness =
                 new KeyedOneInputStreamOperatorTestHarness<>(
-                        new KeyedProcessOperator<>(new Windows(plan, type)),
+                        new KeyedProcessOperator<>(new Windows(plan, type, cut)),
                         row -> row.getString(0).toString(),
                         Types.STRING);
         if (backend != null) {

@@ -229,10 +229,10 @@ class WindowsReferenceTest {
     }
 
     /** Runs a log with the watermark and restores at random places, the last watermark being {@code end}. */
-    private List<String> run(Random random, WindowsPlan plan, List<Arrived> arrivals, long end, boolean rocks) throws Exception {
+    private List<String> run(Random random, WindowsPlan plan, List<Arrived> arrivals, long end, boolean rocks, long cut) throws Exception {
         StateBackend backend = rocks ? new EmbeddedRocksDBStateBackend() : null;
         List<String> rows = new ArrayList<>();
-        KeyedOneInputStreamOperatorTestHarness<String, RowData, RowData> harness = Operators.windows(plan, backend);
+        KeyedOneInputStreamOperatorTestHarness<String, RowData, RowData> harness = Operators.windows(plan, backend, cut);
         harness.open();
         try {
             for (int i = 0; i < arrivals.size(); i++) {
@@ -249,7 +249,7 @@ class WindowsReferenceTest {
                     OperatorSubtaskState state = harness.snapshot(i, i);
                     rows.addAll(Operators.taken(harness));
                     harness.close();
-                    harness = Operators.windows(plan, backend);
+                    harness = Operators.windows(plan, backend, cut);
                     harness.initializeState(state);
                     harness.open();
                 }
@@ -274,12 +274,57 @@ class WindowsReferenceTest {
         for (String entity : new TreeSet<>(log.stream().map(Arrived::entity).toList())) {
             expected.put(entity, expected(entity, log.stream().filter(e -> e.entity.equals(entity)).toList(), end));
         }
-        assertEquals(expected, byEntity(run(random, WindowsPlan.read(json), arrivals, end, rocks)), "seed " + seed + " " + json);
+        assertEquals(expected, byEntity(run(random, WindowsPlan.read(json), arrivals, end, rocks, Pipeline.NO_CUT)), "seed " + seed + " " + json);
         if (inLogOrder) {
             // Whatever pace the partitions have.
             List<Arrived> shuffled = new ArrayList<>(arrivals);
             Collections.shuffle(shuffled, random);
-            assertEquals(expected, byEntity(run(random, WindowsPlan.read(json), shuffled, end, rocks)), "seed " + seed + " " + json);
+            assertEquals(expected, byEntity(run(random, WindowsPlan.read(json), shuffled, end, rocks, Pipeline.NO_CUT)), "seed " + seed + " " + json);
+        }
+    }
+
+    /** History and stream come at once, history in the order of the log: the rows are those from the cut on. */
+    private void handOver(int seed, boolean rocks) throws Exception {
+        Random random = new Random(seed);
+        boolean inLogOrder = random.nextBoolean();
+        String json = randomPlan(random, inLogOrder ? "log" : "arrival");
+        List<Arrived> arrivals = randomLog(random, inLogOrder ? 3 : 1);
+        long last = arrivals.stream().mapToLong(Arrived::t).max().orElseThrow();
+        long end = last + 1 + random.nextInt(400);
+        List<Arrived> log = new ArrayList<>(arrivals);
+        log.sort(Comparator.comparingLong(Arrived::t).thenComparing(Arrived::partition).thenComparing(Arrived::offset));
+        long first = log.get(0).t;
+        long cut = first + random.nextInt((int) (last - first) + 2);
+        List<Arrived> history = log.stream().filter(e -> e.t < cut).toList();
+        List<Arrived> live = arrivals.stream().filter(e -> e.t >= cut).collect(Collectors.toCollection(ArrayList::new));
+        if (inLogOrder) {
+            Collections.shuffle(live, random);
+        }
+        List<Arrived> both = new ArrayList<>();
+        for (int h = 0, l = 0; h < history.size() || l < live.size(); ) {
+            boolean past = l == live.size() || h < history.size() && random.nextInt(3) > 0;
+            both.add(past ? history.get(h++) : live.get(l++));
+        }
+        Map<String, List<String>> expected = new TreeMap<>();
+        for (String entity : new TreeSet<>(log.stream().map(Arrived::entity).toList())) {
+            List<String> rows = expected(entity, log.stream().filter(e -> e.entity.equals(entity)).toList(), end).stream()
+                    .filter(row -> Long.parseLong(row.split(" ")[1]) >= cut)
+                    .toList();
+            if (!rows.isEmpty()) {
+                expected.put(entity, rows);
+            }
+        }
+        List<String> found = run(random, WindowsPlan.read(json), both, end, rocks, cut);
+        assertEquals(expected, byEntity(found), "seed " + seed + ", cut " + cut + " " + json);
+    }
+
+    @Test
+    void aStreamGoesOnFromHistory() throws Exception {
+        for (int seed = 20_000; seed < 20_000 + STREAMS; seed++) {
+            handOver(seed, false);
+        }
+        for (int seed = 30_000; seed < 30_020; seed++) {
+            handOver(seed, true);
         }
     }
 
