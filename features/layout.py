@@ -3,24 +3,23 @@
 Little endian: layout id (u64), `event_timestamp` (i64, ms), `seq` (i64), null bitmap (u64 words, bit i set
 where feature i is NULL), eight bytes a feature (i64, f64, boolean as i64, text as u32 offset and u32 length
 into the tail), and the tail of UTF-8 text. All rows of a group share the length before the tail, so that many
-rows are read by one NumPy view.
+rows are read by one NumPy view (`features.table`).
 """
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Protocol
 
 import fastavro.schema
-import numpy as np
-from numpy.typing import NDArray
 
 from features.plan import Feature
 from features.types import DataType, Value, to_avro
 
 _CLOCK = struct.Struct("<q")
 _CODES = {DataType.DOUBLE: "d", DataType.TEXT: "Q"}  # all others are i64
-_HEAD_WORDS = 3
+HEAD_WORDS = 3
+MISSING_SEQ = -1
+"""The `seq` of a row that is not there."""
 
 
 class LayoutMismatchError(ValueError):
@@ -70,19 +69,20 @@ def unpack_clock(value: bytes) -> int:
 
 
 class Layout:
-    """Packs and unpacks the rows of one feature group version, which carry `schema_id` as layout id."""
+    """Packs and unpacks the rows of one feature group version, which carry `schema_id` as layout id.
+
+    `size` is a row's bytes before its tail; `missing` stands for a row that is not there.
+    """
 
     def __init__(self, schema_id: int, features: Sequence[Feature]) -> None:
         self.schema_id = schema_id
         self.features = tuple(features)
         self._bitmap_words = -(-len(self.features) // 64)
-        self._values_at = _HEAD_WORDS + self._bitmap_words
         codes = "".join(_CODES.get(f.type, "q") for f in self.features)
         self._fixed = struct.Struct(f"<Qqq{8 * self._bitmap_words}s{codes}")
-        self._words = self._fixed.size // 8
+        self.size = self._fixed.size
         every = (1 << len(self.features)) - 1
-        self._missing = self._join(0, 0, every, [0] * len(self.features))
-        self._reading = lru_cache(maxsize=64)(self._plan_reading)
+        self.missing = self._join(0, MISSING_SEQ, every, [0] * len(self.features))
 
     @staticmethod
     def of(group: Grouped) -> "Layout":
@@ -140,7 +140,7 @@ class Layout:
                 "it cannot be read"
             )
         schema_id, *words = self._fixed.unpack_from(row)
-        self._check(schema_id)
+        self.check(schema_id)
         return tuple(words)
 
     def _value(self, feature: Feature, value: int | float, row: bytes) -> Value:
@@ -149,59 +149,10 @@ class Layout:
             return row[start : start + (int(value) >> 32)].decode()
         return bool(value) if feature.type is DataType.BOOLEAN else value
 
-    def numbers(self, rows: Sequence[bytes | None], columns: Sequence[int]) -> NDArray[np.float64]:
-        """Read the features at positions `columns` of n rows: an array (n, k), NaN where NULL or row None.
-
-        Integers beyond 2**53 are rounded, booleans are 0 and 1. Raises `LayoutMismatchError` for a row of
-        another layout, `ValueError` for a text feature.
-        """
-        at, integers, null_word, null_bit = self._reading(tuple(columns))
-        table = self._table(rows)
-        raw = table.take(at, axis=1)
-        numbers = raw.view(np.float64)
-        if integers.size:
-            numbers[:, integers] = raw.view(np.int64)[:, integers]
-        numbers[(table.take(null_word, axis=1) >> null_bit & np.uint64(1)).astype(bool)] = np.nan
-        return numbers
-
-    def heads(self, rows: Sequence[bytes | None]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Read `event_timestamp` (ms) and `seq` of n rows; both are 0 where the row is None.
-
-        Raises `LayoutMismatchError` for a row of another layout.
-        """
-        table = self._table(rows).view(np.int64)
-        return table[:, 1], table[:, 2]
-
-    def _table(self, rows: Sequence[bytes | None]) -> NDArray[np.uint64]:
-        size = self._fixed.size
-        joined = b"".join([self._missing if row is None else row[:size] for row in rows])
-        if len(joined) != size * len(rows):
-            short = min(len(row) for row in rows if row is not None)
-            raise LayoutMismatchError(
-                f"a row of this layout has at least {size} bytes, and one has {short}: it cannot be read"
-            )
-        table = np.frombuffer(joined, np.uint64).reshape(len(rows), self._words)
-        others = table[:, 0] != self.schema_id
-        if others.any():
-            self._check(int(table[others][0, 0]))
-        return table
-
-    def _check(self, schema_id: int) -> None:
+    def check(self, schema_id: int) -> None:
+        """Raise `LayoutMismatchError` for the layout id of a row that another schema wrote."""
         if schema_id != self.schema_id:
             raise LayoutMismatchError(
                 f"a row carries its layout's id, {self.schema_id:#x}, and this one {schema_id:#x}: "
                 "its values cannot be told apart"
             )
-
-    def _plan_reading(
-        self, columns: tuple[int, ...]
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.uint64]]:
-        """Give, for `columns`: their words, which of them hold integers, their bitmap words and bits."""
-        types = [self.features[column].type for column in columns]
-        if DataType.TEXT in types:
-            name = self.features[columns[types.index(DataType.TEXT)]].name
-            raise ValueError(f"a vector holds numbers, and {name} is text: it cannot be read as one")
-        positions = np.array(columns, np.intp)
-        integers = np.array([i for i, t in enumerate(types) if t is not DataType.DOUBLE], np.intp)
-        bits = (positions % 64).astype(np.uint64)
-        return positions + self._values_at, integers, positions // 64 + _HEAD_WORDS, bits

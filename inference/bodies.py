@@ -1,158 +1,48 @@
-"""The HTTP door's bodies, as its OpenAPI document shows them."""
+"""The HTTP door's bodies: read, written and documented from the same definitions."""
 
 from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    JsonValue,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    Tag,
-)
+import msgspec
+from msgspec import Meta, Struct
 
-from features.types import MAX_TIME
 from inference.models import LoadedModel, Variants
-from inference.records import ID_CHARACTERS, Request, Result, check_size
+from inference.records import Latency, Request, RequestError, Result, VectorRow, check_size
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
-_EXAMPLE: dict[str, JsonValue] = {
-    "request_id": "2013-06-01-AA-119-LGA",
-    "model_name": "late_arrival",
-    "entity_keys": {"carrier": "AA", "origin": "LGA", "route": "LGA|DFW"},
-    "inputs": {"scheduled_at": 1370084400000, "distance": 1389.0},
-}
-_ANSWER: dict[str, JsonValue] = {
-    "request_id": "2013-06-01-AA-119-LGA",
-    "model_name": "late_arrival",
-    "model_version_used": 3,
-    "variant": "champion",
-    "prediction": 0.27,
-    "error": None,
-    "feature_values_used": {"carrier_delay.arr_delay_mean_1h": 4.5, "hour": 11.0},
-    "groups": [
-        {
-            "group": "carrier_delay",
-            "version": 1,
-            "entity": "AA",
-            "event_timestamp": 1370083260000,
-            "seq": 20411,
-            "state": "fresh",
-            "age_ms": 1200,
-        }
-    ],
-    "requested_at": 1370083264000,
-    "predicted_at": 1370083264003,
-    "latency_ms": {"features": 0.6, "on_demand": 0.1, "model": 0.2, "total": 1.0},
-}
+MOST_REQUESTS = 1_000
 
 
-class Body(BaseModel):
-    """A body whose fields may begin with `model_`, and that has no others."""
-
-    model_config = ConfigDict(protected_namespaces=(), extra="forbid")
-
-
-class PredictionRequest(Body):
-    """A request for one prediction: entities with their inputs, or a ready vector."""
-
-    model_config = ConfigDict(
-        protected_namespaces=(), extra="forbid", json_schema_extra={"examples": [_EXAMPLE]}
-    )
-
-    request_id: str = Field(
-        min_length=1, max_length=ID_CHARACTERS, description="The caller's; a label names it later."
-    )
-    model_name: str
-    model_version: int | None = Field(None, ge=1, lt=2**31, description="The champion when absent.")
-    entity_keys: dict[str, str] = Field(
-        default_factory=dict, description="Entity name to key text; the columns of a key are joined by |."
-    )
-    entity_id: str | None = Field(None, description="The key, where the model has one entity.")
-    inputs: dict[str, StrictBool | StrictInt | StrictFloat | StrictStr | None] = Field(
-        default_factory=dict, description="What on-demand features need; timestamps in ms since the epoch."
-    )
-    vector: list[Number | None] | None = Field(
-        None, description="A ready vector in the model's order; null is a missing value."
-    )
-    requested_at: int | None = Field(
-        None, ge=0, le=MAX_TIME, description="In ms since the epoch; trusted only by a door that replays."
-    )
-
-    def request(self) -> Request:
-        """Give the request that this body states; raises `RequestError` where it is too large."""
-        request = Request(**{name: getattr(self, name) for name in type(self).model_fields})
-        check_size(request)
-        return request
-
-
-class Batch(Body):
+class Batch(Struct, frozen=True, forbid_unknown_fields=True):
     """Many requests at once; each gets an answer or an error of its own."""
 
-    requests: list[PredictionRequest] = Field(min_length=1, max_length=1_000)
+    requests: Annotated[list[Request], Meta(min_length=1, max_length=MOST_REQUESTS)]
 
 
-def _which(body: Any) -> str:  # noqa: ANN401 (whatever JSON the client sent)
-    return "batch" if isinstance(body, dict) and "requests" in body else "one"
+class Prediction(Struct, frozen=True):
+    """An answer: the prediction or, in a batch, the error; the values used, and the rows they came from.
 
-
-AnyRequest = Annotated[
-    Annotated[PredictionRequest, Tag("one")] | Annotated[Batch, Tag("batch")], Discriminator(_which)
-]
-
-
-class RowBody(Body):
-    """A feature row in the vector; a missing one has seq -1."""
-
-    group: str
-    version: int
-    entity: str
-    event_timestamp: int
-    seq: int
-    state: str = Field(description="fresh, stale or missing, by the clock of the group's stream")
-    age_ms: int | None = Field(description="How far that clock lay behind the request.")
-
-
-class LatencyBody(Body):
-    """Where the time went, in milliseconds; of a batch, for the whole batch."""
-
-    features: float
-    on_demand: float
-    model: float
-    total: float
-
-
-class PredictionBody(Body):
-    """An answer: the prediction or, in a batch, the error; the values used, and the rows they came from."""
-
-    model_config = ConfigDict(
-        protected_namespaces=(), extra="forbid", json_schema_extra={"examples": [_ANSWER]}
-    )
+    The latencies of a batch are the whole batch's.
+    """
 
     request_id: str
     model_name: str
     model_version_used: int | None
-    variant: str = Field(description="champion, challenger or pinned")
+    variant: Annotated[str, Meta(description="champion, challenger or pinned")]
     prediction: float | None
     error: str | None
     feature_values_used: dict[str, float | None]
-    groups: list[RowBody]
+    groups: list[VectorRow]
     requested_at: int
     predicted_at: int
-    latency_ms: LatencyBody
+    latency_ms: Latency
 
 
-class PredictionBatch(Body):
+class Predictions(Struct, frozen=True):
     """The answers of a batch, in the order of its requests."""
 
-    results: list[PredictionBody]
+    results: list[Prediction]
 
 
-class ModelBody(Body):
+class ModelBody(Struct, frozen=True):
     """Who answers for a model name, and the champion's contract."""
 
     model_name: str
@@ -160,48 +50,67 @@ class ModelBody(Body):
     challenger_version: int | None
     challenger_share: float
     shadow_model_version: int | None
-    problems: list[str] = Field(description="Versions that could not be loaded, and why.")
-    entities: dict[str, list[str]] = Field(description="Entity name to the columns of its key.")
-    inputs: dict[str, str] = Field(description="Request-time inputs with their types.")
-    vector: list[str] = Field(description="The vector's names, in order.")
+    problems: Annotated[list[str], Meta(description="Versions that could not be loaded, and why.")]
+    entities: Annotated[dict[str, list[str]], Meta(description="Entity name to the columns of its key.")]
+    inputs: Annotated[dict[str, str], Meta(description="Request-time inputs with their types.")]
+    vector: Annotated[list[str], Meta(description="The vector's names, in order.")]
 
 
-class ModelsBody(Body):
+class Models(Struct, frozen=True):
     """All models."""
 
     models: list[ModelBody]
 
 
-class Problem(BaseModel):
-    """What went wrong, as RFC 9457 has it."""
+class _Either(Struct):
+    """What tells a batch from a request; the other fields are passed over."""
 
-    type: str = Field(examples=["urn:augury:unknown-model"])
-    title: str
-    status: int
-    detail: str
-    request_id: str | None = None
+    requests: msgspec.Raw
 
 
-def result_body(result: Result) -> dict[str, Any]:
-    """Give a `PredictionBody` as plain data."""
-    return {
-        "request_id": result.request_id,
-        "model_name": result.model_name,
-        "model_version_used": result.model_version_used,
-        "variant": result.variant,
-        "prediction": result.prediction,
-        "error": result.error,
-        "feature_values_used": result.feature_values_used,
-        "groups": result.rows,
-        "requested_at": result.requested_at,
-        "predicted_at": result.predicted_at,
-        "latency_ms": {
-            "features": result.latency_features_ms,
-            "on_demand": result.latency_on_demand_ms,
-            "model": result.latency_model_ms,
-            "total": result.latency_total_ms,
-        },
-    }
+encode = msgspec.json.Encoder().encode
+_one = msgspec.json.Decoder(Request)
+_batch = msgspec.json.Decoder(Batch)
+_any = msgspec.json.Decoder(_Either)
+
+
+def requests_of(body: bytes) -> tuple[list[Request], bool]:
+    """Read one request, or a batch of them, which the second value tells; raises `RequestError`."""
+    batch = b'"requests"' in body and _is_batch(body)
+    try:
+        requests = _batch.decode(body).requests if batch else [_one.decode(body)]
+    except msgspec.DecodeError as error:
+        raise malformed(error, body) from None
+    for request in requests:
+        check_size(request)
+    return requests, batch
+
+
+def malformed(error: msgspec.DecodeError, body: bytes) -> RequestError:
+    """Give what is told of a body that does not follow its schema: the field, the rule and the value."""
+    _, _, place = str(error).partition(" - at `$")
+    found = _value_at(body, place.rstrip("`")) if isinstance(error, msgspec.ValidationError) else ""
+    return RequestError(
+        "malformed",
+        f"a request follows the door's schema (/openapi.json), so nothing was done; {error}{found}",
+    )
+
+
+def prediction(result: Result) -> Prediction:
+    """Give a result as its body."""
+    return Prediction(
+        result.request_id,
+        result.model_name,
+        result.model_version_used,
+        result.variant,
+        result.prediction,
+        result.error,
+        result.feature_values_used,
+        result.rows,
+        result.requested_at,
+        result.predicted_at,
+        result.latency,
+    )
 
 
 def model_body(model_name: str, variants: Variants) -> ModelBody:
@@ -223,3 +132,23 @@ def model_body(model_name: str, variants: Variants) -> ModelBody:
 
 def _version(model: LoadedModel | None) -> int | None:
     return None if model is None else model.version
+
+
+def _is_batch(body: bytes) -> bool:
+    try:
+        return isinstance(_any.decode(body), _Either)
+    except msgspec.DecodeError:
+        return False
+
+
+def _value_at(body: bytes, path: str) -> str:
+    """Spell the value at a path such as `.requests[0].vector[2]`, or above it where the path is inexact."""
+    value: Any = msgspec.json.decode(body)
+    for step in path.replace("[", ".[").split("."):
+        if step.startswith("[") and step[1:-1].isdigit():
+            value = value[int(step[1:-1])]
+        elif step and isinstance(value, dict) and step in value:
+            value = value[step]
+        elif step:
+            break
+    return f" (found {value!r:.200})"

@@ -14,12 +14,13 @@ from inference.runtime import Matrix
 CHAMPION, CHALLENGER, SHADOW, PINNED = "champion", "challenger", "shadow", "pinned"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Job:
     """A request, who answers it, and what is known so far: vector (k,), rows, then prediction or error.
 
-    `stored` has the stored features that on-demand features read; `requested_at` is the request's time in
-    ms since the epoch; `shadow` runs after the answer has left.
+    `stored` has the stored features that on-demand features read, `values` the vector by name, where None
+    is a missing value; `requested_at` is the request's time in ms since the epoch; `shadow` runs after the
+    answer has left.
     """
 
     request: Request
@@ -32,6 +33,7 @@ class Job:
     shadow: LoadedModel | None = None
     rows: list[VectorRow] = field(default_factory=list)
     stored: dict[str, Value] = field(default_factory=dict)
+    values: dict[str, float | None] = field(default_factory=dict)
     error: RequestError | None = None
     prediction: float | None = None
 
@@ -55,10 +57,10 @@ def job_for(
         inputs = check_inputs(request.inputs, model.plan.inputs)
         return Job(request, requested_at, model, variant, entities, inputs)
     vector = np.array([np.nan if v is None else v for v in request.vector], dtype=np.float64)
-    if len(vector) != len(model.plan.names):
+    if len(vector) != len(model.reader.names):
         raise RequestError(
             "vector-length",
-            f"a vector of {model.name} version {model.version} has {len(model.plan.names)} values; one of "
+            f"a vector of {model.name} version {model.version} has {len(model.reader.names)} values; one of "
             f"{len(vector)} cannot be scored",
         )
     return Job(request, requested_at, model, variant, entities, {}, vector)
@@ -82,10 +84,11 @@ def _route(
 ) -> tuple[LoadedModel, str]:
     if request.model_version is not None:
         return models.version(request.model_name, request.model_version), PINNED
-    unit = entity_text(entities) or request.request_id
     challenger = variants.challenger
-    if challenger is not None and takes_challenger(request.model_name, unit, variants.challenger_share):
-        return challenger, CHALLENGER
+    if challenger is not None:
+        unit = entity_text(entities) or request.request_id
+        if takes_challenger(request.model_name, unit, variants.challenger_share):
+            return challenger, CHALLENGER
     if variants.champion is None and variants.outage:
         raise OutageError(f"{request.model_name} waits for its champion: {'; '.join(variants.problems)}")
     if variants.champion is None:

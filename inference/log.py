@@ -1,29 +1,10 @@
 """The log of answers: encoded and spooled before an answer leaves."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from inference.delivery import Outgoing
+from inference.encoding import RESULTS, SHADOW, ResultEncoder
 from inference.records import Result
 from inference.spool import Spool
-from schemas.codec import Codec
-from schemas.records import TOPICS, load
-
-RESULTS, SHADOW = "prediction.results", "prediction.shadow"
-
-
-class ResultEncoder:
-    """Turns results into records of `prediction.results` and `prediction.shadow`, keyed by request."""
-
-    def __init__(self, codec: Codec) -> None:
-        self._encode: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
-            topic: codec.encoder(topic, load(TOPICS[topic])) for topic in (RESULTS, SHADOW)
-        }
-
-    def records(self, topic: str, results: Sequence[Result]) -> list[Outgoing]:
-        """Encode results for `topic`."""
-        encode = self._encode[topic]
-        return [Outgoing(topic, result.request_id.encode(), encode(vars(result))) for result in results]
 
 
 class AnswerLog:

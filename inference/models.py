@@ -111,6 +111,13 @@ class Models:
                 self._pinned.popitem(last=False)
             return model
 
+    def holds(self, model_name: str, version: int) -> bool:
+        """Tell whether `version` would give a version without loading it first."""
+        found = self._variants.get(model_name, Variants())
+        served = (found.champion, found.challenger, found.shadow)
+        pinned = (model_name, version) in self._pinned
+        return pinned or any(model is not None and model.version == version for model in served)
+
     def refresh(self) -> None:
         """Bring all models to what the registry says."""
         with self._mutex:

@@ -1,19 +1,23 @@
-"""The one path from requests to results, for both doors and for the shadow."""
+"""The one path from requests to results, for both doors and for the shadow.
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+This is the hot module: what it does for a batch is one multi-get, one NumPy view of the rows, one run of each
+model. Nothing on the way is looked up by name that a model's `VectorReader` could compile to a position.
+"""
+
+from collections.abc import Callable, Sequence
+from math import isfinite
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from redis import Redis
 
 from features.layout import LayoutMismatchError
 from inference.jobs import CHAMPION, PINNED, SHADOW, Job, accept, job_for
 from inference.models import LoadedModel, Models, OutageError
-from inference.records import Latency, Request, RequestError, Result, VectorRow, loggable
+from inference.records import Latency, Request, RequestError, Result, loggable
 from inference.routing import deduplication_key
 from inference.runtime import Matrix
+from inference.store import Rows
 
 
 class Answer(NamedTuple):
@@ -24,6 +28,14 @@ class Answer(NamedTuple):
     job: Job | None
 
 
+class _Part(NamedTuple):
+    """Jobs of one model, and their vectors (n, width): the stored part at first, then whole."""
+
+    model: LoadedModel
+    jobs: list[Job]
+    vectors: Matrix
+
+
 class Predictor:
     """Answers batches of requests: one multi-get, one run of each model.
 
@@ -31,31 +43,36 @@ class Predictor:
     the request's own `requested_at` where it has one.
     """
 
-    def __init__(self, models: Models, rows: Redis, clock: Callable[[], int], replay: bool = False) -> None:
+    def __init__(self, models: Models, rows: Rows, clock: Callable[[], int], replay: bool = False) -> None:
         self._models = models
         self._rows = rows
         self._clock = clock
         self._replay = replay
 
-    def predict(self, requests: Sequence[Request], door: str) -> list[Answer]:
+    def predict(
+        self, requests: Sequence[Request], door: str, received: Sequence[int] | None = None
+    ) -> list[Answer]:
         """Answer each request, in order; a request that is wrong gets a result with an error.
 
-        The latencies are the batch's. Raises `redis.RedisError` and `OutageError` in an outage
-        of a store.
+        `received` tells when each came (ms since the epoch), from where its `timeout_ms` counts. The
+        latencies are the batch's. Raises `redis.RedisError` and `OutageError` in an outage of a store.
         """
         started = perf_counter()
         now = self._clock()
         accepted: list[Job | RequestError] = []
-        for request in requests:
+        for place, request in enumerate(requests):
             try:
+                if request.timeout_ms is not None and received is not None:
+                    _in_time(request.timeout_ms, now - received[place])
                 accepted.append(accept(request, self._time(request, now), self._models))
             except OutageError:  # the whole batch waits
                 raise
             except Exception as error:  # whatever is wrong with it, the others of its batch are answered
                 accepted.append(_reason(error))
         latency = self._score([job for job in accepted if isinstance(job, Job)], started)
+        predicted_at = self._clock()
         return [
-            self._answer(job, door, latency)
+            self._answer(job, door, latency, predicted_at)
             if isinstance(job, Job)
             else Answer(self._refusal(request, self._time(request, now), door, job), job.kind, None)
             for request, job in zip(requests, accepted, strict=True)
@@ -81,7 +98,8 @@ class Predictor:
                 job.vector, job.rows = champion.vector, champion.rows
             jobs.append((job, door))
         latency = self._score([job for job, _ in jobs], perf_counter())
-        return results + [self._answer(job, door, latency).result for job, door in jobs]
+        predicted_at = self._clock()
+        return results + [self._answer(job, door, latency, predicted_at).result for job, door in jobs]
 
     def refuse(self, request: Request, door: str, error: RequestError) -> Result:
         """Give the result of a request that cannot be put to any model."""
@@ -93,66 +111,63 @@ class Predictor:
     def _score(self, jobs: Sequence[Job], started: float) -> Latency:
         """Fill each job's vector where it has none, and its prediction or error."""
         start = perf_counter()
-        reading = [job for job in jobs if job.vector is None]
-        stored = self._read(reading)
+        ready = [
+            _Part(model, own, np.stack([job.vector for job in own if job.vector is not None]))
+            for model, own in _by_model([job for job in jobs if job.vector is not None])
+        ]
+        parts = self._read([job for job in jobs if job.vector is None])
         read = perf_counter()
-        for job, numbers in zip(reading, stored, strict=True):
-            if numbers is None:
-                continue
-            try:
-                on_demand = job.model.reader.on_demand(job.inputs, job.stored, job.requested_at)
-                job.vector = np.concatenate([numbers, on_demand])
-            except Exception as error:  # as in `predict`
-                job.error = job.error or _reason(error)
+        parts = [_on_demand(part) for part in parts] + ready
         assembled = perf_counter()
-        _run([job for job in jobs if job.error is None])
+        for part in parts:
+            _run(part)
         done = perf_counter()
-        return {
-            "latency_features_ms": (read - start) * 1e3,
-            "latency_on_demand_ms": (assembled - read) * 1e3,
-            "latency_model_ms": (done - assembled) * 1e3,
-            "latency_total_ms": (done - started) * 1e3,
-        }
+        return Latency(
+            (read - start) * 1e3, (assembled - read) * 1e3, (done - assembled) * 1e3, (done - started) * 1e3
+        )
 
-    def _read(self, jobs: Sequence[Job]) -> list[Matrix | None]:
-        keys = list(dict.fromkeys(key for job in jobs for key in job.model.reader.keys(job.entities)))
-        found: Any = self._rows.mget(keys) if keys else []
-        values = dict(zip(keys, found, strict=True))
-        numbers: dict[Job, Matrix] = {}
-        for model, group in _by_model(jobs).items():
+    def _read(self, jobs: Sequence[Job]) -> list[_Part]:
+        """Read the stored part of each job's vector; jobs whose rows cannot be read have an error instead."""
+        groups = _by_model(jobs)
+        keys: list[str] = []
+        ends: list[int] = []
+        for model, own in groups:
+            keys += model.reader.keys([job.entities for job in own])
+            ends.append(len(keys))
+        values = self._rows.mget(keys) if keys else []
+        parts = []
+        for (model, own), start, end in zip(groups, [0, *ends], ends, strict=False):
+            found = values[start:end]
             try:
-                numbers |= _stored(model, group, values)
+                parts.append(_stored(model, own, found))
             except Exception:  # rows that another schema wrote, or that nothing can read; whose, shows here
-                for job in group:
+                width = len(model.plan.groups)
+                for place, job in enumerate(own):
+                    rows = found[place * width : (place + 1) * width]
                     try:
-                        numbers |= _stored(model, [job], values)
+                        parts.append(_stored(model, [job], rows + found[len(own) * width :]))
                     except Exception as error:
                         job.error = _reason(error)
-        return [numbers.get(job) for job in jobs]
+        return parts
 
-    def _answer(self, job: Job, door: str, latency: Latency) -> Answer:
-        names = () if job.vector is None else job.model.plan.names
-        values = [] if job.vector is None else job.vector.tolist()
+    def _answer(self, job: Job, door: str, latency: Latency, predicted_at: int) -> Answer:
         request = job.request
         result = Result(
-            deduplication_key=deduplication_key(job.entities, job.model.name, request.request_id),
-            request_id=request.request_id,
-            model_name=job.model.name,
-            model_version_used=job.model.version,
-            variant=job.variant,
-            door=door,
-            prediction=job.prediction,
-            error=None if job.error is None else str(job.error),
-            entity_keys=job.entities,
-            inputs=job.inputs,
-            feature_values_used={
-                name: None if value != value else value  # NaN is the one that differs from itself
-                for name, value in zip(names, values, strict=True)
-            },
-            rows=job.rows,
-            requested_at=job.requested_at,
-            predicted_at=self._clock(),
-            **latency,
+            deduplication_key(job.entities, job.model.name, request.request_id),
+            request.request_id,
+            job.model.name,
+            job.model.version,
+            job.variant,
+            door,
+            job.prediction,
+            None if job.error is None else str(job.error),
+            job.entities,
+            job.inputs,
+            job.values,
+            job.rows,
+            job.requested_at,
+            predicted_at,
+            latency,
         )
         return Answer(result, None if job.error is None else job.error.kind, job)
 
@@ -184,15 +199,84 @@ class Predictor:
         )
 
 
-def _stored(model: LoadedModel, jobs: Sequence[Job], values: Mapping[str, bytes | None]) -> dict[Job, Matrix]:
-    """Give the stored part of each job's vector, and note its rows; raises what is wrong with a row."""
+def _in_time(timeout_ms: int, waited_ms: int) -> None:
+    if waited_ms >= timeout_ms:
+        raise RequestError(
+            "deadline-exceeded",
+            f"a request is begun within its timeout_ms, or not at all; this one, of {timeout_ms} ms, had "
+            f"waited for {waited_ms} ms",
+        )
+
+
+def _by_model(jobs: Sequence[Job]) -> list[tuple[LoadedModel, list[Job]]]:
+    groups: dict[LoadedModel, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.model, []).append(job)
+    return list(groups.items())
+
+
+def _stored(model: LoadedModel, jobs: list[Job], values: Sequence[bytes | None]) -> _Part:
+    """Give the stored part of the jobs' vectors, and note their rows; raises what is wrong with a row."""
     matrix, rows, stored = model.reader.read(
         [job.entities for job in jobs], [job.requested_at for job in jobs], values
     )
     for job, found, read in zip(jobs, rows, stored, strict=True):
         job.rows, job.stored = found, read
-        job.error = _refused(model, found)
-    return dict(zip(jobs, matrix, strict=True))
+        job.error = _refused(model, job)
+    return _Part(model, jobs, matrix)
+
+
+def _on_demand(part: _Part) -> _Part:
+    """Compute the rest of the vectors; a job for which that fails has an error and is left out."""
+    model, jobs, matrix = part
+    if not model.plan.on_demand:
+        return part
+    computed, failed = [], []
+    for place, job in enumerate(jobs):
+        try:
+            computed.append(model.reader.on_demand(job.inputs, job.stored, job.requested_at))
+        except Exception as error:  # as in `predict`
+            job.error = job.error or _reason(error)
+            failed.append(place)
+    if failed:
+        jobs = [job for place, job in enumerate(jobs) if place not in failed]
+        matrix = np.delete(matrix, failed, axis=0)
+    rest = np.array(computed, np.float64).reshape(len(jobs), len(model.plan.on_demand))
+    return _Part(model, jobs, np.hstack([matrix, rest]))
+
+
+def _run(part: _Part) -> None:
+    """Note the vectors of the jobs, and run the model for those without an error."""
+    model, jobs, vectors = part
+    names = model.reader.names
+    holes: Sequence[bool] = np.isnan(vectors).any(axis=1).tolist()  # type: ignore[assignment]
+    for job, vector, values, hole in zip(jobs, vectors, vectors.tolist(), holes, strict=True):
+        job.vector = vector
+        if hole:
+            values = [None if value != value else value for value in values]  # NaN differs from itself
+        job.values = dict(zip(names, values, strict=True))
+    if any(job.error is not None for job in jobs):
+        vectors = vectors[[job.error is None for job in jobs]]
+        jobs = [job for job in jobs if job.error is None]
+    if not jobs:
+        return
+    try:
+        found = model.onnx.predict(vectors)
+    except Exception as error:  # the runtime's exceptions share no other base
+        for job in jobs:
+            job.error = RequestError(
+                "model-failed", f"{model.name} version {model.version} could not be run: {error}"
+            )
+        return
+    for job, value in zip(jobs, found.tolist(), strict=True):
+        if isfinite(value):
+            job.prediction = value
+        else:
+            job.error = RequestError(
+                "no-number",
+                f"a prediction is a finite number, so there is none; {model.name} version "
+                f"{model.version} gave {value} for this vector",
+            )
 
 
 def _reason(error: Exception) -> RequestError:
@@ -204,41 +288,13 @@ def _reason(error: Exception) -> RequestError:
     return RequestError("model-failed", f"the vector could not be computed, so nothing predicts: {error!r}")
 
 
-def _by_model(jobs: Sequence[Job]) -> Mapping[LoadedModel, list[Job]]:
-    groups: dict[LoadedModel, list[Job]] = defaultdict(list)
-    for job in jobs:
-        groups[job.model].append(job)
-    return groups
-
-
-def _refused(model: LoadedModel, rows: Sequence[VectorRow]) -> RequestError | None:
-    for group, row in zip(model.plan.groups, rows, strict=True):
-        stale = row["age_ms"] is None or row["age_ms"] > group.expected_max_lag_ms
-        if group.on_stale == "refuse" and stale:
+def _refused(model: LoadedModel, job: Job) -> RequestError | None:
+    for place, group in model.reader.refusing:
+        row = job.rows[place]
+        if row["age_ms"] is None or row["age_ms"] > group.expected_max_lag_ms:
             return RequestError(
                 "stale-features",
                 f"{group.label} is not served when it lags by more than {group.expected_max_lag_ms} ms; "
                 f"there is no prediction (its lag is {row['age_ms']} ms)",
             )
     return None
-
-
-def _run(jobs: Sequence[Job]) -> None:
-    for model, group in _by_model(jobs).items():
-        try:
-            found = model.onnx.predict(np.stack([job.vector for job in group if job.vector is not None]))
-        except Exception as error:  # the runtime's exceptions share no other base
-            for job in group:
-                job.error = RequestError(
-                    "model-failed", f"{model.name} version {model.version} could not be run: {error}"
-                )
-            continue
-        for job, value in zip(group, found.tolist(), strict=True):
-            if np.isfinite(value):
-                job.prediction = value
-            else:
-                job.error = RequestError(
-                    "no-number",
-                    f"a prediction is a finite number, so there is none; {model.name} version "
-                    f"{model.version} gave {value} for this vector",
-                )

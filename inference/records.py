@@ -1,9 +1,10 @@
 """Requests and results: what both doors take in and give out."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NoReturn, TypedDict
+from collections.abc import Callable, Mapping
+from typing import Annotated, NoReturn, TypedDict
+
+from msgspec import Meta, Struct, field
 
 from features.types import MAX_TIME, MIN_TIME, DataType, Value
 
@@ -21,23 +22,41 @@ class RequestError(ValueError):
         self.kind = kind
 
 
-@dataclass(frozen=True)
-class Request:
-    """One request for a prediction.
+class Request(Struct, frozen=True, forbid_unknown_fields=True):
+    """A request for one prediction: entities with their inputs, or a ready vector.
 
-    `entity_keys` maps entity names to key texts; `entity_id` stands for it where the model has one
-    entity. A ready `vector`, in the model's order, replaces entities and inputs. `requested_at` (ms
-    since the epoch) is trusted only in a replay.
+    `entity_id` stands for `entity_keys` where the model has one entity. A ready vector replaces entities and
+    inputs.
     """
 
-    request_id: str
+    request_id: Annotated[
+        str,
+        Meta(min_length=1, max_length=ID_CHARACTERS, description="The caller's; a label names it later."),
+    ]
     model_name: str
-    model_version: int | None = None
-    entity_keys: Mapping[str, str] = field(default_factory=dict)
-    entity_id: str | None = None
-    inputs: Mapping[str, Value] = field(default_factory=dict)
-    vector: Sequence[float | None] | None = None
-    requested_at: int | None = None
+    model_version: Annotated[
+        Annotated[int, Meta(ge=1, le=2**31 - 1)] | None, Meta(description="The champion when absent.")
+    ] = None
+    entity_keys: Annotated[
+        dict[str, str], Meta(description="Entity name to key text; the columns of a key are joined by |.")
+    ] = field(default_factory=dict)
+    entity_id: Annotated[str | None, Meta(description="The key, where the model has one entity.")] = None
+    inputs: Annotated[
+        dict[str, Value],
+        Meta(description="What on-demand features need; timestamps in ms since the epoch."),
+    ] = field(default_factory=dict)
+    vector: Annotated[
+        list[float | None] | None,
+        Meta(description="A ready vector in the model's order; null is a missing value."),
+    ] = None
+    requested_at: Annotated[
+        Annotated[int, Meta(ge=0, le=MAX_TIME)] | None,
+        Meta(description="In ms since the epoch; trusted only by a door that replays."),
+    ] = None
+    timeout_ms: Annotated[
+        Annotated[int, Meta(ge=1, le=3_600_000)] | None,
+        Meta(description="How long the caller waits; what cannot be begun by then is not done, and said."),
+    ] = None
 
 
 class VectorRow(TypedDict):
@@ -56,18 +75,17 @@ class VectorRow(TypedDict):
     age_ms: int | None
 
 
-class Latency(TypedDict):
+class Latency(Struct, frozen=True):
     """Where a batch's time went, in ms."""
 
-    latency_features_ms: float
-    latency_on_demand_ms: float
-    latency_model_ms: float
-    latency_total_ms: float
+    features: float = 0.0
+    on_demand: float = 0.0
+    model: float = 0.0
+    total: float = 0.0
 
 
-@dataclass(frozen=True)
-class Result:
-    """One answer, field by field the record `prediction_result`."""
+class Result(Struct, frozen=True):
+    """One answer, field by field the record `prediction_result`, where latencies are fields of their own."""
 
     deduplication_key: str
     request_id: str
@@ -83,10 +101,7 @@ class Result:
     rows: list[VectorRow]
     requested_at: int
     predicted_at: int
-    latency_features_ms: float = 0.0
-    latency_on_demand_ms: float = 0.0
-    latency_model_ms: float = 0.0
-    latency_total_ms: float = 0.0
+    latency: Latency = Latency()
 
 
 def request_of(record: object) -> Request:
@@ -160,6 +175,7 @@ _OPTIONAL: dict[str, Callable[[object], bool]] = {
     "inputs": lambda inputs: isinstance(inputs, dict) and all(map(_is_scalar, inputs.values())),
     "vector": lambda vector: isinstance(vector, list) and all(map(_is_number, vector)),
     "requested_at": _is_moment,
+    "timeout_ms": lambda ms: _is_integer(ms) and ms > 0,  # type: ignore[operator]
 }
 
 

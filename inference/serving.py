@@ -17,21 +17,23 @@ from redis import Redis
 
 from inference.artifacts import ArtifactStore
 from inference.delivery import Delivery
+from inference.encoding import ResultEncoder
 from inference.follower import follow_registry
 from inference.http import create_app
 from inference.letters import Letters
-from inference.log import AnswerLog, ResultEncoder
+from inference.log import AnswerLog
 from inference.models import Models
 from inference.predictor import Predictor
 from inference.registry import Registry
 from inference.shipper import Shipper
 from inference.spool import Spool
+from inference.store import OnlineStore
 from inference.worker import Worker
 from schemas.codec import Codec
 from schemas.log import consumer, producer
 from schemas.registry import SchemaRegistry
 
-_REDIS_SECONDS = 2.0
+_REDIS_SECONDS = 0.5
 WORKER_GROUP = "augury.worker"
 _READING: dict[str, Any] = {
     "partition.assignment.strategy": "range",  # rebalances in half a second
@@ -81,14 +83,15 @@ def serve_http(
             "a door without a token listens on the loopback interface only, or anybody on the network could "
             f"ask it; set a token, or the host to 127.0.0.1 (the host is {host!r})"
         )
-    with _serving(addresses, clock) as (models, codec, redis), Spool(spool) as spooled:
+    with _serving(addresses, clock) as (models, codec, rows), Spool(spool) as spooled:
         connect = partial(producer, addresses.kafka, **addresses.kafka_options)
         shipper = Shipper(spooled, Delivery(connect, Letters(codec, clock).unsent))
         app = create_app(
             models,
-            Predictor(models, redis, clock, replay),
+            Predictor(models, rows, clock, replay),
             AnswerLog(spooled, ResultEncoder(codec)),
-            redis.ping,
+            rows.ping,
+            clock,
             token,
         )
         shipper.start()
@@ -115,16 +118,16 @@ def run_worker(
 
     `ready` is called at each assignment of partitions, when they are about to be read.
     """
-    with _serving(addresses, clock) as (models, codec, redis):
+    with _serving(addresses, clock) as (models, codec, rows):
         reader = consumer(addresses.kafka, group, **_READING, **addresses.kafka_options)
         letters = Letters(codec, clock)
         delivery = Delivery(partial(producer, addresses.kafka, **addresses.kafka_options), letters.unsent)
-        predictor = Predictor(models, redis, clock, replay)
+        predictor = Predictor(models, rows, clock, replay)
         Worker(reader, delivery, codec, ResultEncoder(codec), predictor, letters).run(stop, ready)
 
 
 @contextmanager
-def _serving(addresses: Addresses, clock: Callable[[], int]) -> Iterator[tuple[Models, Codec, Redis]]:
+def _serving(addresses: Addresses, clock: Callable[[], int]) -> Iterator[tuple[Models, Codec, OnlineStore]]:
     """Give the loaded models, which follow the registry meanwhile, and clients."""
     registry = Registry(addresses.registry, clock)
     codec = Codec(SchemaRegistry(addresses.schema_registry))
@@ -137,15 +140,15 @@ def _serving(addresses: Addresses, clock: Callable[[], int]) -> Iterator[tuple[M
         target=follow_registry, args=(models, events, codec, stop), name="registry-follower", daemon=True
     )
     follower.start()
-    redis = Redis.from_url(
-        addresses.redis, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS
+    rows = OnlineStore(
+        Redis.from_url(addresses.redis, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
     )
     try:
-        yield models, codec, redis
+        yield models, codec, rows
     finally:
         stop.set()
         follower.join()
-        redis.close()
+        rows.close()
         registry.close()
 
 

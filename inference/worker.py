@@ -10,8 +10,8 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from redis import RedisError
 
 from inference.delivery import Delivery, Outgoing
+from inference.encoding import RESULTS, SHADOW, ResultEncoder
 from inference.letters import Letters
-from inference.log import RESULTS, SHADOW, ResultEncoder
 from inference.models import OutageError
 from inference.predictor import Predictor
 from inference.records import ID_CHARACTERS, Request, RequestError, Result, request_of

@@ -34,7 +34,7 @@ class Codec:
         A mapping may hold more than the schema's fields. The function raises `ValueError` or `TypeError`
         for a value that the schema does not allow; this raises `httpx.HTTPError` as the registry does.
         """
-        header = _HEADER.pack(0, self._registry.register(f"{topic}-value", schema))
+        header = self.header(topic, schema)
         parsed = _parse(schema)
 
         def encode(record: Mapping[str, Any]) -> bytes:
@@ -44,6 +44,10 @@ class Codec:
             return out.getvalue()
 
         return encode
+
+    def header(self, topic: str, schema: Mapping[str, Any]) -> bytes:
+        """Register `schema` as the values of `topic`, and give the bytes before each record's Avro body."""
+        return _HEADER.pack(0, self._registry.register(f"{topic}-value", schema))
 
     def decode(self, payload: bytes) -> dict[str, Any]:
         """Give the record in `payload`, as its writer's schema has it.

@@ -7,8 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 from redis import Redis
 
+from inference.encoding import ResultEncoder
 from inference.http import create_app
-from inference.log import AnswerLog, ResultEncoder
+from inference.log import AnswerLog
 from inference.predictor import Predictor
 from inference.spool import Spool
 from schemas.codec import Codec
@@ -31,7 +32,7 @@ class Door(TestClient):
         store = redis or world.redis
         log = AnswerLog(self.spool, ResultEncoder(self.codec))
         predictor = Predictor(world.models, store, world.clock)
-        super().__init__(create_app(world.models, predictor, log, store.ping, token))
+        super().__init__(create_app(world.models, predictor, log, store.ping, world.clock, token))
 
     def logged(self) -> list[tuple[str, dict[str, Any]]]:
         position, found = self.spool.position(), []
@@ -112,13 +113,14 @@ def test_errors_are_problems_and_logged(door: Door) -> None:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        ({}, "request_id: Field required"),
-        (BODY | {"extra": 1}, "extra: Extra inputs"),
+        ({}, "missing required field `request_id`"),
+        (BODY | {"extra": 1}, "unknown field `extra`"),
         (BODY | {"inputs": {"distance": [1]}}, "inputs"),
-        (BODY | {"request_id": "\ud800"}, "request_id"),
-        ({"requests": []}, "at least 1 item"),
-        ({"requests": [BODY] * 1_001}, "at most 1000 items"),
-        ([], "body"),
+        (BODY | {"request_id": "\ud800"}, "surrogate"),
+        ({"requests": []}, "length >= 1 - at `$.requests`"),
+        ({"requests": [BODY] * 1_001}, "length <= 1000"),
+        ([], "Expected `object`, got `array` (found [])"),
+        ({"requests": [BODY, BODY | {"model_version": 0}]}, "`$.requests[1].model_version` (found 0)"),
     ],
 )
 def test_bodies_that_do_not_follow_the_schema(door: Door, body: object, text: str) -> None:
@@ -181,8 +183,8 @@ def test_no_answer_leaves_without_its_record(door: Door) -> None:
 def test_the_openapi_document_has_examples(door: Door) -> None:
     document = door.get("/openapi.json").json()
     shapes = document["components"]["schemas"]
-    assert shapes["PredictionRequest"]["examples"][0]["model_name"] == "late_arrival"
-    assert shapes["PredictionBody"]["examples"][0]["prediction"] == 0.27
+    assert shapes["Request"]["examples"][0]["model_name"] == "late_arrival"
+    assert shapes["Prediction"]["examples"][0]["prediction"] == 0.27
     assert (
         "application/problem+json" in document["paths"]["/v1/predict"]["post"]["responses"]["422"]["content"]
     )

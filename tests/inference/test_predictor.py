@@ -1,10 +1,10 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from redis import Redis, RedisError
 
 from features.types import Value
@@ -12,7 +12,6 @@ from inference.jobs import accept
 from inference.predictor import Predictor
 from inference.records import Request
 from inference.registry import ServingConfig
-from inference.runtime import Matrix
 
 from .onnx_models import classifier, regressor
 from .world import NOW, World, make_plan
@@ -54,7 +53,7 @@ def test_an_answer_has_all_that_went_into_it(world: World) -> None:
     assert (result.variant, result.model_version_used, result.door) == ("champion", 1, "http")
     assert (result.requested_at, result.predicted_at, result.error) == (NOW, NOW, None)
     assert result.deduplication_key == "carrier=AA|route=JFK\\|LAX|late|r1"
-    assert 0 < result.latency_model_ms < result.latency_total_ms
+    assert 0 < result.latency.model < result.latency.total
 
 
 @pytest.mark.parametrize(
@@ -95,7 +94,7 @@ def test_a_fault_in_one_request_is_its_result_and_spoils_no_other(world: World) 
     reader = job.model.reader
     compute, calls = reader.on_demand, iter((False, True, False))
 
-    def faulty(inputs: Mapping[str, Value], stored: Mapping[str, Value], requested_at: int) -> Matrix:
+    def faulty(inputs: Mapping[str, Value], stored: Mapping[str, Value], requested_at: int) -> list[float]:
         if next(calls):
             raise OverflowError("too far away")
         return compute(inputs, stored, requested_at)

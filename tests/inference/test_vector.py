@@ -21,8 +21,7 @@ def read_all(
     world: World, plan: ModelPlan, *entities: dict[str, str]
 ) -> tuple[Matrix, list[list[VectorRow]], list[dict[str, Value]]]:
     reader = VectorReader(plan)
-    keys = list(dict.fromkeys(key for names in entities for key in reader.keys(names)))
-    values = dict(zip(keys, world.redis.mget(keys), strict=True))
+    values = world.redis.mget(reader.keys(entities))
     return reader.read(list(entities), [NOW] * len(entities), values)
 
 
@@ -61,7 +60,7 @@ def test_the_groups_clock_judges_and_not_the_rows_age(world: World, lag: int | N
 
 def test_a_row_of_another_layout_is_not_read(world: World) -> None:
     world.put("carrier_delay", "AA")
-    key = VectorReader(world.plan).keys(ENTITIES)[0]
+    key = VectorReader(world.plan).keys([ENTITIES])[0]
     world.redis.setrange(key, 0, b"\xff" * 8)
     with pytest.raises(LayoutMismatchError):
         read(world, ENTITIES)

@@ -1,0 +1,117 @@
+"""The HTTP door's OpenAPI document, out of the definitions that read and write its bodies."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from msgspec.json import schema_components
+
+from inference.bodies import Batch, ModelBody, Models, Prediction, Predictions
+from inference.problems import MEDIA_TYPE, Problem
+from inference.records import Request
+
+_BODIES = (Request, Batch, Prediction, Predictions, ModelBody, Models, Problem)
+_REQUEST = {
+    "request_id": "2013-06-01-AA-119-LGA",
+    "model_name": "late_arrival",
+    "entity_keys": {"carrier": "AA", "origin": "LGA", "route": "LGA|DFW"},
+    "inputs": {"scheduled_at": 1370084400000, "distance": 1389.0},
+}
+_ANSWER = {
+    "request_id": "2013-06-01-AA-119-LGA",
+    "model_name": "late_arrival",
+    "model_version_used": 3,
+    "variant": "champion",
+    "prediction": 0.27,
+    "error": None,
+    "feature_values_used": {"carrier_delay.arr_delay_mean_1h": 4.5, "hour": 11.0},
+    "groups": [
+        {
+            "group": "carrier_delay",
+            "version": 1,
+            "entity": "AA",
+            "event_timestamp": 1370083260000,
+            "seq": 20411,
+            "state": "fresh",
+            "age_ms": 1200,
+        }
+    ],
+    "requested_at": 1370083264000,
+    "predicted_at": 1370083264003,
+    "latency_ms": {"features": 0.6, "on_demand": 0.1, "model": 0.2, "total": 1.0},
+}
+_EXAMPLES = {"Request": _REQUEST, "Prediction": _ANSWER}
+
+
+def document(title: str, version: str, closed: bool) -> dict[str, Any]:
+    """Give the document (OpenAPI 3.1); `closed` doors ask for a bearer token."""
+    references, shapes = schema_components(_BODIES, ref_template="#/components/schemas/{name}")
+    named = dict(zip((body.__name__ for body in _BODIES), references, strict=True))
+    for name, example in _EXAMPLES.items():
+        shapes[name]["examples"] = [example]
+    guard: dict[str, Any] = {"security": [{"bearer": []}]} if closed else {}
+
+    def answers(body: Mapping[str, Any], *statuses: int) -> dict[str, Any]:
+        failed = {"content": {MEDIA_TYPE: {"schema": named["Problem"]}}}
+        closed_to = [401, 403] if guard else []
+        return {"200": {"description": "OK", "content": {"application/json": {"schema": body}}}} | {
+            str(status): {"description": HTTPStatus(status).phrase, **failed}
+            for status in sorted({*statuses, *closed_to})
+        }
+
+    health = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
+    request = {"oneOf": [named["Request"], named["Batch"]]}
+    answer = {"oneOf": [named["Prediction"], named["Predictions"]]}
+    paths: dict[str, Any] = {
+        "/v1/predict": {
+            "post": {
+                "operationId": "predict",
+                "summary": "Answer one request, or a batch of them",
+                "description": "The answer is in the log before it leaves. A request that is sent again "
+                "within a minute gets the same answer.",
+                "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
+                "responses": answers(answer, 400, 404, 408, 413, 422, 429, 500, 503, 504),
+                **guard,
+            }
+        },
+        "/v1/models": {
+            "get": {
+                "operationId": "list_models",
+                "summary": "List who answers for each model name",
+                "responses": answers(named["Models"]),
+                **guard,
+            }
+        },
+        "/v1/models/{name}": {
+            "get": {
+                "operationId": "show_model",
+                "summary": "Show who answers for a model name, and what a request must bring",
+                "parameters": [
+                    {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+                ],
+                "responses": answers(named["ModelBody"], 404),
+                **guard,
+            }
+        },
+        "/healthz": {
+            "get": {
+                "operationId": "live",
+                "summary": "Tell that the process runs",
+                "responses": {"200": answers(health)["200"]},
+            }
+        },
+        "/readyz": {
+            "get": {
+                "operationId": "ready",
+                "summary": "Tell that requests can be answered",
+                "responses": {k: v for k, v in answers(health, 503).items() if k in ("200", "503")},
+            }
+        },
+    }
+    scheme = {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}} if closed else {}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "summary": "Predictions from fresh features."},
+        "paths": paths,
+        "components": {"schemas": shapes, **scheme},
+    }
