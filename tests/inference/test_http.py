@@ -1,4 +1,5 @@
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ from fastapi.testclient import TestClient
 from redis import Redis
 
 from inference.encoding import ResultEncoder
-from inference.http import create_app
+from inference.http import LIMIT, create_app
 from inference.log import AnswerLog
 from inference.predictor import Predictor
 from inference.spool import Spool
@@ -26,13 +27,15 @@ BODY: dict[str, Any] = {
 
 
 class Door(TestClient):
-    def __init__(self, world: World, token: str | None = None, redis: Redis | None = None) -> None:
+    def __init__(
+        self, world: World, token: str | None = None, redis: Redis | None = None, limit: int = LIMIT
+    ) -> None:
         self.codec = Codec(LocalSchemas())
         self.spool = Spool(world.folder / f"spool-{uuid.uuid4().hex}")
         store = redis or world.redis
         log = AnswerLog(self.spool, ResultEncoder(self.codec))
         predictor = Predictor(world.models, store, world.clock)
-        super().__init__(create_app(world.models, predictor, log, store.ping, world.clock, token))
+        super().__init__(create_app(world.models, predictor, log, store.ping, world.clock, token, limit))
 
     def logged(self) -> list[tuple[str, dict[str, Any]]]:
         position, found = self.spool.position(), []
@@ -137,6 +140,10 @@ def test_the_shadow_is_logged_after_the_answer(door: Door, world: World) -> None
     world.registry.start_trial("late", 2, by="t", why="t")
     world.models.refresh()
     door.post("/v1/predict", json=BODY)
+    end = time.monotonic() + 60
+    while len(door.logged()) < 2:  # its turn comes when the answer has left
+        assert time.monotonic() < end
+        time.sleep(0.01)
     (_, answer), (topic, shadow) = door.logged()
     assert (topic, shadow["variant"], shadow["model_version_used"]) == ("prediction.shadow", "shadow", 2)
     assert shadow["prediction"] == pytest.approx(2 * answer["prediction"])

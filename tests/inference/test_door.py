@@ -1,0 +1,113 @@
+"""The prediction route, asked by many at once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from inference.records import Request
+
+from .onnx_models import regressor
+from .test_http import BODY, Door
+from .world import World
+
+
+@pytest.fixture
+def door(world: World) -> Iterator[Door]:
+    world.put("carrier_delay", "AA", 7, arr_delay_mean_1h=2.5, count_1d=3, diverted_last=False)
+    world.put("route_delay", "JFK|LAX", 1, arr_delay_mean_7d=-4.25)
+    world.serve(regressor(6))
+    door = Door(world, limit=40)
+    yield door
+    door.spool.close()
+
+
+def ask(door: Door, *bodies: Any) -> list[httpx.Response]:
+    async def all_at_once() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(door.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://door") as client:
+            return await asyncio.gather(*(client.post("/v1/predict", json=body) for body in bodies))
+
+    return asyncio.run(all_at_once())
+
+
+def numbered(count: int) -> list[dict[str, Any]]:
+    return [BODY | {"request_id": f"r{i}"} for i in range(count)]
+
+
+def test_calls_that_are_there_together_share_a_multi_get(door: Door, world: World) -> None:
+    def multi_gets() -> int:
+        return int(world.redis.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"])
+
+    before = multi_gets()
+    answers = ask(door, *numbered(30))
+    assert [answer.json()["request_id"] for answer in answers] == [f"r{i}" for i in range(30)]
+    assert {answer.json()["prediction"] for answer in answers} == {7.25}
+    assert multi_gets() - before < 10
+    assert len(door.logged()) == 30
+
+
+def test_one_call_does_not_spoil_another(door: Door, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*_: object) -> bytes:
+        raise ConnectionError("no route")
+
+    world.register(regressor(6))
+    monkeypatch.setattr(world.artifacts, "get", down)
+    pinned = BODY | {"request_id": "p", "model_version": 2}
+    answers = ask(door, *numbered(3), pinned)
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 503]
+    assert len(door.logged()) == 3
+
+
+def test_a_request_that_is_sent_again_gets_the_same_answer(door: Door, world: World) -> None:
+    first = door.post("/v1/predict", json=BODY).json()
+    world.put("carrier_delay", "AA", 8, arr_delay_mean_1h=9.0, count_1d=4, diverted_last=False)
+    assert door.post("/v1/predict", json=BODY).json() == first
+    assert len(door.logged()) == 1
+    other = BODY | {"request_id": "r2"}
+    again = door.post("/v1/predict", json={"requests": [BODY, other]}).json()["results"]
+    assert again[0] == first
+    assert again[1]["prediction"] == pytest.approx(14.75)
+
+
+def test_a_full_door_tells_to_come_again(door: Door) -> None:
+    answers = ask(door, *({"requests": numbered(15)} for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["type"] == "urn:augury:busy"
+    assert "40 requests at a time" in refused.json()["detail"]
+    assert door.post("/v1/predict", json=BODY).status_code == 200
+
+
+def test_late_work_is_not_done_and_said(door: Door, world: World) -> None:
+    late = world.predictor.predict(
+        [Request(**BODY, timeout_ms=50), Request(**BODY, timeout_ms=51)], "http", [world.now - 50] * 2
+    )
+    assert [answer.problem for answer in late] == ["deadline-exceeded", None]
+    assert "had waited for 50 ms" in (late[0].result.error or "")
+    assert door.post("/v1/predict", json=BODY | {"timeout_ms": 1_000}).status_code == 200
+    assert door.problem(BODY | {"timeout_ms": 0})[:2] == (422, "urn:augury:malformed")
+
+
+def test_other_methods_are_told_which_is_right(door: Door) -> None:
+    answer = door.get("/v1/predict")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.json()["type"] == "urn:augury:method-not-allowed"
+
+
+def test_a_body_that_comes_in_parts_is_read_whole(door: Door) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        body = httpx.Request("POST", "http://door", json=BODY).content
+        for place in range(0, len(body), 10):
+            yield body[place : place + 10]
+
+    async def send() -> httpx.Response:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(door.app), base_url="http://door"
+        ) as client:
+            return await client.post("/v1/predict", content=parts())
+
+    assert asyncio.run(send()).status_code == 200

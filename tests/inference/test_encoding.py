@@ -1,0 +1,93 @@
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from inference.encoding import RESULTS, ResultEncoder
+from inference.records import Latency, Result, VectorRow
+from schemas.codec import Codec
+from schemas.records import TOPICS, load
+
+from .world import LocalSchemas
+
+LONGS = st.integers(-(2**63), 2**63 - 1)
+NUMBERS = st.floats(allow_nan=False)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+ROWS = st.fixed_dictionaries(
+    {
+        "group": TEXTS,
+        "version": st.integers(-(2**31), 2**31 - 1),
+        "entity": TEXTS,
+        "event_timestamp": LONGS,
+        "seq": LONGS,
+        "state": st.sampled_from(["fresh", "stale", "missing"]),
+        "age_ms": st.none() | LONGS,
+    }
+)
+RESULTS_MADE = st.builds(
+    Result,
+    deduplication_key=TEXTS,
+    request_id=TEXTS,
+    model_name=TEXTS,
+    model_version_used=st.none() | st.integers(1, 2**31 - 1),
+    variant=TEXTS,
+    door=TEXTS,
+    prediction=st.none() | NUMBERS,
+    error=st.none() | TEXTS,
+    entity_keys=st.dictionaries(TEXTS, TEXTS, max_size=3),
+    inputs=st.dictionaries(TEXTS, st.none() | LONGS | NUMBERS | st.booleans() | TEXTS, max_size=4),
+    feature_values_used=st.dictionaries(TEXTS, st.none() | NUMBERS, max_size=70)
+    | st.dictionaries(TEXTS, NUMBERS, max_size=70),
+    rows=st.lists(ROWS, max_size=3),
+    requested_at=LONGS,
+    predicted_at=LONGS,
+    latency=st.builds(Latency, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
+)
+
+
+def as_record(result: Result) -> dict[str, Any]:
+    """A result as the mapping that the schema describes."""
+    fields = {name: getattr(result, name) for name in result.__struct_fields__ if name != "latency"}
+    took = {f"latency_{name}_ms": getattr(result.latency, name) for name in Latency.__struct_fields__}
+    return fields | took
+
+
+@pytest.fixture(scope="module")
+def engines() -> tuple[ResultEncoder, Callable[..., bytes], Codec]:
+    codec = Codec(LocalSchemas())
+    return ResultEncoder(codec), codec.encoder(RESULTS, load(TOPICS[RESULTS])), codec
+
+
+@given(RESULTS_MADE)
+def test_the_bytes_are_those_of_an_avro_library(
+    engines: tuple[ResultEncoder, Callable[..., bytes], Codec], result: Result
+) -> None:
+    encoder, by_library, codec = engines
+    (found,) = encoder.records(RESULTS, [result])
+    header = 5  # each registration has an id of its own
+    assert found.value[header:] == by_library(as_record(result))[header:]
+    assert codec.decode(found.value) == as_record(result)
+    assert (found.topic, found.key) == (RESULTS, result.request_id.encode())
+
+
+def test_the_same_names_with_other_values_are_told_apart(
+    engines: tuple[ResultEncoder, Callable[..., bytes], Codec],
+) -> None:
+    encoder, _, codec = engines
+    rows: list[VectorRow] = []
+    empty = Result("", "", "", None, "", "", None, None, {}, {}, {}, rows, 0, 0)
+    made = [replace(empty, feature_values_used={"a": v, "b": w}) for v, w in [(1.0, 2.0), (3.0, None)]]
+    made.append(replace(empty, feature_values_used={"a": -math.inf, "b": 5e-324}))
+    found = [codec.decode(r.value)["feature_values_used"] for r in encoder.records(RESULTS, made)]
+    assert found == [r.feature_values_used for r in made]
+
+
+def test_a_schema_of_other_fields_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = load(TOPICS[RESULTS]) | {"fields": load(TOPICS[RESULTS])["fields"][::-1]}
+    monkeypatch.setattr("inference.encoding.load", lambda _: other)
+    with pytest.raises(ValueError, match="the fields latency_total_ms, latency_model_ms"):
+        ResultEncoder(Codec(LocalSchemas()))
