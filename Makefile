@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint bench bench-backfill bench-asof bench-stream environment jars operator operator-test clean
+.PHONY: demo test lint bench bench-backfill bench-asof bench-stream bench-serving environment jars operator operator-test clean
 
 demo: environment jars operator
 	$(SAY) "the demo: real flights from events to judged predictions"
@@ -30,7 +30,7 @@ lint: environment
 
 # SIZE=quick is for a look, SIZE=full for figures; each benchmark fails where the systems' results differ.
 SIZE ?= quick
-bench: bench-backfill bench-asof bench-stream
+bench: bench-backfill bench-asof bench-stream bench-serving
 
 bench-backfill: environment
 	$(SAY) "backfill: Augury, ClickHouse, DuckDB, Polars"
@@ -43,6 +43,10 @@ bench-stream: environment jars operator
 bench-asof: environment
 	$(SAY) "as-of join: Augury, DuckDB, Polars, pandas, Feast"
 	.venv/bin/python -m benchmarks.asof --size $(SIZE)
+
+bench-serving: environment jars
+	$(SAY) "serving: Augury's doors, a bare loop, a bare application, Feast, MLServer"
+	.venv/bin/python -m benchmarks.serving --size $(SIZE)
 
 environment: .venv/synced
 jars: .jars/stamp
