@@ -143,7 +143,10 @@ def _is_batch(body: bytes) -> bool:
 
 def _value_at(body: bytes, path: str) -> str:
     """Spell the value at a path such as `.requests[0].vector[2]`, or above it where the path is inexact."""
-    value: Any = msgspec.json.decode(body)
+    try:
+        value: Any = msgspec.json.decode(body)
+    except msgspec.DecodeError:  # a wrong type was met before what is no JSON
+        return ""
     for step in path.replace("[", ".[").split("."):
         if step.startswith("[") and step[1:-1].isdigit():
             value = value[int(step[1:-1])]

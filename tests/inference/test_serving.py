@@ -118,7 +118,7 @@ def test_an_event_swaps_the_model_without_a_failed_request(served: Served) -> No
         assert publish_events(world.registry, publisher, encode) == 6
         assert publish_events(world.registry, publisher, encode) == 0
         deadline = time.monotonic() + 20
-        while (answer := served.ask(served.client, "b"))["model_version_used"] == 1:
+        while (answer := served.ask(served.client, uuid.uuid4().hex))["model_version_used"] == 1:
             assert answer["prediction"] == 6.0
             assert time.monotonic() < deadline
         assert answer["prediction"] == 12.0
