@@ -72,6 +72,7 @@ def test_inputs_keep_their_types(
         "inputs": inputs,
         "vector": vector,
         "requested_at": 1,
+        "timeout_ms": None,
     }
     decoded = codec.decode(encode_request(request))
     assert decoded == request
