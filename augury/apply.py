@@ -17,7 +17,7 @@ from augury.stack.jars import flink_jars
 from augury.stack.java import java
 from features.contracts import Change, ChangeKind, changes, refuse_changed
 from features.errors import DefinitionError
-from features.handover import Handover, HandoverError, check_handover
+from features.handover import HandoverError, check_handover
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
 from features.policies import DriftPolicy, Policy
@@ -28,9 +28,9 @@ from schemas.registry import SchemaRegistry
 from streams.job import Cluster, latest_checkpoint, refuse_unfit_state, running, submit
 from streams.job import restart as restart_job
 from streams.sql import Addresses
-from warehouse.client import Client, migrate
+from warehouse.client import migrate
 from warehouse.contracts import applied, record
-from warehouse.handover import handover
+from warehouse.handover import handed_over
 from warehouse.tables import gained_columns, group_tables, source_table
 
 Report = Callable[[str], None]
@@ -74,7 +74,7 @@ def apply(
                 "a job begins with history when it is first started, for a seed would count events twice; "
                 f"{', '.join(sorted(late))} runs: apply without --from-history, or state a new version"
             )
-        begun = {plan.label: _begun(client, plan) for plan in started}
+        begun = {plan.label: handed_over(client, plan.name, plan.version) for plan in started}
         for plan in started:
             if begun[plan.label] is None and plan.label in from_history:
                 _refuse_late(plan, latest_checkpoint(there.checkpoints, plan.label))
@@ -125,7 +125,7 @@ def restart(plan: GroupPlan, settings: Settings) -> str:
     pyflink_java()
     client = warehouse(settings)
     try:
-        begun = _begun(client, plan)
+        begun = handed_over(client, plan.name, plan.version)
     finally:
         client.close()
     return restart_job(plan, log_addresses(settings), there, job, begun)
@@ -137,12 +137,6 @@ def _refuse_late(plan: GroupPlan, state: str | None) -> None:
             "a version that has read its log goes on from its state, for a seed would count events twice; "
             f"{plan.label} left {state}: apply it without --from-history, or state a new version"
         )
-
-
-def _begun(client: Client, plan: GroupPlan) -> Handover | None:
-    """Give what the group's job begins with; None is the beginning of the log."""
-    begun = handover(client, plan.name, plan.version)
-    return begun if begun is not None and begun.topic else None
 
 
 def pyflink_java() -> None:

@@ -16,6 +16,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.peers.cost import peak_mb
 from warehouse.client import Client, connect, migrate
 
 ROOT = Path(__file__).resolve().parent
@@ -87,9 +88,7 @@ class Warehouse:
         before, started = sum(seen.cpu_times()[:2]), perf_counter()
         work()
         seconds, cpu = perf_counter() - started, sum(seen.cpu_times()[:2]) - before
-        lines = Path(f"/proc/{self.process}/status").read_text(encoding="ascii").splitlines()
-        peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-        return Cost(seconds, cpu, peak)
+        return Cost(seconds, cpu, peak_mb(self.process))
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ BATCHES = (1, 10, 100)
 _NULLS, _LACKING = 50, 100
 
 Numbers = NDArray[np.float64]
+Values = list[list[float | None]]
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,11 @@ def values(features: Sequence[Feature], group: int, entities: int) -> Numbers:
     lacking = np.arange(0, entities, _NULLS)
     made[lacking, lacking // _NULLS % len(features)] = np.nan
     return made
+
+
+def nullable(vectors: Numbers) -> Values:
+    """Give vectors with None in the place of NaN."""
+    return [[None if value != value else value for value in vector] for vector in vectors.tolist()]
 
 
 def draws(entities: int, batch: int, count_: int) -> list[list[int]]:

@@ -21,7 +21,8 @@ from redis import Redis
 
 from augury.clock import wall_ms
 from benchmarks.load import PERCENTILES, Load, percentile
-from benchmarks.serving_cases import Numbers
+from benchmarks.peers.cost import peak_mb
+from benchmarks.serving_cases import Numbers, nullable
 from features.layout import Layout, clock_key, row_key
 from features.project import load_project
 from features.table import RowTable
@@ -58,12 +59,8 @@ class Floor:
         names = self.plan.names
         return [
             {"prediction": prediction, "feature_values_used": dict(zip(names, vector, strict=True))}
-            for prediction, vector in zip(predictions.tolist(), _nullable(vectors), strict=True)
+            for prediction, vector in zip(predictions.tolist(), nullable(vectors), strict=True)
         ]
-
-
-def _nullable(vectors: Numbers) -> list[list[float | None]]:
-    return [[None if value != value else value for value in vector] for vector in vectors.tolist()]
 
 
 class Application:
@@ -146,8 +143,7 @@ def loop(floor: Floor, requests: Sequence[Sequence[str]], seconds: float, answer
     took, cpu = perf_counter() - started, process_time() - cpu
     percentiles = tuple(1e3 * percentile(latencies, p) for p in PERCENTILES)
     found = Load(len(latencies), 0, 0, took, percentiles, 0.0, cpu)
-    status = Path("/proc/self/status").read_text(encoding="ascii")  # ru_maxrss would be the parent's
-    return asdict(found) | {"peak_mb": int(status.partition("VmHWM:")[2].split()[0]) / 1024}
+    return asdict(found) | {"peak_mb": peak_mb()}
 
 
 def main() -> None:

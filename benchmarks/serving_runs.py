@@ -13,8 +13,8 @@ from typing import Any
 from augury.settings import ROOT
 from benchmarks.common import Result
 from benchmarks.load import PERCENTILES, percentile
-from benchmarks.serving_cases import Shape, Size, draws
-from benchmarks.serving_systems import AUGURY, Found, Running, System, nullable
+from benchmarks.serving_cases import Shape, Size, draws, nullable
+from benchmarks.serving_systems import AUGURY, Found, Running, System
 from benchmarks.serving_world import World
 
 _OPEN_CONNECTIONS = 64

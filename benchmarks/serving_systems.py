@@ -5,9 +5,7 @@ import json
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,12 @@ from typing import Any
 import psutil
 
 from augury.settings import LOOPBACK, ROOT, child_environment, free_ports
+from augury.stack.probes import get
 from augury.stack.processes import tail
 from benchmarks.common import peers_python
 from benchmarks.load import SERIAL
-from benchmarks.serving_cases import Numbers, Shape, key
+from benchmarks.peers.cost import peak_mb
+from benchmarks.serving_cases import Shape, Values, key, nullable
 from benchmarks.serving_floor import PROJECT
 from benchmarks.serving_world import World
 
@@ -28,8 +28,6 @@ FEAST, MLSERVER = "Feast", "MLServer, ready vectors"
 MODELS = 50
 _PATIENCE_S = 120.0
 _SERIAL = SERIAL.decode()
-
-Values = list[list[float | None]]
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,7 @@ class Running:
 
     def peak_mb(self) -> float:
         """Give the sum of its processes' greatest memories, in MiB."""
-        found = 0
-        for each in self._family():
-            lines = Path(f"/proc/{each.pid}/status").read_text(encoding="ascii").splitlines()
-            found += next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-        return found / 1024
+        return sum(peak_mb(each.pid) for each in self._family())
 
     def _family(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]
@@ -80,13 +74,17 @@ class Running:
 
 def _entities(model: str) -> Callable[[int, Sequence[int]], dict[str, Any]]:
     def body(_number: int, entities: Sequence[int]) -> dict[str, Any]:
-        requests = [
-            {"request_id": f"{_SERIAL}-{place}", "model_name": model, "entity_keys": {"card": key(entity)}}
-            for place, entity in enumerate(entities)
-        ]
-        return {"requests": requests} if len(requests) > 1 else requests[0]
+        return _requests(model, ({"entity_keys": {"card": key(entity)}} for entity in entities))
 
     return body
+
+
+def _requests(model: str, asked: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Give the door's body: one request, or a batch of several."""
+    requests = [
+        {"request_id": f"{_SERIAL}-{place}", "model_name": model, **each} for place, each in enumerate(asked)
+    ]
+    return {"requests": requests} if len(requests) > 1 else requests[0]
 
 
 def _each_model(number: int, entities: Sequence[int]) -> dict[str, Any]:
@@ -121,11 +119,8 @@ def ready_vectors(world: World, shape: Shape) -> System:
     """Give the door asked with vectors."""
 
     def body(_number: int, entities: Sequence[int]) -> dict[str, Any]:
-        requests = [
-            {"request_id": f"{_SERIAL}-{place}", "model_name": shape.model, "vector": vector}
-            for place, vector in enumerate(nullable(world.vectors(shape, entities)))
-        ]
-        return {"requests": requests} if len(requests) > 1 else requests[0]
+        vectors = nullable(world.vectors(shape, entities))
+        return _requests(shape.model, ({"vector": vector} for vector in vectors))
 
     return System(VECTORS, "/v1/predict", body, door_answers)
 
@@ -159,11 +154,6 @@ def mlserver(world: World, shape: Shape) -> System:
         return Found(answer["outputs"][0]["data"], None)
 
     return System(MLSERVER, f"/v2/models/{shape.model}/infer", body, read, whole=True)
-
-
-def nullable(vectors: Numbers) -> Values:
-    """Give vectors with None in the place of NaN."""
-    return [[None if value != value else value for value in vector] for vector in vectors.tolist()]
 
 
 @contextlib.contextmanager
@@ -253,7 +243,7 @@ def _run(
         process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT)
     try:
         if path is not None:
-            _await(process, log, f"http://{LOOPBACK}:{port}{path}")
+            _await(process, log, port, path)
         yield Running(process.pid, port)
     finally:
         process.terminate()
@@ -264,13 +254,16 @@ def _run(
             process.wait()
 
 
-def _await(process: subprocess.Popen[bytes], log: Path, url: str) -> None:
+def _await(process: subprocess.Popen[bytes], log: Path, port: int, path: str) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 (a server just started here)
-                return
-        except (urllib.error.URLError, OSError):
+            get(port, path)
+        except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"a server answers at {url}; it did not:\n{tail(log)}") from None
+                raise RuntimeError(
+                    f"a server answers {path} on port {port}; it did not:\n{tail(log)}"
+                ) from None
             time.sleep(0.1)
+        else:
+            return

@@ -71,15 +71,16 @@ def unpack_clock(value: bytes) -> int:
 class Layout:
     """Packs and unpacks the rows of one feature group version, which carry `schema_id` as layout id.
 
-    `size` is a row's bytes before its tail; `missing` stands for a row that is not there.
+    `size` is a row's bytes before its tail, `bitmap_words` the words of its null bitmap; `missing` stands for
+    a row that is not there.
     """
 
     def __init__(self, schema_id: int, features: Sequence[Feature]) -> None:
         self.schema_id = schema_id
         self.features = tuple(features)
-        self._bitmap_words = -(-len(self.features) // 64)
+        self.bitmap_words = -(-len(self.features) // 64)
         codes = "".join(_CODES.get(f.type, "q") for f in self.features)
-        self._fixed = struct.Struct(f"<Qqq{8 * self._bitmap_words}s{codes}")
+        self._fixed = struct.Struct(f"<Qqq{8 * self.bitmap_words}s{codes}")
         self.size = self._fixed.size
         every = (1 << len(self.features)) - 1
         self.missing = self._join(0, MISSING_SEQ, every, [0] * len(self.features))
@@ -116,7 +117,7 @@ class Layout:
         return self._join(record["event_timestamp"], record["seq"], nulls, values) + tail
 
     def _join(self, event_timestamp: int, seq: int, nulls: int, values: Iterable[int | float]) -> bytes:
-        bitmap = nulls.to_bytes(8 * self._bitmap_words, "little")
+        bitmap = nulls.to_bytes(8 * self.bitmap_words, "little")
         return self._fixed.pack(self.schema_id, event_timestamp, seq, bitmap, *values)
 
     def unpack(self, row: bytes) -> dict[str, Value]:

@@ -26,7 +26,7 @@ class RowTable:
         start = 0
         for layout, positions in parts:
             bits_at = start + HEAD_WORDS
-            values_at = bits_at + -(-len(layout.features) // 64)
+            values_at = bits_at + layout.bitmap_words
             for position in positions:
                 feature = layout.features[position]
                 if feature.type is DataType.TEXT:

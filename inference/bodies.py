@@ -8,13 +8,13 @@ from msgspec import Meta, Struct
 from inference.models import LoadedModel, Variants
 from inference.records import Latency, Request, RequestError, Result, VectorRow, check_size
 
-MOST_REQUESTS = 1_000
+_MOST_REQUESTS = 1_000
 
 
 class Batch(Struct, frozen=True, forbid_unknown_fields=True):
     """Many requests at once; each gets an answer or an error of its own."""
 
-    requests: Annotated[list[Request], Meta(min_length=1, max_length=MOST_REQUESTS)]
+    requests: Annotated[list[Request], Meta(min_length=1, max_length=_MOST_REQUESTS)]
 
 
 class Prediction(Struct, frozen=True):
@@ -71,22 +71,31 @@ class _Either(Struct):
 encode = msgspec.json.Encoder().encode
 _one = msgspec.json.Decoder(Request)
 _batch = msgspec.json.Decoder(Batch)
-_any = msgspec.json.Decoder(_Either)
+_either = msgspec.json.Decoder(_Either)
 
 
 def requests_of(body: bytes) -> tuple[list[Request], bool]:
     """Read one request, or a batch of them, which the second value tells; raises `RequestError`."""
-    batch = b'"requests"' in body and _is_batch(body)
     try:
-        requests = _batch.decode(body).requests if batch else [_one.decode(body)]
+        requests, batch = _decode(body)
     except msgspec.DecodeError as error:
-        raise malformed(error, body) from None
+        raise _malformed(error, body) from None
     for request in requests:
         check_size(request)
     return requests, batch
 
 
-def malformed(error: msgspec.DecodeError, body: bytes) -> RequestError:
+def _decode(body: bytes) -> tuple[list[Request], bool]:
+    if b'"requests"' in body:
+        try:
+            return _batch.decode(body).requests, True
+        except msgspec.DecodeError:
+            if _is_batch(body):
+                raise
+    return [_one.decode(body)], False
+
+
+def _malformed(error: msgspec.DecodeError, body: bytes) -> RequestError:
     """Give what is told of a body that does not follow its schema: the field, the rule and the value."""
     _, _, place = str(error).partition(" - at `$")
     found = _value_at(body, place.rstrip("`")) if isinstance(error, msgspec.ValidationError) else ""
@@ -136,9 +145,10 @@ def _version(model: LoadedModel | None) -> int | None:
 
 def _is_batch(body: bytes) -> bool:
     try:
-        return isinstance(_any.decode(body), _Either)
+        _either.decode(body)
     except msgspec.DecodeError:
         return False
+    return True
 
 
 def _value_at(body: bytes, path: str) -> str:

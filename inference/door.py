@@ -40,7 +40,7 @@ class _Waiting(NamedTuple):
 
     requests: list[Request]
     received: int
-    answers: "asyncio.Future[list[Answer]]"
+    answers: asyncio.Future[list[Answer]]
 
 
 class Door:
@@ -119,7 +119,7 @@ class Door:
                 with suppress(Exception):  # the request itself is told
                     await asyncio.to_thread(self._models.version, name, version)
 
-    def _submit(self, requests: list[Request], received: int) -> "Awaitable[list[Answer]]":
+    def _submit(self, requests: list[Request], received: int) -> Awaitable[list[Answer]]:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(requests, received, loop.create_future())
         if not self._queue:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 _DOUBLE = Struct("<d").pack
 _LATENCIES = Struct("<4d").pack
 _NULL, _SECOND, _END = b"\x00", b"\x02", b"\x00"  # the first and the second branch of a union; no more blocks
-_FRAME_LONGS = 1 << 10
+_SHORT = 1 << 10
 
 
 def long(value: int) -> bytes:
@@ -44,13 +44,13 @@ def long(value: int) -> bytes:
 
 
 _BYTES = [bytes([value]) for value in range(256)]
-_LENGTHS = [long(length) for length in range(_FRAME_LONGS)]
+_LENGTHS = [long(length) for length in range(_SHORT)]
 
 
 def text(value: str) -> bytes:
     """Encode a string: its length in bytes, and UTF-8."""
     data = value.encode()
-    return (_LENGTHS[len(data)] if len(data) < _FRAME_LONGS else long(len(data))) + data
+    return (_LENGTHS[len(data)] if len(data) < _SHORT else long(len(data))) + data
 
 
 class ResultEncoder:

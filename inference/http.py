@@ -1,6 +1,5 @@
 """The HTTP door: the application."""
 
-import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -32,7 +31,6 @@ _TITLE = "Augury"
 _PREDICT, _OPENAPI = "/v1/predict", "/openapi.json"
 _OPEN = frozenset({"/healthz", "/readyz"})
 LIMIT = 1_024
-_LOG = logging.getLogger(__name__)
 
 
 def create_app(

@@ -1,9 +1,9 @@
 """What goes wrong at the HTTP door, as RFC 9457 has it: a kind, its status, and a text for people."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
-import orjson
+import msgspec
 from msgspec import Struct
 from redis import RedisError
 from starlette.exceptions import HTTPException
@@ -43,26 +43,21 @@ class Problem(Struct, omit_defaults=True):
     request_id: str | None = None
 
 
-def status_of(kind: str) -> HTTPStatus:
-    """Give the status of a kind; what is not listed is a fault of the request."""
-    return _STATUS.get(kind, HTTPStatus.UNPROCESSABLE_ENTITY)
-
-
-def problem(kind: str, detail: str, status: int | None = None, **more: Any) -> Response:  # noqa: ANN401
-    """Answer with a problem; `more` are its `request_id` and the answer's `headers`."""
-    code = HTTPStatus(status or status_of(kind))
-    headers = dict(more.get("headers") or {})
+def problem(
+    kind: str,
+    detail: str,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    request_id: str | None = None,
+) -> Response:
+    """Answer with a problem; a kind without a status of its own is a fault of the request."""
+    code = HTTPStatus(status or _STATUS.get(kind, HTTPStatus.UNPROCESSABLE_ENTITY))
+    given = dict(headers or {})
     if code in _RETRY:
-        headers.setdefault("Retry-After", "1")
-    body = {
-        "type": f"urn:augury:{kind}",
-        "title": kind.replace("-", " ").capitalize(),
-        "status": code.value,
-        "detail": detail,
-    }
-    if more.get("request_id") is not None:
-        body["request_id"] = more["request_id"]
-    return Response(orjson.dumps(body), code, headers, media_type=MEDIA_TYPE)
+        given.setdefault("Retry-After", "1")
+    title = kind.replace("-", " ").capitalize()
+    body = Problem(f"urn:augury:{kind}", title, code.value, detail, request_id)
+    return Response(msgspec.json.encode(body), code, given, media_type=MEDIA_TYPE)
 
 
 def problem_of(error: Exception) -> Response:

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 _PAUSE_SECONDS = 0.5
 
@@ -63,8 +62,6 @@ class OnlineStore:
         try:
             self._connection.send_command("MGET", *keys)
             return self._connection.read_response()
-        except RedisTimeoutError:
-            raise
         except RedisConnectionError:
             self._connection.disconnect()
             if not used:

@@ -1,6 +1,6 @@
 """Hand-overs from history to stream: their record, and what the warehouse gives to the log for them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,12 @@ def handover(client: Client, group: str, version: int) -> Handover | None:
     return Handover(int(found[0][0]), found[0][1]) if found else None
 
 
+def handed_over(client: Client, group: str, version: int) -> Handover | None:
+    """Read what a version's stream begins with; None where that is the beginning of its log."""
+    begun = handover(client, group, version)
+    return begun if begun is not None and begun.topic else None
+
+
 def record_handover(client: Client, plan: GroupPlan, done: Handover, now: int) -> None:
     """Write a version's hand-over as it stands at `now` (ms), in the place of what was written before."""
     times = [datetime.fromtimestamp(ms / 1000, UTC) for ms in (done.cut, now)]
@@ -41,7 +47,6 @@ def seed(client: Client, plan: GroupPlan, cut: int, memory: int) -> Iterator[lis
 
     The query sorts in `memory` bytes, and what is beyond a part of them on disk.
     """
-    types = seed_types(plan)
     arguments = [
         milliseconds(f"_a{i}") if argument.type is DataType.TIMESTAMP else typed(f"_a{i}", argument.type)
         for i, argument in enumerate(plan.arguments)
@@ -49,9 +54,7 @@ def seed(client: Client, plan: GroupPlan, cut: int, memory: int) -> Iterator[lis
     selected = ", ".join(["entity", "_ts", "_t", "toString(_topic)", "_partition", "_offset", *arguments])
     settings = {"max_memory_usage": memory, "max_bytes_before_external_sort": memory // 4}
     sql = f"SELECT {selected} FROM ({events(plan, 0, cut)}) ORDER BY {LOG_ORDER}"
-    with client.query_row_block_stream(sql, settings=settings) as blocks:
-        for block in blocks:
-            yield [dict(zip(types, row, strict=True)) for row in block]
+    return _blocks(client, sql, list(seed_types(plan)), settings)
 
 
 def take_over(client: Client, plan: GroupPlan, cut: int) -> None:
@@ -74,6 +77,12 @@ def last_rows(client: Client, plan: GroupPlan, cut: int) -> Iterator[list[dict[s
         f"SELECT {selected} FROM {column(plan.backfill_table)} AS r FINAL "
         f"WHERE r.event_timestamp < {moment(cut)} ORDER BY r.entity, r.seq DESC LIMIT 1 BY r.entity"
     )
-    with client.query_row_block_stream(sql) as blocks:
+    return _blocks(client, sql, names)
+
+
+def _blocks(
+    client: Client, sql: str, names: Sequence[str], settings: Mapping[str, int] | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    with client.query_row_block_stream(sql, settings=dict(settings or {})) as blocks:
         for block in blocks:
             yield [dict(zip(names, row, strict=True)) for row in block]

@@ -10,7 +10,7 @@ from augury.clients import warehouse
 from augury.options import group_plan, range_of, utc
 from augury.settings import Settings
 from features.project import load_project
-from warehouse.handover import handover
+from warehouse.handover import handed_over
 from warehouse.parity import parity as compare
 from warehouse.parity import reached
 
@@ -29,8 +29,8 @@ def parity(
     plan = group_plan(load_project(project), group)
     console, client = Console(), warehouse(Settings())
     start, end = range_of(client, plan, since, until)
-    handed = handover(client, plan.name, plan.version)
-    if handed is not None and handed.topic and start < handed.cut:
+    handed = handed_over(client, plan.name, plan.version)
+    if handed is not None and start < handed.cut:
         start = handed.cut
         console.print(f"{plan.label}: the stream begins at {utc(start)}; rows before are the backfill's own")
     if until is None:

@@ -14,7 +14,7 @@ from features.layout import Layout
 from schemas.log import consumer
 from streams.rematerialise import SupersededError
 from streams.rematerialise import rematerialise as put_back
-from warehouse.handover import handover
+from warehouse.handover import handed_over
 
 app = typer.Typer()
 
@@ -32,8 +32,8 @@ def rematerialise(
     settings = Settings()
     client = warehouse(settings)
     contract = applied_version(client, group, version)
-    at, handed = moment(as_of), handover(client, group, version)
-    if handed is not None and handed.topic and at < handed.cut:
+    at, handed = moment(as_of), handed_over(client, group, version)
+    if handed is not None and at < handed.cut:
         raise typer.BadParameter(
             f"the topic has the rows from {utc(handed.cut)} on, where {contract.label} was handed over from "
             f"history to stream; those as of {utc(at)} cannot be put back from it"

@@ -11,6 +11,10 @@ def tell(started: float) -> None:
     seconds = perf_counter() - started
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu = used.ru_utime + used.ru_stime
-    status = Path("/proc/self/status").read_text(encoding="ascii")  # ru_maxrss would be the parent's
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-    print(json.dumps({"seconds": seconds, "cpu_s": cpu, "peak_mb": peak}))
+    print(json.dumps({"seconds": seconds, "cpu_s": cpu, "peak_mb": peak_mb()}))
+
+
+def peak_mb(process: int | str = "self") -> float:
+    """Give the greatest memory of a process in MiB, which `ru_maxrss` would mix with its parent's."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource
 from feast.types import Float64, Int64
 
 given, made, redis = sys.argv[1:]
@@ -42,7 +42,7 @@ for path in paths:
             source=FileSource(path=str(path), timestamp_field="event_timestamp"),
         )
     )
-store.apply([card, *views, FeatureService(name=Path(given).name, features=views)])
+store.apply([card, *views])
 for path in paths:
     rows = pq.ParquetFile(path)
     for batch in rows.iter_batches(10_000):

@@ -1,5 +1,6 @@
 package io.augury.streams;
 
+import java.io.IOException;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -108,7 +109,7 @@ final class EndingSource<T, S extends SourceSplit, E> implements Source<T, S, E>
         }
 
         @Override
-        public void close() throws java.io.IOException {
+        public void close() throws IOException {
             enumerator.close();
         }
     }
