@@ -10,7 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint bench bench-backfill bench-asof bench-stream bench-serving environment jars operator operator-test clean
+.PHONY: demo test lint bench bench-backfill bench-asof bench-stream bench-serving bench-drift
+.PHONY: environment jars operator operator-test clean
 
 demo: environment jars operator
 	$(SAY) "the demo: real flights from events to judged predictions"
@@ -30,7 +31,7 @@ lint: environment
 
 # SIZE=quick is for a look, SIZE=full for figures; each benchmark fails where the systems' results differ.
 SIZE ?= quick
-bench: bench-backfill bench-asof bench-stream bench-serving
+bench: bench-backfill bench-asof bench-stream bench-serving bench-drift
 
 bench-backfill: environment
 	$(SAY) "backfill: Augury, ClickHouse, DuckDB, Polars"
@@ -47,6 +48,10 @@ bench-asof: environment
 bench-serving: environment jars
 	$(SAY) "serving: Augury's doors, a bare loop, a bare application, Feast, MLServer"
 	.venv/bin/python -m benchmarks.serving --size $(SIZE)
+
+bench-drift: environment
+	$(SAY) "drift: Augury, Evidently, NannyML"
+	.venv/bin/python -m benchmarks.drift --size $(SIZE)
 
 environment: .venv/synced
 jars: .jars/stamp

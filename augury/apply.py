@@ -208,6 +208,9 @@ def _policy_row(policy: Policy) -> dict[str, Any]:
     row = {name: value for name, value in vars(policy).items() if name not in ("group", "model")}
     row["model_name"] = policy.model.name
     if isinstance(policy, DriftPolicy):
-        row |= {"group_name": policy.group.name, "group_version": policy.group.version}
+        group = policy.group
+        row |= {"group_name": "", "group_version": 0, "categorical": list(policy.categorical)}
+        if group is not None:
+            row |= {"group_name": group.name, "group_version": group.version}
     kinds = {"DriftPolicy": "drift_policy", "EvaluationPolicy": "evaluation_policy"}
     return row | {"policy": kinds.get(type(policy).__name__, "monitoring_policy")}

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from augury.settings import Settings
+from features.project import Project
 from schemas.codec import Codec
 from schemas.log import deliver, producer
 from schemas.records import load
 from schemas.registry import SchemaRegistry
+from warehouse.backfill import log_clock
 from warehouse.client import Client, connect
 
 
@@ -24,6 +26,18 @@ def send_alert(settings: Settings, alert: Mapping[str, Any]) -> None:
         deliver(sender, [{"topic": "alerts", "value": encode(alert), "timestamp": alert["at"]}])
     finally:
         sender.close()
+
+
+def project_clock(client: Client, project: Project) -> int:
+    """Give how far (ms) the log's clock has come in the warehouse, in all of a project's sources.
+
+    Raises `ConnectionError` where the warehouse has not read all of a source yet.
+    """
+    clock = log_clock(client, *project.source_plans.values())
+    if clock is None:
+        names = ", ".join(project.source_plans)
+        raise ConnectionError(f"the warehouse has not read all of {names} yet; is the sink running?")
+    return clock
 
 
 def warehouse(settings: Settings) -> Client:

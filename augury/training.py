@@ -29,6 +29,11 @@ class StoredDataset:
         return self.stored.version
 
     @property
+    def table(self) -> str:
+        """Its table in the warehouse."""
+        return self.stored.table
+
+    @property
     def rows(self) -> int:
         """How many labelled vectors it holds."""
         return self.stored.rows

@@ -72,7 +72,7 @@ def collect(module: ModuleType) -> Project:
     models = _distinct(stated, lambda m: m.name, "model")
     grouped = [v for v in values if isinstance(v, FeatureGroup)]
     grouped += [ref.group for m in models for ref in m.features]
-    grouped += [p.group for p in policies if isinstance(p, DriftPolicy)]
+    grouped += [p.group for p in policies if isinstance(p, DriftPolicy) and p.group is not None]
     groups = _distinct(grouped, lambda g: g.label, "feature group")
     named = [v for v in values if isinstance(v, Source)]
     named += [source for g in groups for source in (*g.sources, *(at.source for at in g.lookups))]

@@ -7,9 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from features.definitions import Model
-from features.policies import EvaluationPolicy
+from features.policies import DriftPolicy, EvaluationPolicy
 from features.project import Project
-from flows.contracts import Artifacts, AuditServed, BuildDataset, Query, SendAlert
+from flows.contracts import (
+    Artifacts,
+    AuditServed,
+    BuildDataset,
+    CheckDrift,
+    FreezeReferences,
+    Query,
+    SendAlert,
+)
 from inference.registry import Registry
 
 
@@ -18,8 +26,9 @@ class Context:
     """What flows work with.
 
     `publish` sends the registry's outbox to the log and gives the number of events sent; `code_version`
-    names the code that trains. `wait_for_warehouse` returns once the warehouse holds all that the log
-    holds up to a moment (ms on the log's clock), and raises where it still lags.
+    names the code that trains. `clock` gives how far (ms) the log's clock has come in the warehouse.
+    `wait_for_warehouse` returns once the warehouse holds all that the log holds up to a moment (ms on the
+    log's clock), and raises where it still lags.
     """
 
     project: Project
@@ -28,6 +37,9 @@ class Context:
     dataset: BuildDataset
     query: Query
     audit: AuditServed
+    freeze: FreezeReferences
+    check_drift: CheckDrift
+    clock: Callable[[], int]
     alert: SendAlert
     publish: Callable[[], int]
     code_version: str
@@ -44,6 +56,11 @@ class Context:
             f"a flow works on a model of its project; {self.project.name} has none of the name "
             f"{model_name!r}, so nothing can be trained"
         )
+
+    @property
+    def drift_policies(self) -> list[DriftPolicy]:
+        """The project's drift policies, in its order."""
+        return [p for p in self.project.policies if isinstance(p, DriftPolicy)]
 
     def evaluation_policy(self, model_name: str) -> EvaluationPolicy:
         """Give the policy that judges challengers of a model; raises `LookupError` where it has none."""

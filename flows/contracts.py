@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import pyarrow as pa
+from numpy.typing import ArrayLike
 
+from features.policies import DriftPolicy
+from flows.check import Report
+from inference.registry import ModelVersion
 from warehouse.audit import Audit
 
 
@@ -18,6 +22,10 @@ class Dataset(Protocol):
     @property
     def name(self) -> str:
         """The name it was built under."""
+
+    @property
+    def table(self) -> str:
+        """Its table in the warehouse."""
 
     @property
     def rows(self) -> int:
@@ -57,6 +65,20 @@ class AuditServed(Protocol):
 
     def __call__(self, audit_id: str, model_name: str, since: int, until: int, sample: int | None) -> Audit:
         """Audit the answers to requests made in [since, until) (ms); one outcome stands for an `audit_id`."""
+
+
+class FreezeReferences(Protocol):
+    """Freezes what a model was trained on, for its drift policies."""
+
+    def __call__(self, model_name: str, experiment_id: str, table: str, scores: ArrayLike) -> None:
+        """Freeze the training set `table`, and the model's `scores` of what it was not trained on."""
+
+
+class CheckDrift(Protocol):
+    """Checks a window of a drift policy, and keeps the outcome where SQL can read it."""
+
+    def __call__(self, policy: DriftPolicy, version: ModelVersion, end: int) -> Report:
+        """Check the window that ends at `end` (ms) against what a version was trained on."""
 
 
 class SendAlert(Protocol):

@@ -50,6 +50,12 @@ def export_model(trained: Trained) -> bytes:
 
 
 @task(**RETRIED)
+def freeze_references(model_name: str, experiment_id: str, dataset: Dataset, trained: Trained) -> None:
+    """Freeze what drift will be measured from; before the version is known, so that none is without."""
+    current().freeze(model_name, experiment_id, dataset.table, trained.holdout.scores)
+
+
+@task(**RETRIED)
 def register_model(
     model_name: str, experiment_id: str, why: str, dataset: Dataset, trained: Trained, payload: bytes
 ) -> ModelVersion:
@@ -103,6 +109,7 @@ def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
     dataset = build_dataset(model_name, name, at)
     trained = fit(model_name, dataset)
     payload = export_model(trained)
+    freeze_references(model_name, name, dataset, trained)
     why = f"asked for by {policy} (alert {alert_id})"
     registered = register_model(model_name, name, why, dataset, trained, payload)
     publish_changes()

@@ -29,16 +29,11 @@ class Trigger:
     parameters: dict[str, Any]
 
 
-def policy_name(policy: DriftPolicy) -> str:
-    """Spell a drift policy as alerts name it: `<group>.v<version>/<model>`."""
-    return f"{policy.group.label}/{policy.model.name}"
-
-
 class Triggers:
     """The rules of a project: its drift policies and its evaluation policies."""
 
     def __init__(self, drift: Iterable[DriftPolicy], evaluation: Iterable[EvaluationPolicy]) -> None:
-        self._drift = {policy_name(p): p for p in drift}
+        self._drift = {p.name: p for p in drift}
         self._debounce = {
             name: milliseconds(p.debounce, f"drift policy {name}") for name, p in self._drift.items()
         }

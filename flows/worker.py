@@ -6,6 +6,7 @@ starts a new interpreter for each. More workers, each of its own name, run more 
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 import httpx
 from prefect import Flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
@@ -22,6 +24,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import State, StateType
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import PrefectException
 from prefect.flow_engine import run_flow
 from prefect.settings import (
@@ -38,6 +41,7 @@ from flows.runs import DEPLOYMENT
 log = logging.getLogger(__name__)
 
 _MOST_STARTS = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Flows = Mapping[UUID, Flow[..., Any]]
 
 
@@ -45,7 +49,8 @@ class FlowWorker:
     """Serves `flows` as deployments of the Prefect server at `api_url` (with its `/api`).
 
     `name` is the worker's own and the same after a restart: runs that a worker of this name had begun
-    and not finished are started again, three times in all. `auth` is the server's "user:password".
+    and not finished are started again, three times in all. `auth` is the server's "user:password". A flow of
+    `intervals_ms` also runs by itself, without parameters, that often.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class FlowWorker:
         *,
         auth: str | None = None,
         poll_s: float = 0.5,
+        intervals_ms: Mapping[str, int] | None = None,
     ) -> None:
         # Without its server Prefect would start one of its own, and run flows that nobody sees.
         self._settings: dict[Any, Any] = {
@@ -67,6 +73,7 @@ class FlowWorker:
         self._flows = list(flows)
         self._name = name
         self._poll_s = poll_s
+        self._intervals_ms = intervals_ms or {}
 
     def run(self, stop: Event, ready: Callable[[], None] = lambda: None) -> None:
         """Deploy, call `ready`, and execute runs until `stop` is set; a run in progress is finished.
@@ -79,7 +86,10 @@ class FlowWorker:
                 try:
                     with get_client(sync_client=True) as client:
                         if not deployments:
-                            deployments = {_deploy(client, flow): flow for flow in self._flows}
+                            deployments = {
+                                _deploy(client, flow, self._intervals_ms.get(flow.name)): flow
+                                for flow in self._flows
+                            }
                             ready()
                         self._work(client, deployments, stop)
                 except (httpx.HTTPError, PrefectException, RuntimeError) as error:
@@ -128,11 +138,17 @@ class FlowWorker:
             client.set_flow_run_state(run.id, state, force=True)
 
 
-def _deploy(client: SyncPrefectClient, flow: Flow[..., Any]) -> UUID:
+def _deploy(client: SyncPrefectClient, flow: Flow[..., Any], interval_ms: int | None) -> UUID:
+    schedules = []
+    if interval_ms is not None:
+        # Counted from the epoch, so that runs fall on the same moments after every restart.
+        every = IntervalSchedule(interval=timedelta(milliseconds=interval_ms), anchor_date=_EPOCH)
+        schedules = [DeploymentScheduleCreate(schedule=every)]
     return client.create_deployment(
         client.create_flow(flow),
         DEPLOYMENT,
         description=flow.description,
         parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
         enforce_parameter_schema=True,
+        schedules=schedules,
     )

@@ -110,7 +110,7 @@ def find(client: Client, name: str, plan: ModelPlan) -> Dataset | None:
 
 def read(client: Client, dataset: Dataset) -> pa.Table:
     """Read a set in order of prediction: request_id, prediction_time, label_time, label, then the vector."""
-    selected = [*_LABEL_COLUMNS, *(f"{column(_spelled(n))} AS {column(n)}" for n in dataset.names)]
+    selected = [*_LABEL_COLUMNS, *(f"{value_column(n)} AS {column(n)}" for n in dataset.names)]
     return client.query_arrow(
         f"SELECT {', '.join(selected)} FROM {column(dataset.table)} ORDER BY prediction_time, request_id",
         use_strings=True,
@@ -134,7 +134,7 @@ def _joined(plan: ModelPlan, labels: str, origin: str, entity: str = "", within:
     read = {**given, REQUESTED_AT: "_s._prediction_time", **times, **held}
     label = [f"_s.{column(f'_{n}')} AS {column(n)}" for n in _LABEL_COLUMNS]
     stored = [
-        f"CAST({held[group.name(p)]}, 'Nullable(Float64)') AS {column(_spelled(group.name(p)))}"
+        f"CAST({held[group.name(p)]}, 'Nullable(Float64)') AS {value_column(group.name(p))}"
         for group in plan.groups
         for p in group.positions
     ]
@@ -241,6 +241,11 @@ def _table(name: str, version: int) -> str:
     """Name the table of a set: readable, and its own for each name."""
     readable = re.sub(r"\W+", "_", name)[:60]
     return f"dataset_{readable}_{hashlib.sha256(name.encode()).hexdigest()[:8]}_v{version}"
+
+
+def value_column(name: str) -> str:
+    """Name the column of a stored set that holds a value of the vector, or the label."""
+    return column(_spelled(name))
 
 
 def _spelled(name: str) -> str:

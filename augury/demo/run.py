@@ -12,9 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from augury.apply import apply
-from augury.clients import codec, warehouse
+from augury.clients import codec, send_alert, warehouse
 from augury.commands.up import progress_of
-from augury.demo.drift import Drift, check
 from augury.demo.live import Live
 from augury.demo.scenario import Scenario
 from augury.demo.summary import Summary, spell
@@ -24,6 +23,7 @@ from augury.settings import Settings
 from augury.stack import PartError, Stack
 from features.layout import clock_key, unpack_clock
 from features.project import Project
+from flows.check import check
 from flows.runs import PrefectRuns
 from flows.triggers import RETRAIN
 from inference.registry import ModelStatus, ModelVersion, Registry
@@ -31,7 +31,7 @@ from schemas.log import backlog
 from warehouse.audit import audit
 from warehouse.backfill import backfill, log_clock
 from warehouse.client import Client
-from warehouse.datasets import Dataset, find, read
+from warehouse.datasets import find, read
 from warehouse.parity import parity
 from warehouse.visible import visible_lag
 
@@ -85,8 +85,8 @@ class Demo:
             with self.client() as client:
                 self._history(client)
                 self._backfill(client, self.scenario.live_from)
-                dataset = self._first_model(client, held)
-                self._live(client, held, dataset)
+                self._first_model(client, held)
+                self._live(client, held)
                 self._reckon(client, held)
         finally:
             held.close()
@@ -161,7 +161,7 @@ class Demo:
         self.summary.parity_mismatches = mismatches
         self.summary.backfill_rows_per_s = rows / seconds
 
-    def _first_model(self, client: Client, held: Registry) -> Dataset:
+    def _first_model(self, client: Client, held: Registry) -> None:
         """Train on history, by the same flow that retrains; compare with the prior; promote."""
         self.console.rule("the first model")
         model = self.scenario.model.name
@@ -185,9 +185,8 @@ class Demo:
             f"prior {spell(self.summary.prior_auc)}; version {version.version} is champion"
         )
         self._await_served(model, version.version)
-        return dataset
 
-    def _live(self, client: Client, held: Registry, dataset: Dataset) -> None:
+    def _live(self, client: Client, held: Registry) -> None:
         """Play live traffic, with a drift check on the way and what follows from it."""
         scenario, model = self.scenario, self.scenario.model.name
         self.console.rule("live: requests, labels, drift, a challenger in shadow")
@@ -200,7 +199,7 @@ class Demo:
                     move(live.position - scenario.live_from)
                     if not checked and live.position >= scenario.drift_at:
                         checked = True
-                        self._drift(client, held, dataset, live)
+                        self._drift(client, held, live)
         finally:
             live.close()
         traffic = live.traffic
@@ -215,19 +214,21 @@ class Demo:
         with self.console.status("the trial's last looks"):
             self._await_decision(held, model)
 
-    def _drift(self, client: Client, held: Registry, dataset: Dataset, live: Live) -> None:
+    def _drift(self, client: Client, held: Registry, live: Live) -> None:
         """Raise the alert, and wait (in simulated time it takes no time) until the challenger is on trial."""
         logged = live.traffic.http + live.traffic.kafka
         self._until(lambda: _count(client, "model_prediction_log FINAL") >= logged)
-        drift: Drift = check(
-            client, self.settings, self.scenario.drift, dataset, self.scenario.live_from, live.position
-        )
-        self.summary.drift_psi = drift.worst
-        if drift.alert_id is None:
-            self.console.print(f"no drift: the largest PSI is {drift.worst:.2f}")
-            return
-        self.console.print(f"drift: PSI up to {drift.worst:.2f}, alert {drift.alert_id}; retraining follows")
         model = self.scenario.model.name
+        champion = held.champion(model)
+        assert champion is not None
+        found = check(client, self.project, self.scenario.drift, champion, live.position)
+        worst = self.summary.drift_psi = max(f.psi for f in found.findings)
+        alert = found.alert()
+        if alert is None:
+            self.console.print(f"no drift: the largest PSI is {worst:.2f}")
+            return
+        send_alert(self.settings, alert)
+        self.console.print(f"drift: PSI up to {worst:.2f}, alert {alert['alert_id']}; retraining follows")
         self._until(lambda: _on_trial(held, model) is not None)
         self.summary.challenger_version = _on_trial(held, model)
         self.console.print(f"version {self.summary.challenger_version} is on trial, in shadow")

@@ -9,14 +9,17 @@ from typing import Any
 from prefect import Flow
 
 from augury.auditing import Auditor
-from augury.clients import send_alert, warehouse
+from augury.clients import project_clock, send_alert, warehouse
 from augury.models import artifacts, publish, registry
 from augury.settings import ROOT, Settings
 from augury.training import Datasets, Query
 from features.project import Project
 from flows.audit import audit
+from flows.check import check
 from flows.context import Context, configure
+from flows.drift import drift, intervals
 from flows.evaluate import evaluate, start_trial
+from flows.reference import freeze
 from flows.retrain import retrain
 from flows.worker import FlowWorker
 from schemas.log import await_group
@@ -36,6 +39,9 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
             dataset=Datasets(client, project),
             query=Query(client),
             audit=Auditor(client, project, settings.backfill_memory_mb << 20, held.cutovers.routes),
+            freeze=partial(freeze, client, project),
+            check_drift=partial(check, client, project),
+            clock=partial(project_clock, client, project),
             alert=partial(send_alert, settings),
             publish=partial(publish, settings, held),
             code_version=code_version(),
@@ -43,8 +49,11 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
         )
     )
     auth = settings.prefect_auth.get_secret_value() or None
-    flows: list[Flow[..., Any]] = [retrain, start_trial, evaluate, audit]
-    FlowWorker(settings.prefect_api_url, flows, "flows", auth=auth).run(stop, ready)
+    flows: list[Flow[..., Any]] = [retrain, start_trial, evaluate, audit, drift]
+    worker = FlowWorker(
+        settings.prefect_api_url, flows, "flows", auth=auth, intervals_ms=intervals(project.policies)
+    )
+    worker.run(stop, ready)
 
 
 def _await_sink(settings: Settings, _until: int) -> None:

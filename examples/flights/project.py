@@ -273,6 +273,10 @@ late_arrival = Model(
 promotion = EvaluationPolicy(
     late_arrival, alpha=0.05, threshold=0.3, min_units=200, max_units=6_000, look_every="1d"
 )
-weather_drift = DriftPolicy(origin_weather, late_arrival, psi_threshold=0.25, retrain=True, debounce="7d")
-congestion_drift = DriftPolicy(origin_departures, late_arrival, psi_threshold=0.25, debounce="1d")
+# The weather of some days is never that of four months, so only a large change counts.
+weather_drift = DriftPolicy(
+    origin_weather, late_arrival, window="4d", threshold=0.25, retrain=True, debounce="7d"
+)
+congestion_drift = DriftPolicy(origin_departures, late_arrival)
+outputs_drift = DriftPolicy(None, late_arrival)
 quality = MonitoringPolicy(late_arrival, metric="auc", window="7d", threshold=0.05)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 class Base(DeclarativeBase):
     """The tables' common metadata."""
 
-    type_annotation_map = {dict[str, Any]: JSON, int: BigInteger}  # noqa: RUF012 (SQLAlchemy's contract)
+    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON, int: BigInteger}  # noqa: RUF012 (SQLAlchemy's contract)
 
 
 class Experiment(Base):
@@ -170,13 +170,21 @@ class EvaluationPolicyRow(Base):
 
 
 class DriftPolicyRow(Base):
-    """What an alert of drift in a group sets off for a model."""
+    """How drift of a group, or of a model's outputs (no group), is found, and what an alert sets off."""
 
     __tablename__ = "drift_policy"
     group_name: Mapped[str] = mapped_column(primary_key=True)
     group_version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     model_name: Mapped[str] = mapped_column(primary_key=True)
-    psi_threshold: Mapped[float]
+    method: Mapped[str]
+    categorical: Mapped[list[str]]
+    bins: Mapped[int | None]
+    values: Mapped[str]
+    window: Mapped[str]
+    every: Mapped[str]
+    false_alarms_per_month: Mapped[float]
+    threshold: Mapped[float | None]
+    min_rows: Mapped[int]
     retrain: Mapped[bool]
     debounce: Mapped[str]
     updated_at: Mapped[int]

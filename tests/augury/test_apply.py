@@ -26,7 +26,9 @@ GROUPS = (replace(plain, source=landed(partitions=3)), whole)
 PROJECT = Project("tried", (landed(partitions=3),), GROUPS, (late,), ())
 POLICIES: dict[str, Policy] = {
     "evaluation_policy": EvaluationPolicy(late, alpha=0.01, min_units=5),
-    "drift_policy": DriftPolicy(whole, late, psi_threshold=0.3, retrain=True),
+    "drift_policy": DriftPolicy(
+        whole, late, categorical=("carrier_last",), bins=20, threshold=0.3, retrain=True
+    ),
     "monitoring_policy": MonitoringPolicy(late, metric="brier", window="1d"),
 }
 
@@ -79,7 +81,8 @@ def test_there_is_a_row_of_every_kind_of_policy(tmp_path: Path) -> None:
     for name, policy in POLICIES.items():
         (row,) = registry.policies(name)
         plainly = {f.name for f in fields(policy)} - {"model", "group"}
-        assert {key: row.pop(key) for key in plainly} == {key: getattr(policy, key) for key in plainly}
+        wanted = {key: list(v) if isinstance(v := getattr(policy, key), tuple) else v for key in plainly}
+        assert {key: row.pop(key) for key in plainly} == wanted
         group = {"group_name": "whole", "group_version": 2} if name == "drift_policy" else {}
         assert row == {"model_name": "late", "updated_at": 7, **group}
 

@@ -13,7 +13,7 @@ from prefect import flow
 from features.policies import DriftPolicy, EvaluationPolicy
 from flows.bridge import TOPICS, Bridge
 from flows.runs import PrefectRuns, RefusedRunError
-from flows.triggers import Triggers, policy_name
+from flows.triggers import Triggers
 from flows.worker import FlowWorker
 from schemas.codec import Codec
 from schemas.log import Topic, consumer, create_topics, producer
@@ -49,7 +49,7 @@ class Given:
         self.model = f"m_{uuid.uuid4().hex[:8]}"
         made = project(folder, self.model)
         drift = [p for p in made.policies if isinstance(p, DriftPolicy)]
-        self.policy = policy_name(drift[0])
+        self.policy = drift[0].name
         self.triggers = Triggers(drift, [p for p in made.policies if isinstance(p, EvaluationPolicy)])
         self.codec = Codec(SchemaRegistry(settings.registry_url))
         create_topics(

@@ -1,72 +1,114 @@
-import numpy as np
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.drift import ReferenceBins, psi
+from flows.check import NoReferenceError, Report
+from flows.context import configure
+from flows.drift import DRIFT, drift, intervals
+from flows.triggers import Triggers
+from flows.worker import FlowWorker
+from tests.flows.drifting import FEATURES, OUTPUTS, ROWS
+from tests.flows.world import DAY, NOW, World
+from warehouse.bins import Bins
+from warehouse.drift_reports import Finding, Window
+from warehouse.references import Reference
 
-values = st.lists(st.floats(-1e6, 1e6) | st.just(float("nan")) | st.integers(-3, 3).map(float), max_size=200)
-
-
-@given(values, values, st.integers(2, 12))
-def test_every_value_has_one_bin(reference: list[float], current: list[float], bins: int) -> None:
-    frozen = ReferenceBins.of(reference, bins)
-    assert sum(frozen.counts) == len(reference)
-    assert len(frozen.counts) == len(frozen.edges) + 2 <= bins + 1
-    counted = frozen.count(current)
-    assert counted.sum() == len(current)
-    assert counted[-1] == np.isnan(np.array(current, dtype=float)).sum()
-    assert list(frozen.edges) == sorted(set(frozen.edges))
+NAME = "line_trips.v1/punctual"
+END = NOW - NOW % DAY  # the log's clock is at NOW
 
 
-def test_bins_hold_equal_shares_of_a_smooth_reference() -> None:
-    frozen = ReferenceBins.of(np.arange(1_000.0))
-    assert frozen.counts == (*[100] * 10, 0)
+def report(*, drifted: bool, end: int = END) -> Report:
+    window = Window(NAME, "punctual", 1, "line_trips", 1, end - DAY, end)
+    reference = Reference("count_1h", "psi", Bins((3.0,)), (500, 500, 0), (0.0,) * 11)
+    finding = Finding(reference, (900, 100, 0), 0.8, 300.0, 0.8, 1e-20, 1e-20, 0.02, drifted, ("data",))
+    return Report(window, (finding, replace(finding, drifted=False, causes=())))
 
 
-def test_a_value_equal_to_a_bound_belongs_below_it() -> None:
-    frozen = ReferenceBins.of([0.0] * 900 + [1.0] * 100)
-    assert frozen.edges == (0.0,)
-    assert list(frozen.count([0.0, 0.5, 1.0, -5.0, 99.0])) == [2, 3, 0]
+def test_it_runs_as_often_as_the_policy_that_looks_the_most() -> None:
+    hourly = replace(FEATURES, every="1h")
+    assert intervals([OUTPUTS, hourly, ROWS]) == {DRIFT: 3_600_000}
+    assert intervals([]) == {}
 
 
-def test_a_shift_and_missing_values_raise_the_index() -> None:
-    rng = np.random.default_rng(5)
-    frozen = ReferenceBins.of(rng.normal(size=5_000))
-    same = psi(frozen.counts, frozen.count(rng.normal(size=5_000)))
-    shifted = psi(frozen.counts, frozen.count(rng.normal(0.8, size=5_000)))
-    gaps = rng.normal(size=5_000)
-    gaps[:1_500] = np.nan
-    assert same < 0.02
-    assert shifted > 0.2
-    assert psi(frozen.counts, frozen.count(gaps)) > 0.2
+@pytest.fixture
+def world(tmp_path: Path, stack: Any) -> Iterator[World]:
+    made = World(tmp_path)
+    made.crown()
+    configure(made.context)
+    with temporary_settings({PREFECT_API_URL: stack.settings.prefect_api_url}):
+        yield made
 
 
-def test_is_symmetric_and_zero_for_equal_shares() -> None:
-    a, b = [100, 200, 300, 0], [300, 250, 50, 0]
-    assert psi(a, b) == pytest.approx(psi(b, a))
-    assert psi(a, a) == 0
-    assert np.isfinite(psi([600, 0, 0], [0, 600, 0]))
+@pytest.mark.stack
+def test_drift_is_one_alert_of_a_group_and_window_that_sets_off_one_retraining(world: World) -> None:
+    world.reports[NAME] = report(drifted=True)
+    assert drift() == 1
+    assert drift(NAME, END) == 1
+    assert world.checked == [(NAME, 1, END)] * 2
+    first, again = world.alerts
+    assert first == again
+    triggers = Triggers(world.context.drift_policies, [])
+    asked = triggers.on_alert(first)
+    assert asked is not None
+    assert asked.parameters == {
+        "model_name": "punctual",
+        "alert_id": f"drift/{NAME}/{END}",
+        "policy": NAME,
+        "at": END,
+    }
 
 
-def test_small_samples_and_other_bins_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"at least 500 values.*found 499"):
-        psi([499, 0], [1_000, 0])
-    with pytest.raises(ValueError, match="same bins"):
-        psi([500, 0], [500, 0, 0])
+@pytest.mark.stack
+def test_no_drift_alarms_nobody(world: World) -> None:
+    world.reports[NAME] = report(drifted=False)
+    assert drift(at=END + 5) == 0
+    assert world.checked == [(NAME, 1, END + 5)]
+    assert world.alerts == []
 
 
-def test_the_stated_false_alarms() -> None:
-    # Ten bins, no missing values: PSI * n m / (n + m) is about chi-squared with nine degrees.
-    rng = np.random.default_rng(6)
+@pytest.mark.stack
+def test_a_model_without_reference_is_passed_over_unless_it_is_named(world: World) -> None:
+    assert drift() == 0
+    with pytest.raises(NoReferenceError, match="has no reference"):
+        drift(NAME)
+    with pytest.raises(LookupError, match=rf"\({NAME}\); nothing is called 'gone'"):
+        drift("gone")
+    assert world.alerts == []
 
-    def alarms(n: int) -> float:
-        draws = rng.multinomial(n, [0.1] * 10, size=(2_000, 2)).astype(float) + 0.5
-        p, q = (
-            draws[:, 0] / draws[:, 0].sum(-1, keepdims=True),
-            draws[:, 1] / draws[:, 1].sum(-1, keepdims=True),
-        )
-        return float((((q - p) * np.log(q / p)).sum(-1) > 0.2).mean())
 
-    assert alarms(500) == 0
-    assert alarms(50) > 0.5
+@pytest.mark.stack
+def test_a_model_without_champion_has_nothing_to_drift_from(stack: Any, tmp_path: Path) -> None:
+    world = World(tmp_path)
+    configure(world.context)
+    with temporary_settings({PREFECT_API_URL: stack.settings.prefect_api_url}):
+        with pytest.raises(NoReferenceError, match="punctual has none"):
+            drift(NAME)
+        assert drift() == 0
+    assert world.checked == []
+
+
+@pytest.mark.stack
+def test_its_deployment_has_a_schedule_counted_from_the_epoch(stack: Any, world: World) -> None:
+    api, stop, ready = stack.settings.prefect_api_url, Event(), Event()
+    for interval in (7 * DAY, DAY):  # deployed again, there is one schedule, the last
+        stop.clear()
+        ready.clear()
+        worker = FlowWorker(api, [drift], "drifting", poll_s=0.1, intervals_ms={DRIFT: interval})
+        thread = Thread(target=worker.run, args=(stop, ready.set))
+        thread.start()
+        try:
+            assert ready.wait(30)
+            deployment = httpx.get(f"{api}/deployments/name/{DRIFT}/augury", timeout=30).json()
+        finally:
+            stop.set()
+            thread.join(30)
+    (schedule,) = deployment["schedules"]
+    assert schedule["active"]
+    assert schedule["schedule"]["interval"] == DAY / 1000
+    assert schedule["schedule"]["anchor_date"].startswith("1970-01-01T00:00:00")

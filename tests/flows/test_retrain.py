@@ -31,6 +31,9 @@ def test_an_alert_ends_with_one_version_in_staging(world: World, tmp_path: Path)
     assert version.signature == world.project.model_plans["punctual"].to_dict()
     assert world.asked == [("punctual", "punctual-alert-1", NOW)]
     assert world.published == ["registered 1"]
+    ((*frozen, scores),) = world.frozen
+    assert frozen == ["punctual", version.experiment_id, "a_table"]
+    assert len(scores) == 400  # the holdout's
     payload = ArtifactStore(f"file://{tmp_path}/artifacts").get(version.artifact_uri, version.sha256)
     (chances,) = onnxruntime.InferenceSession(payload).run(
         ["probabilities"], {"vector": np.zeros((1, 3), np.float32)}

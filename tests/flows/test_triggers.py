@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from features.policies import DriftPolicy, EvaluationPolicy
-from flows.triggers import Trigger, Triggers, UnknownPolicyError, evaluation, policy_name
+from flows.triggers import Trigger, Triggers, UnknownPolicyError, evaluation
 
 DAY = 86_400_000
 MODEL = SimpleNamespace(name="late_arrival")
@@ -23,7 +23,7 @@ def alert(
 
 
 def test_a_drift_alert_retrains_the_policys_model() -> None:
-    assert policy_name(RETRAINS) == "weather.v1/late_arrival"
+    assert RETRAINS.name == "weather.v1/late_arrival"
     assert TRIGGERS.on_alert(alert()) == Trigger(
         "retrain",
         f"weather.v1/late_arrival/{10 * DAY}",

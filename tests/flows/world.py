@@ -21,9 +21,10 @@ from features import (
     count,
 )
 from features.project import Project, collect
+from flows.check import NoReferenceError, Report
 from flows.context import Context
 from inference.artifacts import ArtifactStore
-from inference.registry import Registry
+from inference.registry import ModelVersion, Registry
 from tests.flows.test_training import FEATURES, SMALL, table
 from warehouse.audit import Audit
 
@@ -63,6 +64,7 @@ def project(folder: Path, model_name: str = "punctual") -> Project:
 class TableDataset:
     name: str
     rows: int
+    table: str = "a_table"
     version: int = 1
     content_hash: str = "0"
 
@@ -74,7 +76,8 @@ class World:
     """One test's collaborators.
 
     `units` is what the warehouse would answer, `found` what an audit would find, `asked` the datasets built,
-    `audited` the audits made, `alerts` what was sent.
+    `audited` the audits made, `alerts` what was sent, `frozen` the references asked for. `reports` are what
+    drift checks would find, by policy, and `checked` those made.
     """
 
     def __init__(self, folder: Path, model_name: str = "punctual") -> None:
@@ -87,6 +90,9 @@ class World:
         self.found = Audit(3, 0, (), 0)
         self.audited: list[tuple[str, str, int, int, int | None]] = []
         self.alerts: list[Mapping[str, Any]] = []
+        self.frozen: list[tuple[Any, ...]] = []
+        self.reports: dict[str, Report] = {}
+        self.checked: list[tuple[str, int, int]] = []
         self.context = Context(
             project=self.project,
             registry=self.registry,
@@ -94,6 +100,9 @@ class World:
             dataset=self._dataset,
             query=self._query,
             audit=self._audit,
+            freeze=lambda *frozen: self.frozen.append(frozen),
+            check_drift=self._check_drift,
+            clock=lambda: NOW,
             alert=self.alerts.append,
             publish=self._publish,
             code_version="test",
@@ -111,6 +120,12 @@ class World:
     def _audit(self, audit_id: str, model_name: str, since: int, until: int, sample: int | None) -> Audit:
         self.audited.append((audit_id, model_name, since, until, sample))
         return self.found
+
+    def _check_drift(self, policy: DriftPolicy, version: ModelVersion, end: int) -> Report:
+        self.checked.append((policy.name, version.version, end))
+        if policy.name not in self.reports:
+            raise NoReferenceError(f"{policy.name} has no reference")
+        return self.reports[policy.name]
 
     def _publish(self) -> int:
         events = self.registry.unpublished_events()

@@ -1,0 +1,99 @@
+"""`augury drift`: what models are served now against what they were trained on."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from augury.clients import project_clock, warehouse
+from augury.models import registry
+from augury.options import moment, utc
+from augury.settings import Settings
+from features.policies import DriftPolicy
+from features.project import Project, load_project
+from flows.check import NoReferenceError, Report, check, window_end
+
+app = typer.Typer()
+
+
+@app.command()
+def drift(
+    project: Annotated[str, typer.Argument(help="The project's module, such as examples.flights.")],
+    group: Annotated[
+        str, typer.Argument(help="A feature group, `outputs`, or a policy's whole name; all without it.")
+    ] = "",
+    at: Annotated[
+        str | None, typer.Option(help="Where the window ends, ISO 8601; the newest whole one without it.")
+    ] = None,
+) -> None:
+    """Check drift policies for one window, and show each feature; exit status 1 where one drifted.
+
+    The findings are kept in `feature_drift_report`. Alerts are the flow's, which checks each window once it
+    is over.
+    """
+    loaded, settings, console = load_project(project), Settings(), Console()
+    policies = _chosen(loaded, group)
+    client, held = warehouse(settings), registry(settings)
+    drifted = 0
+    try:
+        for policy in policies:
+            champion = held.champion(policy.model.name)
+            if champion is None:
+                console.print(f"{policy.name}: {policy.model.name} has no champion, so no reference")
+                continue
+            end = window_end(policy, project_clock(client, loaded)) if at is None else moment(at)
+            try:
+                report = check(client, loaded, policy, champion, end)
+            except NoReferenceError as reason:
+                console.print(f"{policy.name}: {reason}")
+                continue
+            _show(console, policy, report)
+            drifted += len(report.drifted)
+    finally:
+        held.close()
+        client.close()
+    if drifted:
+        raise typer.Exit(1)
+
+
+def _chosen(project: Project, group: str) -> list[DriftPolicy]:
+    policies = [p for p in project.policies if isinstance(p, DriftPolicy)]
+    found = [p for p in policies if group in ("", p.name, p.subject, *_names(p))]
+    if not found:
+        known = ", ".join(p.name for p in policies) or "it has none"
+        raise typer.BadParameter(
+            f"a drift policy is one of the project's ({known}); none is of {group or 'anything'!r}"
+        )
+    return found
+
+
+def _names(policy: DriftPolicy) -> tuple[str, ...]:
+    return () if policy.group is None else (policy.group.name,)
+
+
+def _show(console: Console, policy: DriftPolicy, report: Report) -> None:
+    window = report.window
+    console.print(
+        f"{policy.name}: {utc(window.start)} to {utc(window.end)}, against version {window.model_version}"
+    )
+    table = Table("feature", "method", "n", "reference", "missing", "PSI", "effect", "p", "q", "drift")
+    for f in report.findings:
+        table.add_row(
+            f.reference.feature,
+            f.reference.method,
+            f"{f.rows:,}",
+            f"{f.reference.rows:,}",
+            f"{f.missing_share:.1%}",
+            f"{f.psi:.3f}",
+            *(_spelled(value) for value in (f.effect_size, f.p_value, f.q_value)),
+            f"[red]{', '.join(f.causes)}[/]" if f.drifted else "",
+        )
+    console.print(table)
+    rule = "PSI above" if policy.threshold is not None else "q at most"
+    limit = policy.level if policy.threshold is None else policy.threshold
+    console.print(f"{len(report.drifted)} of {len(report.findings)} features drifted ({rule} {limit:.3g})")
+
+
+def _spelled(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"

@@ -1,0 +1,157 @@
+"""A drift check: one policy's features in one window against what its model was trained on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from features.policies import DriftPolicy
+from features.project import Project
+from features.windows import floor, milliseconds
+from flows.causes import DATA, causes
+from flows.discoveries import adjusted
+from flows.divergence import compare, psi
+from flows.watched import methods, window
+from inference.registry import ModelVersion
+from warehouse.client import Client
+from warehouse.drift import count, quantiles, stale_share
+from warehouse.drift_reports import Finding, Window, keep
+from warehouse.references import DECILES, Reference, read
+
+
+class NoReferenceError(LookupError):
+    """A model's training set was never frozen for a policy."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found, feature by feature."""
+
+    window: Window
+    findings: tuple[Finding, ...]
+
+    @property
+    def drifted(self) -> tuple[Finding, ...]:
+        """The findings of features that drifted."""
+        return tuple(f for f in self.findings if f.drifted)
+
+    def alert(self) -> dict[str, Any] | None:
+        """Give the record of `alerts`, one for a policy and window; None where nothing drifted."""
+        if not self.drifted:
+            return None
+        window = self.window
+        features = [
+            {
+                "feature": f.reference.feature,
+                "method": f.reference.method,
+                "psi": f.psi,
+                "effect_size": f.effect_size,
+                "q_value": f.q_value,
+                "causes": f.causes,
+            }
+            for f in self.drifted
+        ]
+        broken = any(f.causes != (DATA,) for f in self.drifted)
+        evidence = {
+            "looks_like": "a broken pipeline" if broken else "a change of the data",
+            "features": features,
+            "of": len(self.findings),
+            "model_version": window.model_version,
+            "window_start": window.start,
+        }
+        return {
+            "alert_id": f"drift/{window.policy}/{window.end}",
+            "policy": window.policy,
+            "kind": "drift",
+            "subject": f"{window.group}.v{window.version}" if window.group else window.model_name,
+            "model_name": window.model_name,
+            "severity": "warning",
+            "evidence": json.dumps(evidence),
+            "at": window.end,
+        }
+
+
+def window_end(policy: DriftPolicy, clock: int) -> int:
+    """Give the end (ms) of the newest of a policy's windows that is over at `clock` (ms)."""
+    return floor(clock, milliseconds(policy.every, f"drift policy {policy.name}, every"))
+
+
+def check(client: Client, project: Project, policy: DriftPolicy, version: ModelVersion, end: int) -> Report:
+    """Compare the window of a policy that ends before `end` (ms) with what `version` was trained on.
+
+    The findings are kept in `feature_drift_report`; the same window checked again replaces them. Raises
+    `NoReferenceError` where there is nothing to compare with, `NothingWatchedError`.
+    """
+    start = end - milliseconds(policy.window, f"drift policy {policy.name}, window")
+    known = {r.feature: r for r in read(client, version.experiment_id, policy.name)}
+    lacking = [name for name in methods(policy, project) if name not in known]
+    if lacking:
+        raise NoReferenceError(
+            f"drift is from what a model was trained on, frozen at its training; {policy.model.name} version "
+            f"{version.version} has nothing for {policy.name} ({', '.join(lacking)}): train a new version"
+        )
+    found: dict[str, Finding] = {}
+    for sample in window(policy, project, version.version, start, end):
+        held = {name: known[name] for name in sample.columns}
+        counts = count(client, sample, {name: r.bins for name, r in held.items()})
+        found |= {name: _finding(policy, r, counts[name], len(known)) for name, r in held.items()}
+    judged = _judged(policy, found)
+    judged |= _explained(client, project, policy, version, judged, start, end)
+    group = ("", 0) if policy.group is None else (policy.group.name, policy.group.version)
+    over = Window(policy.name, policy.model.name, version.version, *group, start, end)
+    report = Report(over, tuple(judged.values()))
+    keep(client, over, report.findings)
+    return report
+
+
+def _finding(policy: DriftPolicy, reference: Reference, counts: list[int], features: int) -> Finding:
+    unjudged = Finding(reference, tuple(counts), 0.0, None, None, None, None, 0.0, drifted=False)
+    if not (sum(counts) and reference.rows):
+        return unjudged
+    measured = replace(unjudged, psi=psi(reference.counts, counts))
+    if min(sum(counts), reference.rows) < policy.min_rows:
+        return measured
+    smallest = policy.level / features
+    how = compare(reference.method, reference.counts, counts, reference.bins.edges, smallest=smallest)
+    return replace(measured, statistic=how.statistic, effect_size=how.effect_size, p_value=how.p_value)
+
+
+def _judged(policy: DriftPolicy, found: Mapping[str, Finding]) -> dict[str, Finding]:
+    """Decide by the policy's rule; what has too few rows is not judged."""
+    tested = {name: f.p_value for name, f in found.items() if f.p_value is not None}
+    q_values = dict(zip(tested, adjusted(list(tested.values())), strict=True))
+    judged = {}
+    for name, finding in found.items():
+        q = q_values.get(name)
+        if policy.threshold is not None:
+            threshold, drifted = policy.threshold, q is not None and finding.psi > policy.threshold
+        else:
+            threshold, drifted = policy.level, q is not None and q <= policy.level
+        judged[name] = replace(finding, q_value=q, threshold=threshold, drifted=drifted)
+    return judged
+
+
+def _explained(
+    client: Client,
+    project: Project,
+    policy: DriftPolicy,
+    version: ModelVersion,
+    judged: Mapping[str, Finding],
+    start: int,
+    end: int,
+) -> dict[str, Finding]:
+    """Add causes to those that drifted, which takes another look at their values."""
+    drifted = {name: f for name, f in judged.items() if f.drifted}
+    if not drifted:
+        return {}
+    stale = 0.0
+    if policy.group is not None:
+        stale = stale_share(client, policy.model.name, policy.group.name, start, end)
+    deciles: dict[str, list[float]] = {}
+    for sample in window(policy, project, version.version, start, end):
+        numbers = [n for n in sample.columns if n in drifted and drifted[n].reference.bins.levels is None]
+        deciles |= quantiles(client, sample, numbers, DECILES)
+    return {
+        name: replace(f, causes=causes(f.reference, f.counts, deciles.get(name, ()), stale))
+        for name, f in drifted.items()
+    }

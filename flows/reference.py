@@ -1,0 +1,75 @@
+"""The reference of drift checks: what a model was trained on, frozen with its experiment."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from features.policies import DriftPolicy
+from features.project import Project
+from flows.divergence import CHI_SQUARED, WASSERSTEIN
+from flows.watched import methods, reference
+from warehouse.bins import Bins
+from warehouse.client import Client
+from warehouse.drift import count, levels, quantiles
+from warehouse.references import DECILES, Reference, keep
+from warehouse.samples import PREDICTION
+
+
+def freeze(
+    client: Client, project: Project, model_name: str, experiment_id: str, table: str, scores: ArrayLike
+) -> None:
+    """Freeze the references of all of a model's drift policies.
+
+    `table` is the training set's. `scores`, shape (n,), are the model's predictions of what it was not
+    trained on: those on the training set itself would be too sure. Raises `NothingWatchedError`.
+    """
+    for policy in project.policies:
+        if isinstance(policy, DriftPolicy) and policy.model.name == model_name:
+            keep(client, experiment_id, policy.name, references(client, project, policy, table, scores))
+
+
+def references(
+    client: Client, project: Project, policy: DriftPolicy, table: str, scores: ArrayLike
+) -> list[Reference]:
+    """Give the references of one policy."""
+    sample, how = reference(client, policy, project, table), methods(policy, project)
+    held = {name: method for name, method in how.items() if name in sample.columns}
+    numbers = [name for name, method in held.items() if method != CHI_SQUARED]
+    shares = _shares(policy)
+    found = quantiles(client, sample, numbers, (*DECILES, *shares))
+    deciles = {name: tuple(values[: len(DECILES)]) for name, values in found.items()}
+    bins = {name: Bins(edges(policy, values[len(DECILES) :])) for name, values in found.items()}
+    named = levels(client, sample, (name for name in held if name not in bins))
+    bins |= {name: Bins(levels=tuple(known)) for name, known in named.items()}
+    counts = count(client, sample, bins)
+    frozen = [
+        Reference(name, held[name], bins[name], tuple(counts[name]), deciles.get(name, ())) for name in held
+    ]
+    return [*frozen, _of_scores(policy, scores)] if PREDICTION in how else frozen
+
+
+def edges(policy: DriftPolicy, values: list[float]) -> tuple[float, ...]:
+    """Make the upper bounds of bins out of a reference's quantiles, the last of which is its largest value.
+
+    Observed values are bounds, so equal values never straddle one. The largest bounds nothing, but for
+    Wasserstein's distance, which needs the ends of what it measures. What never varied has a bin of its own
+    between all below and all above.
+    """
+    if values and values[0] == values[-1]:
+        return (float(np.nextafter(values[0], -np.inf)), values[0])
+    if policy.method == WASSERSTEIN:
+        return tuple(sorted(set(values)))
+    return tuple(sorted({v for v in values if v < values[-1]}))
+
+
+def _shares(policy: DriftPolicy) -> tuple[float, ...]:
+    first = 0 if policy.method == WASSERSTEIN else 1
+    return tuple(i / policy.resolution for i in range(first, policy.resolution + 1))
+
+
+def _of_scores(policy: DriftPolicy, scores: ArrayLike) -> Reference:
+    """Freeze the scores of a holdout, which never were in the warehouse."""
+    values = np.asarray(scores, dtype=np.float64)
+    bounds = edges(policy, [float(v) for v in np.quantile(values, _shares(policy), method="lower")])
+    counts = np.bincount(np.searchsorted(bounds, values, side="left"), minlength=len(bounds) + 1)
+    deciles = tuple(float(v) for v in np.quantile(values, DECILES, method="lower"))
+    return Reference(PREDICTION, policy.method, Bins(bounds), (*map(int, counts), 0), deciles)

@@ -1,0 +1,59 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.common import Result, warehouse
+from benchmarks.drift import (
+    DAY,
+    START,
+    TABLE,
+    VERSION,
+    Work,
+    alarms,
+    binned,
+    export_days,
+    failed,
+    generate,
+    project,
+)
+from flows.check import check
+from flows.reference import freeze
+
+WORK = Work(features=3, reference=3_000, rows=1_000, quiet=2, drifting=1)
+
+
+def test_the_data_drift_where_they_should_and_bins_that_differ_are_found(tmp_path: Path) -> None:
+    defined, policy = project(3)
+    with warehouse(memory_mb=1024) as running:
+        client = running.client
+        generate(client, defined, WORK)
+        export_days(client, WORK, tmp_path)
+        freeze(client, defined, "fraud", "benchmark", TABLE, [0.0])
+        reports = [check(client, defined, policy, VERSION, START + (day + 1) * DAY) for day in range(1, 4)]
+    assert [[f.reference.feature for f in r.drifted] for r in reports] == [[], [], ["x0", "x1"]]
+    assert {f.rows for r in reports for f in r.findings} == {1_000}
+    assert all(0 < f.missing_share < 0.05 for f in reports[0].findings)
+    assert [binned(tmp_path / f"day_000{day}.parquet", reports[day - 1]) for day in (1, 2, 3)] == [0, 0, 0]
+    finding = reports[0].findings[0]
+    moved = replace(finding, counts=(finding.counts[0] + 1, finding.counts[1] - 1, *finding.counts[2:]))
+    assert binned(tmp_path / "day_0001.parquet", replace(reports[0], findings=(moved,))) == 2
+
+
+def test_what_counts_as_an_alarm_and_what_fails_the_benchmark() -> None:
+    work = replace(WORK, quiet=40, drifting=10)
+    right = [[]] * 39 + [["x2"]] + [["x0"]] * 9 + [["x2"]]
+    results = alarms(work, "Augury", right)
+    assert {r.metric: r.value for r in results} == {
+        "false alarms": 1,
+        "days without drift": 40,
+        "drift found": 90,
+    }
+    assert not failed(results)
+    assert failed([*results, Result(work.name, "Augury", "bins that NumPy counts otherwise", 1, "")])
+    assert failed(alarms(work, "Augury", [["x2"]] * 6 + right[6:]))
+    assert failed(alarms(work, "Augury", [*right[:-2], [], []]))
+    assert failed(alarms(work, "Evidently", right))
+    with pytest.raises(ValueError, match="50 days is judged"):
+        alarms(work, "Evidently", json.loads("[]"))

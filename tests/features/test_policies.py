@@ -1,0 +1,41 @@
+from typing import Any
+
+import pytest
+
+from features import DefinitionError, DriftPolicy
+from tests.definitions import late, plain
+
+
+def test_a_policy_is_named_by_what_it_watches_and_for_which_model() -> None:
+    assert DriftPolicy(plain, late).name == "plain.v1/late"
+    assert DriftPolicy(None, late).name == "outputs/late"
+
+
+def test_the_level_is_the_months_allowance_shared_by_its_windows() -> None:
+    assert DriftPolicy(plain, late, false_alarms_per_month=0.6).level == pytest.approx(0.02)
+    weekly = DriftPolicy(plain, late, every="7d", false_alarms_per_month=0.6)
+    assert weekly.level == pytest.approx(0.14)
+
+
+@pytest.mark.parametrize(("method", "bins"), [("psi", 10), ("ks", 50), ("wasserstein", 50)])
+def test_each_method_has_as_many_bins_as_it_needs(method: str, bins: int) -> None:
+    assert DriftPolicy(plain, late, method=method).resolution == bins
+    assert DriftPolicy(plain, late, method=method, bins=20).resolution == 20
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"method": "euclid"}, "psi, ks, wasserstein.*'euclid'"),
+        ({"values": "all"}, "served, rows.*'all'"),
+        ({"bins": 1}, "2 to 100 bins.*1"),
+        ({"window": "soon"}, "duration.*'soon'"),
+        ({"every": "soon"}, "duration.*'soon'"),
+        ({"false_alarms_per_month": 0.0}, "half of the windows.*0"),
+        ({"false_alarms_per_month": 16.0}, "half of the windows.*16"),
+        ({"min_rows": 0}, "at least one row.*0"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(stated: dict[str, Any], said: str) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        DriftPolicy(plain, late, **stated)

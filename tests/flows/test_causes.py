@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.causes import CONSTANT, DATA, NEW_CATEGORY, NULLS, STALE, causes, scale
+from flows.divergence import CHI_SQUARED, PSI
+from warehouse.bins import Bins
+from warehouse.references import DECILES, Reference
+
+RANDOM = np.random.default_rng(1)
+HELD = RANDOM.lognormal(3, 0.5, 5_000)
+SPREAD = tuple(float(v) for v in np.quantile(HELD, DECILES))
+NUMBER = Reference("x", PSI, Bins(SPREAD[1:-1]), (*[490] * 10, 100), SPREAD)
+TEXT = Reference("t", CHI_SQUARED, Bins(levels=("a", "b", "c")), (500, 300, 150, 5, 45), ())
+
+
+def deciles(values: np.ndarray) -> list[float]:
+    return [float(v) for v in np.quantile(values, DECILES)]
+
+
+def number(values: np.ndarray, missing: int = 20, stale: float = 0.0) -> tuple[str, ...]:
+    return causes(NUMBER, [*[len(values) // 10] * 10, missing], deciles(values), stale)
+
+
+def test_a_change_that_no_rule_speaks_of_is_of_the_data() -> None:
+    assert number(RANDOM.lognormal(3.1, 0.5, 1_000)) == (DATA,)
+    assert number(HELD[:1_000] + 20) == (DATA,)  # moved by a constant, not scaled
+    assert causes(TEXT, [100, 500, 300, 4, 40], (), 0.0) == (DATA,)
+
+
+@pytest.mark.parametrize(("missing", "found"), [(60, DATA), (100, NULLS), (400, NULLS)])
+def test_missing_values_jump_by_a_share_and_a_factor(missing: int, found: str) -> None:
+    # 2 % were missing in the reference
+    assert number(RANDOM.lognormal(3, 0.5, 1_000), missing) == (found,)
+
+
+def test_many_missing_values_that_become_some_more_are_no_jump() -> None:
+    held = Reference("x", PSI, NUMBER.bins, (*[300] * 10, 2_000), SPREAD)  # 40 %
+    assert causes(held, [*[50] * 10, 500], deciles(HELD), 0.0) == (DATA,)
+
+
+@given(st.floats(0.001, 1_000), st.integers(0, 1_000))
+def test_a_factor_is_found_where_it_is_a_change_of_unit(factor: float, seed: int) -> None:
+    values = factor * np.random.default_rng(seed).lognormal(3, 0.5, 500)
+    found = scale(SPREAD, deciles(values))
+    if 0.7 < factor < 1.4:
+        return  # near 1 a sample of 500 may fall on either side
+    assert found == pytest.approx(factor, rel=0.15)
+    assert any(cause.startswith("scaled by") for cause in number(values))
+
+
+def test_a_constant_column() -> None:
+    assert number(np.zeros(1_000)) == (CONSTANT,)
+    never_varied = Reference("x", PSI, Bins((3.9, 4.0)), (0, 5_000, 0, 0), (4.0,) * 11)
+    assert causes(never_varied, [0, 0, 1_000, 0], [9.0] * 11, 0.0) == ("scaled by 2.25",)
+    assert causes(TEXT, [0, 1_000, 0, 0, 10], (), 0.0) == (CONSTANT,)
+    almost = Reference("t", CHI_SQUARED, TEXT.bins, (990, 5, 5, 0, 0), ())
+    assert causes(almost, [1_000, 0, 0, 0, 0], (), 0.0) == (DATA,)
+
+
+def test_a_new_category() -> None:
+    assert causes(TEXT, [450, 300, 150, 60, 40], (), 0.0) == (NEW_CATEGORY,)
+    assert causes(TEXT, [500, 300, 150, 12, 40], (), 0.0) == (DATA,)  # more of them, and still rare
+
+
+def test_a_stale_group_is_named_beside_what_else_is_found() -> None:
+    assert number(np.zeros(1_000), stale=0.5) == (CONSTANT, STALE)
+    assert number(RANDOM.lognormal(3, 0.5, 1_000), stale=0.05) == (DATA,)
+
+
+def test_nothing_but_missing_values_has_no_other_cause() -> None:
+    assert causes(NUMBER, [*[0] * 10, 1_000], [], 0.0) == (NULLS,)
+    assert causes(TEXT, [0, 0, 0, 0, 1_000], (), 0.0) == (NULLS,)

@@ -1,0 +1,126 @@
+"""Counts by bin and quantiles of many features, as few scans: the part of a drift check that reads rows.
+
+A query takes ten columns at a time. A wider one holds more of them in memory than the caches do, and to
+compile expressions that are never run again costs more than it saves.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from warehouse.bins import Bins
+from warehouse.dialect import column
+from warehouse.samples import Sample, served, text
+
+COLUMNS = 10
+MAX_LEVELS = 200
+"""Categories that have a bin of their own: the reference's most frequent; the others share one."""
+_SETTINGS = {"compile_expressions": 0, "compile_aggregate_expressions": 0}
+
+
+def count(client: Client, sample: Sample, bins: Mapping[str, Bins]) -> dict[str, list[int]]:
+    """Count the values of each feature by bin, in the order of `Bins`."""
+    found: dict[str, list[int]] = {}
+    for names in _batches(name for name, held in bins.items() if held.levels is None):
+        row = _row(client, numbers_sql(sample, {name: bins[name] for name in names}), sample)
+        at = 1
+        for name in names:
+            size = bins[name].size - 1
+            found[name] = _binned(row[at : at + size], row[0])
+            at += size
+    for names in _batches(name for name, held in bins.items() if held.levels is not None):
+        found |= {name: [0] * bins[name].size for name in names}
+        sql = categories_sql(sample, {name: bins[name] for name in names})
+        rows = client.query(sql, dict(sample.parameters), settings=_SETTINGS).result_rows
+        for place, position, counted in rows:
+            found[names[place]][position] = int(counted)
+    return {name: found[name] for name in bins}
+
+
+def numbers_sql(sample: Sample, bins: Mapping[str, Bins]) -> str:
+    """Write the query that counts, after the rows, each feature's values up to each edge and inf."""
+    counted = [
+        f"countIf({sample.columns[name]} <= {edge!r})"
+        for name, held in bins.items()
+        for edge in (*held.edges, float("inf"))
+    ]
+    return f"SELECT count(), {', '.join(counted)} FROM {sample.rows}"
+
+
+def categories_sql(sample: Sample, bins: Mapping[str, Bins]) -> str:
+    """Write the query that gives the feature's place, the bin's place and the rows in it."""
+    parts = []
+    for place, (name, held) in enumerate(bins.items()):
+        levels = held.levels or ()
+        value = f"toString({sample.columns[name]})"
+        known = f"[{', '.join(text(level) for level in levels)}]"
+        others, missing = len(levels), len(levels) + 1
+        found = f"transform(assumeNotNull({value}), {known}, {list(range(others))}, {others})"
+        position = f"if(isNull({value}), {missing}, {found if levels else others})"
+        parts.append(
+            f"SELECT {place} AS _feature, toInt64({position}) AS _bin, count() "
+            f"FROM {sample.rows} GROUP BY _bin"
+        )
+    return " UNION ALL ".join(parts)
+
+
+def quantiles(
+    client: Client, sample: Sample, names: Iterable[str], shares: Sequence[float]
+) -> dict[str, list[float]]:
+    """Give observed values below which `shares` of each number lie; an empty list where all are missing."""
+    found = {}
+    wanted = ", ".join(map(repr, shares))
+    for some in _batches(names):
+        values = [f"toFloat64({sample.columns[name]})" for name in some]
+        each = [f"countIf({v} <= inf), quantilesExactLowIf({wanted})({v}, {v} <= inf)" for v in values]
+        row = _row(client, f"SELECT {', '.join(each)} FROM {sample.rows}", sample)
+        for name, present, held in zip(some, row[::2], row[1::2], strict=True):
+            found[name] = [float(v) for v in held] if present else []
+    return found
+
+
+def levels(client: Client, sample: Sample, names: Iterable[str]) -> dict[str, list[str]]:
+    """Give each feature's most frequent categories, at most `MAX_LEVELS`; ties go by the text."""
+    found = {}
+    for name in names:
+        value = f"toString({sample.columns[name]})"
+        sql = (
+            f"SELECT {value} AS _level FROM {sample.rows} GROUP BY _level HAVING isNotNull(_level) "
+            f"ORDER BY count() DESC, _level LIMIT {MAX_LEVELS}"
+        )
+        found[name] = [str(r[0]) for r in client.query(sql, dict(sample.parameters)).result_rows]
+    return found
+
+
+def period(client: Client, table: str) -> tuple[int, int]:
+    """Give [since, until) (ms) of the predictions of a training set; an empty range where it has none."""
+    first, last = client.query(
+        "SELECT min(toUnixTimestamp64Milli(prediction_time)), max(toUnixTimestamp64Milli(prediction_time)) "
+        f"FROM {column(table)}"
+    ).result_rows[0]
+    return int(first), int(last) + 1 if last else int(first)
+
+
+def stale_share(client: Client, model_name: str, group: str, since: int, until: int) -> float:
+    """Give the share of the vectors served in [since, until) (ms) whose row of the group was stale."""
+    sample = served(model_name, {}, since, until)
+    sql = f"SELECT countIf(rows.state[indexOf(rows.group, {text(group)})] = 'stale'), count()"
+    stale, rows = _row(client, f"{sql} FROM {sample.rows}", sample)
+    return int(stale) / max(int(rows), 1)
+
+
+def _row(client: Client, sql: str, sample: Sample) -> Sequence[Any]:
+    row: Sequence[Any] = client.query(sql, dict(sample.parameters), settings=_SETTINGS).result_rows[0]
+    return row
+
+
+def _binned(cumulative: Sequence[int], rows: int) -> list[int]:
+    """Turn counts up to each edge, the last up to inf, into counts by bin, missing values last."""
+    counts = [int(b) - int(a) for a, b in zip((0, *cumulative[:-1]), cumulative, strict=True)]
+    return [*counts, int(rows) - int(cumulative[-1])]
+
+
+def _batches(names: Iterable[str]) -> list[list[str]]:
+    given = list(names)
+    return [given[i : i + COLUMNS] for i in range(0, len(given), COLUMNS)]

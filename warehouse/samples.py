@@ -1,0 +1,63 @@
+"""Where the values of a drift check come from: vectors, rows, a training set, answers, labels."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from warehouse.datasets import value_column
+from warehouse.dialect import column
+from warehouse.events import moment
+
+PREDICTION, LABEL = "prediction", "label"
+"""The features of a model's outputs."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows, as what follows FROM, and for each feature the expression of its value in a row."""
+
+    rows: str
+    columns: Mapping[str, str]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def served(model_name: str, names: Mapping[str, str], since: int, until: int) -> Sample:
+    """Take the vectors of requests made in [since, until) (ms); `names` are theirs by feature."""
+    rows = (
+        "model_prediction_log FINAL WHERE model_name = {model:String} AND isNull(error) "
+        f"AND requested_at >= {moment(since)} AND requested_at < {moment(until)}"
+    )
+    columns = {name: f"feature_values_used[{text(held)}]" for name, held in names.items()}
+    return Sample(rows, columns, {"model": model_name})
+
+
+def emitted(table: str, names: Iterable[str], since: int, until: int) -> Sample:
+    """Take a group's rows of [since, until) (ms) on the log's clock."""
+    within = f"event_timestamp >= {moment(since)} AND event_timestamp < {moment(until)}"
+    return Sample(f"{column(table)} FINAL WHERE {within}", {name: column(name) for name in names})
+
+
+def trained(table: str, names: Mapping[str, str]) -> Sample:
+    """Take the vectors of a training set, or its label; `names` are theirs by feature."""
+    return Sample(column(table), {name: value_column(held) for name, held in names.items()})
+
+
+def predicted(model_name: str, version: int, since: int, until: int) -> Sample:
+    """Take a version's answers to requests made in [since, until) (ms) as the feature `prediction`."""
+    sample = served(model_name, {}, since, until)
+    rows = f"{sample.rows} AND model_version_used = {version:d}"
+    return Sample(rows, {PREDICTION: "prediction"}, sample.parameters)
+
+
+def labelled(model_name: str, since: int, until: int) -> Sample:
+    """Take the labels that the log took in [since, until) (ms) as the feature `label`."""
+    rows = (
+        "ground_truth FINAL WHERE model_name = {model:String} "
+        f"AND log_time >= {moment(since)} AND log_time < {moment(until)}"
+    )
+    return Sample(rows, {LABEL: "label"}, {"model": model_name})
+
+
+def text(value: str) -> str:
+    """Write a text as an expression, whatever is in it."""
+    return f"unhex('{value.encode().hex()}')"
