@@ -9,6 +9,7 @@ from features.contracts import AppliedContract
 from features.cutover import Routes
 from features.effects import Effect, computations, differences, effect_of
 from features.plan import GroupPlan
+from features.types import Value
 from features.uses import Use
 from features.windows import spell
 
@@ -24,11 +25,12 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature as a reader meets it."""
+    """A feature as a reader meets it; `default` is None where none is stated."""
 
     name: str
     type: str
     computation: str
+    default: Value = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,9 @@ def _entry(contract: dict[str, Any]) -> Entry:
         order=contract["order"],
         where=contract["where"],
         windows=tuple(f"{spell(w['size'])}, hop {spell(w['hop'])}" for w in contract["windows"]),
-        features=tuple(Feature(name, types[name], text) for name, text in computations(contract).items()),
+        features=tuple(
+            Feature(name, types[name], text, contract.get("defaults", {}).get(name))
+            for name, text in computations(contract).items()
+        ),
         **contract["freshness"],
     )

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from features.aggregates import OPERATIONS, Aggregate, Part
 from features.compile_inputs import compile_lookups, compile_sources
+from features.defaults import compile_defaults
 from features.definitions import FeatureGroup, Freshness
 from features.errors import DefinitionError
 from features.expressions import Call, Column, Expression, Literal, parse
 from features.expressions.tree import substitute
 from features.inputs import event_columns, shared_columns
 from features.naming import check_name
-from features.plan import CUBED_BOUND, Argument, GroupPlan, NamedExpression, PlannedAggregate
+from features.plan import CUBED_BOUND, Argument, Feature, GroupPlan, NamedExpression, PlannedAggregate
 from features.types import DataType
 from features.windows import Window, milliseconds
 
@@ -44,7 +45,13 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
         group.derived, {a.name: a.type for a in aggregates}, f"{place}, derived", inexact=True
     )
     _check_features([*(a.name for a in aggregates), *derived], place)
+    features = [Feature(a.name, a.type) for a in aggregates]
+    features += [Feature(name, expression.type) for name, expression in derived.items()]
+    defaults = compile_defaults(group.defaults, features, place)
     lag, alert, on_stale = _freshness(group.freshness, place)
+    if on_stale == "default" and not defaults:
+        rule = "on_stale is default only where a feature has a default"
+        raise DefinitionError(f"{place}, freshness", rule, "a stale vector would be empty", on_stale)
     return GroupPlan(
         name=group.name,
         version=group.version,
@@ -57,6 +64,7 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
         windows=windows,
         aggregates=aggregates,
         derived=tuple(NamedExpression(name, expression) for name, expression in derived.items()),
+        defaults=defaults,
         expected_max_lag_ms=lag,
         alert_threshold_ms=alert,
         on_stale=on_stale,
@@ -166,10 +174,10 @@ def _check_features(names: list[str], place: str) -> None:
 
 
 def _freshness(freshness: Freshness, place: str) -> tuple[int, int, str]:
-    if freshness.on_stale not in ("serve", "refuse"):
+    if freshness.on_stale not in ("serve", "default", "refuse"):
         raise DefinitionError(
             f"{place}, freshness",
-            "on_stale is serve or refuse",
+            "on_stale is serve, default or refuse",
             "a reader would not know what it gets",
             freshness.on_stale,
         )

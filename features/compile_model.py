@@ -101,6 +101,7 @@ def _groups(model: Model, place: str) -> tuple[VectorGroup, ...]:
                 positions=tuple(positions),
                 expected_max_lag_ms=plan.expected_max_lag_ms,
                 on_stale=plan.on_stale,
+                defaults=plan.defaults,
             )
         )
     return tuple(groups)

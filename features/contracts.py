@@ -8,9 +8,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from features.effects import Difference, Effect, differences, effect_of
+from features.effects import Difference, Effect, differences, effect_of, same_rows
 from features.errors import DefinitionError
-from features.plan import Feature, GroupPlan
+from features.plan import Defaults, Feature, GroupPlan, in_row_order
 from features.types import DataType
 
 
@@ -39,6 +39,11 @@ class AppliedContract:
         """The features in row order."""
         named = (*self.stated["aggregates"], *self.stated["derived"])
         return tuple(Feature(f["name"], DataType(f["type"])) for f in named)
+
+    @cached_property
+    def defaults(self) -> Defaults:
+        """The features' defaults in row order."""
+        return in_row_order(self.stated.get("defaults", {}), self.features)
 
 
 class ChangeKind(StrEnum):
@@ -109,6 +114,8 @@ def refuse_changed(found: Iterable[Change]) -> None:
             consequence = "rows of two meanings would share one name"
             if change.effect is Effect.DESCRIPTION:
                 consequence = "its values stay as they were, but the contract's hash would not"
+            elif same_rows(change.differences):
+                consequence = "its rows stay as they were, but vectors without a fresh row would not"
             raise DefinitionError(
                 f"group {change.label}",
                 "a changed contract is a new version",

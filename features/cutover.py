@@ -29,6 +29,7 @@ def target_of(contract: AppliedContract) -> VectorGroup:
         positions=(),
         expected_max_lag_ms=stated["freshness"]["expected_max_lag_ms"],
         on_stale=stated["freshness"]["on_stale"],
+        defaults=contract.defaults,
     )
 
 

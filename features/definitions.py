@@ -9,7 +9,7 @@ from typing import Any
 
 from features.aggregates import Aggregate
 from features.errors import DefinitionError
-from features.types import DataType, from_avro
+from features.types import DataType, Value, from_avro
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,11 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Freshness:
-    """How fresh a group must be, and what a reader gets when it is not (`serve` or `refuse`)."""
+    """How fresh a group must be, and what a reader gets when it is not.
+
+    `on_stale` is `serve` (the row, marked as stale), `default` (what an entity without a row gets: the
+    group's defaults, NULL where a feature has none) or `refuse` (no prediction).
+    """
 
     expected_max_lag: str = "10m"
     alert_threshold_minutes: int = 30
@@ -95,7 +99,8 @@ class FeatureGroup:
     Several sources are read as one: the group sees the columns that all of them have, of one type.
     `lookups` add the latest values of other sources to each event. `where` keeps the events for which it
     is true; `columns` are row columns that aggregates may name; `derived` are computed from the
-    aggregates of the same row.
+    aggregates of the same row. `defaults` are the values, by feature, that a vector has where the entity
+    has no row (a timestamp's is in ms); a NULL in a row stays NULL.
     """
 
     name: str
@@ -107,6 +112,7 @@ class FeatureGroup:
     where: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     derived: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Value] = field(default_factory=dict)
     freshness: Freshness = Freshness()
     owner: str = ""
     meaning: str = ""

@@ -1,4 +1,4 @@
-"""What a changed contract changes: descriptions, the form of its rows, features, computation or types.
+"""What a changed contract changes: descriptions, form of rows, features, defaults, computation or types.
 
 Two contracts are compared by what each feature is computed from, not by where the canonical JSON has it: a
 feature that has moved, or whose row column has another name, has the values that it had.
@@ -17,7 +17,7 @@ from features.windows import spell
 Contract = Mapping[str, Any]
 _IDENTITY = {"group", "version"}
 _DESCRIPTION = ("meaning", "owner", "freshness")
-_FEATURES = {"aggregates", "derived", "arguments", "windows"}
+_FEATURES = {"aggregates", "derived", "arguments", "windows", "defaults"}
 
 
 class Effect(StrEnum):
@@ -26,6 +26,7 @@ class Effect(StrEnum):
     DESCRIPTION = "description"  # meaning, owner or freshness: each value is what it was
     FORM = "form"  # the same values in rows of another layout
     ADDITIVE = "additive"  # more features; the old ones are what they were
+    DEFAULTS = "defaults"  # the same rows; vectors differ where there is no row, or a stale one
     COMPUTATION = "computation"
     TYPE = "type"
     REMOVAL = "removal"
@@ -43,11 +44,7 @@ class Difference:
 
 def differences(before: Contract, after: Contract) -> tuple[Difference, ...]:
     """Compare two contracts, as `GroupPlan.to_dict` gives them, of any two versions of a group."""
-    found = [
-        Difference(Effect.DESCRIPTION, name, _change(before.get(name), after.get(name)))
-        for name in _DESCRIPTION
-        if before.get(name) != after.get(name)
-    ]
+    found = [_described(name, before, after) for name in _DESCRIPTION if before.get(name) != after.get(name)]
     found += _shared(before, after)
     old, new = _features(before), _features(after)
     kept = [name for name in old if name in new]
@@ -62,6 +59,7 @@ def differences(before: Contract, after: Contract) -> tuple[Difference, ...]:
         elif was.over != now.over:
             text = f"{now.text}, through what it is derived from"
             found.append(Difference(Effect.COMPUTATION, name, text))
+    found += _defaulted(kept, before, after)
     found += [Difference(Effect.ADDITIVE, n, new[n].text) for n in new if n not in old]
     order = [name for name in new if name in old]
     if order != kept:
@@ -75,6 +73,11 @@ def effect_of(found: Iterable[Difference]) -> Effect:
     """Give the gravest effect; a contract without differences changes its description at most."""
     order = list(Effect)
     return max((d.effect for d in found), key=order.index, default=Effect.DESCRIPTION)
+
+
+def same_rows(found: Iterable[Difference]) -> bool:
+    """Tell whether each row is what it was: nothing differs but descriptions and defaults."""
+    return all(d.effect in (Effect.DESCRIPTION, Effect.DEFAULTS) for d in found)
 
 
 def computations(contract: Contract) -> dict[str, str]:
@@ -109,6 +112,24 @@ def _features(contract: Contract) -> dict[str, _Computed]:
         over_these = tuple(aggregates[name] for name in sorted(read) if name in aggregates)
         found[derived["name"]] = _Computed(derived["type"], derived["expression"], over=over_these)
     return found
+
+
+def _described(name: str, before: Contract, after: Contract) -> Difference:
+    """Tell of a description; freshness is more than one where a stale row gives way to defaults."""
+    old, new = before.get(name), after.get(name)
+    if name == "freshness" and "default" in (before[name]["on_stale"], after[name]["on_stale"]):
+        return Difference(Effect.DEFAULTS, name, _change(old, new), shared=True)
+    return Difference(Effect.DESCRIPTION, name, _change(old, new))
+
+
+def _defaulted(kept: Iterable[str], before: Contract, after: Contract) -> list[Difference]:
+    """Compare the defaults of the features that both contracts have."""
+    old, new = ({n: repr(v) for n, v in c.get("defaults", {}).items()} for c in (before, after))
+    return [
+        Difference(Effect.DEFAULTS, name, f"default {_change(old.get(name), new.get(name))}")
+        for name in kept
+        if old.get(name) != new.get(name)
+    ]
 
 
 def _shared(before: Contract, after: Contract) -> list[Difference]:

@@ -6,6 +6,7 @@ stored, and that the same version must keep.
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from features.expressions.functions import INEXACT
 from features.expressions.operations import canonical
 from features.expressions.tree import columns_of, operations_of
 from features.inputs import LookupPlan, SourcePlan, event_columns, shared_columns
-from features.types import DataType, to_avro
+from features.types import DataType, Value, to_avro
 from features.windows import Window
 
 SCALE = 6  # decimal places that a double keeps in an exact sum
@@ -30,6 +31,15 @@ class Feature:
 
     name: str
     type: DataType
+
+
+Defaults = tuple[tuple[str, Value], ...]
+"""Features' defaults by name, in the order of the row."""
+
+
+def in_row_order(stated: Mapping[str, Value], features: Iterable[Feature]) -> Defaults:
+    """Give the defaults that are stated of some features."""
+    return tuple((f.name, stated[f.name]) for f in features if f.name in stated)
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,7 @@ class GroupPlan:
     windows: tuple[Window, ...]
     aggregates: tuple[PlannedAggregate, ...]
     derived: tuple[NamedExpression, ...]
+    defaults: Defaults
     expected_max_lag_ms: int
     alert_threshold_ms: int
     on_stale: str
@@ -206,7 +217,8 @@ class GroupPlan:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the contract as plain data."""
+        """Give the contract as plain data; without defaults it says nothing of them."""
+        defaults = {"defaults": dict(self.defaults)} if self.defaults else {}
         return {
             "group": self.name,
             "version": self.version,
@@ -225,6 +237,7 @@ class GroupPlan:
             "windows": [{"size": w.size, "hop": w.hop} for w in self.windows],
             "aggregates": [a.to_dict() for a in self.aggregates],
             "derived": [_named(d) for d in self.derived],
+            **defaults,
             "freshness": {
                 "expected_max_lag_ms": self.expected_max_lag_ms,
                 "alert_threshold_ms": self.alert_threshold_ms,

@@ -1,6 +1,7 @@
 """The value types that a column, an expression or a feature can have."""
 
 from enum import StrEnum
+from math import isfinite
 
 from features.errors import DefinitionError
 
@@ -22,6 +23,22 @@ class DataType(StrEnum):
     def numeric(self) -> bool:
         """Whether arithmetic applies."""
         return self in (DataType.INTEGER, DataType.DOUBLE)
+
+
+def fits(value: object, data_type: DataType) -> bool:
+    """Tell whether a value that is not NULL is of the type; a double may be given as an integer."""
+    integer = isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    match data_type:
+        case DataType.INTEGER:
+            return integer
+        case DataType.DOUBLE:
+            return integer or (isinstance(value, float) and isfinite(value))
+        case DataType.BOOLEAN:
+            return isinstance(value, bool)
+        case DataType.TEXT:
+            return isinstance(value, str)
+        case DataType.TIMESTAMP:
+            return integer and MIN_TIME <= value <= MAX_TIME  # type: ignore[operator]
 
 
 _AVRO = {

@@ -10,8 +10,8 @@ from typing import Any
 from features.expressions import Expression, parse
 from features.expressions.operations import canonical
 from features.expressions.tree import columns_of
-from features.plan import Feature, NamedExpression
-from features.types import DataType
+from features.plan import Defaults, Feature, NamedExpression, in_row_order
+from features.types import DataType, Value
 
 REQUESTED_AT = "requested_at"
 """The name under which on-demand features read the request's time."""
@@ -21,7 +21,10 @@ EVENT_TIMESTAMP = "event_timestamp"
 
 @dataclass(frozen=True)
 class VectorGroup:
-    """What a vector reads of one group version: all features in row order, and the positions it takes."""
+    """What a vector reads of one group version: all features in row order, and the positions it takes.
+
+    `defaults` are what it has of features where the entity has no row.
+    """
 
     group: str
     version: int
@@ -30,6 +33,7 @@ class VectorGroup:
     positions: tuple[int, ...]
     expected_max_lag_ms: int
     on_stale: str
+    defaults: Defaults = ()
 
     @property
     def label(self) -> str:
@@ -40,6 +44,15 @@ class VectorGroup:
     def timestamp(self) -> str:
         """`<group>.event_timestamp`, as on-demand features name the time of the row in the vector."""
         return f"{self.group}.{EVENT_TIMESTAMP}"
+
+    @property
+    def passes_over_stale(self) -> bool:
+        """Whether a stale row is read as if it were not there."""
+        return self.on_stale == "default"
+
+    def default(self, position: int) -> Value:
+        """Give the default of the feature at a position; None is NULL, as where none is stated."""
+        return dict(self.defaults).get(self.features[position].name)
 
     def name(self, position: int) -> str:
         """Give `<group>.<feature>`, as vectors and on-demand features name the feature at a position."""
@@ -105,6 +118,7 @@ class ModelPlan:
                     "positions": list(g.positions),
                     "expected_max_lag_ms": g.expected_max_lag_ms,
                     "on_stale": g.on_stale,
+                    **({"defaults": dict(g.defaults)} if g.defaults else {}),
                 }
                 for g in self.groups
             ],
@@ -129,18 +143,7 @@ class ModelPlan:
         """Read what `to_dict` gave."""
         place = f"model {data['name']}"
         inputs = {name: DataType(t) for name, t in data["inputs"].items()}
-        groups = tuple(
-            VectorGroup(
-                group=g["group"],
-                version=g["version"],
-                entity=g["entity"],
-                features=tuple(Feature(name, DataType(t)) for name, t in g["features"]),
-                positions=tuple(g["positions"]),
-                expected_max_lag_ms=g["expected_max_lag_ms"],
-                on_stale=g["on_stale"],
-            )
-            for g in data["groups"]
-        )
+        groups = tuple(_group(g) for g in data["groups"])
         known = readable(inputs, groups)
         label = data["label"]
         columns = {name: DataType(t) for name, t in label["columns"].items()}
@@ -166,6 +169,20 @@ class ModelPlan:
             label_columns=columns,
             serving_delay_ms=data.get("serving_delay_ms", 0),  # signatures from before it was stated
         )
+
+
+def _group(stated: Mapping[str, Any]) -> VectorGroup:
+    features = tuple(Feature(name, DataType(t)) for name, t in stated["features"])
+    return VectorGroup(
+        group=stated["group"],
+        version=stated["version"],
+        entity=stated["entity"],
+        features=features,
+        positions=tuple(stated["positions"]),
+        expected_max_lag_ms=stated["expected_max_lag_ms"],
+        on_stale=stated["on_stale"],
+        defaults=in_row_order(stated.get("defaults", {}), features),
+    )
 
 
 def readable(inputs: Mapping[str, DataType], groups: Iterable[VectorGroup]) -> dict[str, DataType]:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 _DOUBLE = Struct("<d").pack
 _LATENCIES = Struct("<4d").pack
 _NULL, _SECOND, _END = b"\x00", b"\x02", b"\x00"  # the first and the second branch of a union; no more blocks
+_TRUE, _FALSE = b"\x01", b"\x00"
 _SHORT = 1 << 10
 
 
@@ -170,6 +171,7 @@ def _rows(rows: Sequence[VectorRow]) -> bytes:
             long(row["seq"]),
             _state(row["state"]),
             _NULL if age is None else _SECOND + long(age),
+            _TRUE if row["defaulted"] else _FALSE,
         )
     parts.append(_END)
     return b"".join(parts)

@@ -34,6 +34,7 @@ _ANSWER = {
             "seq": 20411,
             "state": "fresh",
             "age_ms": 1200,
+            "defaulted": False,
         }
     ],
     "requested_at": 1370083264000,

@@ -1,12 +1,11 @@
 """Requests and results: what both doors take in and give out."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, NoReturn, TypedDict
 
 from msgspec import Meta, Struct, field
 
-from features.types import MAX_TIME, MIN_TIME, DataType, Value
+from features.types import MAX_TIME, MIN_TIME, DataType, Value, fits
 
 ID_CHARACTERS = 256
 """The longest `request_id` and `model_name`: they are keys of the log."""
@@ -63,7 +62,8 @@ class VectorRow(TypedDict):
     """The identity of a row in a vector, and how it stood at the request.
 
     `state` is fresh, stale or missing; `age_ms` how far the group's clock lay behind the request. A
-    missing row has `event_timestamp` 0 and `seq` -1.
+    missing row has `event_timestamp` 0 and `seq` -1. `defaulted` tells that the vector has the group's
+    defaults in its place.
     """
 
     group: str
@@ -73,6 +73,7 @@ class VectorRow(TypedDict):
     seq: int
     state: str
     age_ms: int | None
+    defaulted: bool
 
 
 class Latency(Struct, frozen=True):
@@ -207,26 +208,16 @@ def loggable(inputs: Mapping[str, Value]) -> dict[str, Value]:
 def _typed(name: str, value: Value, data_type: DataType) -> Value:
     if value is None:
         return None
-    match data_type:
-        case DataType.BOOLEAN:
-            fits = isinstance(value, bool)
-        case DataType.TEXT:
-            fits = isinstance(value, str)
-        case DataType.DOUBLE:
-            fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            value = float(value) if fits else value
-        case DataType.INTEGER | DataType.TIMESTAMP:
-            fits = _is_integer(value)
-    if fits and data_type is DataType.TIMESTAMP and not MIN_TIME <= int(value) <= MAX_TIME:
+    if fits(value, data_type):
+        return float(value) if data_type is DataType.DOUBLE else value
+    if data_type is DataType.TIMESTAMP and _is_integer(value):
         raise RequestError(
             "wrong-input",
             f"a timestamp lies in the years 1900 to 2299, as in every engine; input {name!r} is {value!r} ms",
         )
-    if not fits:
-        unit = " (ms since the epoch)" if data_type is DataType.TIMESTAMP else ""
-        raise RequestError(
-            "wrong-input",
-            f"input {name!r} is of type {data_type.value}{unit}; the on-demand features cannot be computed "
-            f"from {value!r}",
-        )
-    return value
+    unit = " (ms since the epoch)" if data_type is DataType.TIMESTAMP else ""
+    raise RequestError(
+        "wrong-input",
+        f"input {name!r} is of type {data_type.value}{unit}; the on-demand features cannot be computed "
+        f"from {value!r}",
+    )

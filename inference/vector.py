@@ -1,6 +1,7 @@
 """A model's vector out of the online store's rows, by positions compiled once."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -8,34 +9,45 @@ from features.expressions.python import evaluator
 from features.layout import MISSING_SEQ, Layout, clock_key, row_key, unpack_clock
 from features.table import RowTable
 from features.types import Value
-from features.vector import REQUESTED_AT, ModelPlan
+from features.vector import REQUESTED_AT, ModelPlan, VectorGroup
 from inference.records import VectorRow
 from inference.runtime import Matrix
 
 FRESH, STALE, MISSING = "fresh", "stale", "missing"
 
+_Judged = tuple[VectorGroup, str, int | None, bool, bool]
+"""A group at a time: its rows' state, its clock's lag (ms), whether defaults stand for a row, for none."""
+
 
 class VectorReader:
     """Reads the vectors of one model version; a feature that is NULL or missing is NaN.
 
-    `names` are the vector's, in order; `refusing` the groups that are not served stale, with their places.
+    Where a group has defaults they stand in the place of missing rows, and of stale ones if its `on_stale`
+    says so. `names` are the vector's, in order; `refusing` the groups that are not served stale, with their
+    places.
     """
 
     def __init__(self, plan: ModelPlan) -> None:
         self.names = plan.names
         self.refusing = [(i, g) for i, g in enumerate(plan.groups) if g.on_stale == "refuse"]
-        self._groups = plan.groups
+        self._groups = [(g, bool(g.defaults), g.passes_over_stale) for g in plan.groups]
         layouts = [Layout.of(group) for group in plan.groups]
         self._table = RowTable([(lay, g.positions) for lay, g in zip(layouts, plan.groups, strict=True)])
         self._prefixes = [(g.entity, row_key(g.group, g.version, "")) for g in plan.groups]
         self._clocks = [clock_key(g.group, g.version) for g in plan.groups]
         self._on_demand = [evaluator(named.expression) for named in plan.on_demand]
+        ends = [*accumulate(len(g.positions) for g in plan.groups)]
+        self._defaults = [
+            (i, slice(end - len(g.positions), end), _numbers([g.default(p) for p in g.positions]))
+            for i, (g, end) in enumerate(zip(plan.groups, ends, strict=True))
+            if g.defaults
+        ]
         # what on-demand features read of the rows: the rows' times, and features by their exact values
         self._times = [
             (i, g.timestamp) for i, g in enumerate(plan.groups) if g.timestamp in plan.named_on_demand
         ]
         self._stored = [
-            (i, layouts[i], positions, [g.name(position) for position in positions])
+            (i, layouts[i], positions, [g.name(p) for p in positions], [g.default(p) for p in positions])
             for i, g in enumerate(plan.groups)
             if (positions := plan.read_on_demand(g))
         ]
@@ -51,8 +63,9 @@ class VectorReader:
         """Give the stored part of the vectors (n, features), and each vector's rows, group by group.
 
         Last come, for each vector, the stored features and times of rows that its on-demand features read,
-        by name. `at` is each request's time in ms since the epoch, `values` what the store has under `keys`.
-        Raises `LayoutMismatchError` for a row that another schema wrote.
+        by name: defaults where the vector has them. `at` is each request's time in ms since the epoch,
+        `values` what the store has under `keys`. Raises `LayoutMismatchError` for a row that another
+        schema wrote.
         """
         groups, n = len(self._groups), len(entities)
         if not groups:
@@ -60,7 +73,7 @@ class VectorReader:
         buffers = values[: n * groups]
         matrix, heads = self._table.read(buffers)
         clocks = [None if ticked is None else unpack_clock(ticked) for ticked in values[n * groups :]]
-        judged: dict[int, list[tuple[str, int | None]]] = {}
+        judged: dict[int, list[_Judged]] = {}
         rows: list[list[VectorRow]] = []
         for names, when, head in zip(entities, at, heads.tolist(), strict=True):
             states = judged.get(when)
@@ -76,12 +89,17 @@ class VectorReader:
                         "seq": seq,
                         "state": MISSING if seq == MISSING_SEQ else state,
                         "age_ms": age,
+                        "defaulted": filled if seq == MISSING_SEQ else passed_over,
                     }
-                    for group, timestamp, seq, (state, age) in zip(
-                        self._groups, head[::2], head[1::2], states, strict=True
+                    for timestamp, seq, (group, state, age, passed_over, filled) in zip(
+                        head[::2], head[1::2], states, strict=True
                     )
                 ]
             )
+        for i, columns, defaults in self._defaults:
+            defaulted = [own[i]["defaulted"] for own in rows]
+            if True in defaulted:
+                matrix[defaulted, columns] = defaults
         return matrix, rows, self._read_on_demand(rows, buffers)
 
     def on_demand(
@@ -98,12 +116,15 @@ class VectorReader:
         # no text: compiling a model refuses it
         return [np.nan if value is None else float(value) for value in values]
 
-    def _states(self, at: int, clocks: Sequence[int | None]) -> list[tuple[str, int | None]]:
-        """Judge each group at a time: its state where the row is there, and how far its clock lies behind."""
-        judged: list[tuple[str, int | None]] = []
-        for group, upto in zip(self._groups, clocks, strict=True):
+    def _states(self, at: int, clocks: Sequence[int | None]) -> list[_Judged]:
+        """Judge each group at a time."""
+        judged: list[_Judged] = []
+        for (group, filled, passes_over), upto in zip(self._groups, clocks, strict=True):
             age = None if upto is None else max(0, at - upto)
-            judged.append((FRESH if age is not None and age <= group.expected_max_lag_ms else STALE, age))
+            if age is not None and age <= group.expected_max_lag_ms:
+                judged.append((group, FRESH, age, False, filled))
+            else:
+                judged.append((group, STALE, age, passes_over, filled))
         return judged
 
     def _read_on_demand(
@@ -112,10 +133,17 @@ class VectorReader:
         stored: list[dict[str, Value]] = [{} for _ in rows]
         for at, name in self._times:
             for known, own in zip(stored, rows, strict=True):
-                there = own[at]["seq"] != MISSING_SEQ
+                there = own[at]["seq"] != MISSING_SEQ and not own[at]["defaulted"]
                 known[name] = own[at]["event_timestamp"] if there else None
-        for at, layout, positions, names in self._stored:
-            for known, buffer in zip(stored, buffers[at :: len(self._groups)], strict=True):
-                found = [None] * len(names) if buffer is None else layout.values(buffer, positions)
-                known.update(zip(names, found, strict=True))
+        for at, layout, positions, names, defaults in self._stored:
+            for known, own, buffer in zip(stored, rows, buffers[at :: len(self._groups)], strict=True):
+                if buffer is None or own[at]["defaulted"]:
+                    known.update(zip(names, defaults, strict=True))
+                else:
+                    known.update(zip(names, layout.values(buffer, positions), strict=True))
         return stored
+
+
+def _numbers(values: Sequence[Value]) -> Matrix:
+    """Give values as a vector holds them (n,)."""
+    return np.array([np.nan if v is None else float(v) for v in values], np.float64)

@@ -49,16 +49,17 @@ class Answers:
 
 
 def rows_of(group: VectorGroup) -> str:
-    """Give the SQL of an answer's rows of a group: an array of (entity, event_timestamp, seq)."""
+    """Give the SQL of an answer's rows of a group: (entity, event_timestamp, seq, age_ms, defaulted)."""
     return (
         f"arrayFilter((r, g, v) -> g = {text(group.group)} AND v = {group.version}, "
-        "arrayZip(rows.entity, rows.event_timestamp, rows.seq), rows.group, rows.version)"
+        "arrayZip(rows.entity, rows.event_timestamp, rows.seq, rows.age_ms, rows.defaulted), "
+        "rows.group, rows.version)"
     )
 
 
 def used_sql(group: VectorGroup, answers: Answers) -> str:
-    """Select each row of a group that answers used: `_entity`, `_at`, `_seq`, and `requested_at`."""
+    """Select `_entity`, `_at`, `_seq` and `_defaulted` of each row that answers name, and `requested_at`."""
     return (
-        "SELECT requested_at, r.1 AS _entity, r.2 AS _at, r.3 AS _seq "
+        "SELECT requested_at, r.1 AS _entity, r.2 AS _at, r.3 AS _seq, r.5 AS _defaulted "
         f"FROM ({answers.sql}) ARRAY JOIN {rows_of(group)} AS r"
     )

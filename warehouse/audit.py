@@ -16,6 +16,7 @@ from features.plan import NamedExpression
 from features.types import DataType
 from features.vector import REQUESTED_AT, ModelPlan, VectorGroup
 from warehouse.answers import Answers, rows_of, used_sql
+from warehouse.defaults import filled
 from warehouse.dialect import column, same, text
 from warehouse.on_demand import on_demand_sql
 
@@ -25,7 +26,8 @@ class Cause(StrEnum):
 
     NOT_ONE_ROW = "not one row"  # the answer does not name exactly one row of the group
     NOT_IN_LOG = "row not in the log"  # the log gives no row of this identity and moment
-    NO_ROW_THEN = "no row then"  # the answer says that the entity had no row, and has a value
+    NO_ROW_THEN = "no row then"  # the answer says that the entity had no row, and has not its default
+    DEFAULTED = "default misstated"  # the answer says that defaults stand there, or not, against the contract
     VALUE = "value differs"
     NOT_TOLD = "value not told"
     ON_DEMAND = "on-demand differs"  # from what the rows, the inputs and the time give
@@ -107,18 +109,28 @@ def _differences(answers: Answers, inexact: Set[str]) -> str:
 
 def _identity(index: int, group: VectorGroup) -> Iterator[str]:
     yield f"{rows_of(group)} AS _rows{index}"
-    for position, name in enumerate(("_entity", "_at", "_seq"), start=1):
+    for position, name in enumerate(("_entity", "_at", "_seq", "_age", "_defaulted"), start=1):
         yield f"tupleElement(_rows{index}[1], {position}) AS {name}{index}"
     yield f"length(_rows{index}) AS _named{index}"
 
 
-def _wrong_row(index: int) -> list[tuple[str, Cause]]:
+def _wrong_row(index: int, group: VectorGroup) -> list[tuple[str, Cause]]:
     """Give the conditions under which there is no row to hold a value to."""
     other = f"isNull(_b{index}.seq) OR _b{index}.event_timestamp != _at{index}"
     return [
         (f"_named{index} != 1", Cause.NOT_ONE_ROW),
         (f"_seq{index} >= 0 AND ({other})", Cause.NOT_IN_LOG),
+        (f"_defaulted{index} != ({_defaulted(index, group)})", Cause.DEFAULTED),
     ]
+
+
+def _defaulted(index: int, group: VectorGroup) -> str:
+    """Say in SQL whether, by the group's contract, its defaults stand in the place of the row."""
+    if not group.defaults:
+        return "0"
+    if not group.passes_over_stale:
+        return f"_seq{index} < 0"
+    return f"_seq{index} < 0 OR ifNull(_age{index} > {group.expected_max_lag_ms}, 1)"
 
 
 def _stored(plan: ModelPlan, inexact: Set[str]) -> Iterator[str]:
@@ -127,7 +139,7 @@ def _stored(plan: ModelPlan, inexact: Set[str]) -> Iterator[str]:
             name = group.name(position)
             truth = f"CAST({_recomputed(index, group, position)}, 'Nullable(Float64)')"
             missing = (f"{_differs(name, truth)} AND _seq{index} < 0", Cause.NO_ROW_THEN)
-            wrong = [*_wrong_row(index), missing]
+            wrong = [*_wrong_row(index, group), missing]
             yield _check(name, truth, wrong, Cause.VALUE, inexact=name in inexact)
 
 
@@ -135,11 +147,12 @@ def _on_demand(plan: ModelPlan, inexact: Set[str]) -> Iterator[str]:
     columns = {name: f"_a.{column(f'_in_{name}')}" for name in plan.inputs}
     columns[REQUESTED_AT] = "_a.requested_at"
     for index, group in enumerate(plan.groups):
-        columns[group.timestamp] = f"_b{index}.event_timestamp"
+        at = f"_b{index}.event_timestamp"
+        columns[group.timestamp] = f"if({_defaulted(index, group)}, NULL, {at})" if group.defaults else at
         for position in plan.read_on_demand(group):
             columns[group.name(position)] = _recomputed(index, group, position)
     for named in plan.on_demand:
-        wrong = [c for index, g in enumerate(plan.groups) if _reads(named, g) for c in _wrong_row(index)]
+        wrong = [c for i, g in enumerate(plan.groups) if _reads(named, g) for c in _wrong_row(i, g)]
         truth = on_demand_sql(named, columns)
         about = named.inexact or not inexact.isdisjoint(columns_of(named.expression))
         yield _check(named.name, truth, wrong, Cause.ON_DEMAND, inexact=about)
@@ -164,7 +177,8 @@ def _differs(name: str, truth: str, *, inexact: bool = False) -> str:
 
 
 def _recomputed(index: int, group: VectorGroup, position: int) -> str:
-    return f"_b{index}.{column(group.features[position].name)}"
+    row = f"_b{index}.{column(group.features[position].name)}"
+    return filled(group, position, row, _defaulted(index, group))
 
 
 _JSON_TYPES = {

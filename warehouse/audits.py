@@ -32,6 +32,7 @@ def keep(
         "rows": lag.rows,
         "current": lag.current,
         "missing": lag.missing,
+        "defaulted": lag.defaulted,
         "lag_p50_ms": lag.p50_ms,
         "lag_p99_ms": lag.p99_ms,
         "serving_delay_ms": lag.delay_ms,

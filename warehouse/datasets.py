@@ -1,6 +1,7 @@
 """Training sets as they were servable: each label's vector, as the log held it at its prediction time.
 
 The join goes by `event_timestamp`, the log's clock: no row can enter that the log did not yet hold then.
+Where it finds none, a group's defaults stand as in serving; that a row was stale is not in the log.
 A dataset is a table of its own, named and versioned, with the hash of its content. The engine holds the
 rows that it joins with, so where they are many the set is built by ranges of one entity's keys.
 """
@@ -15,6 +16,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from features.vector import EVENT_TIMESTAMP, REQUESTED_AT, ModelPlan, VectorGroup
+from warehouse.defaults import filled
 from warehouse.dialect import CLICKHOUSE, column
 from warehouse.events import entity_text, milliseconds, moment
 from warehouse.on_demand import on_demand_sql
@@ -124,13 +126,15 @@ def dataset_sql(plan: ModelPlan, since: int, until: int, *, origin: str = BACKFI
 
 def _joined(plan: ModelPlan, labels: str, origin: str, entity: str = "", within: str = "1") -> str:
     """Write the join of a selection of labels, with those rows of an entity's groups that are `within`."""
+    times = {group.timestamp: f"_g{i}.event_timestamp" for i, group in enumerate(plan.groups)}
     held = {
-        group.name(p): f"_g{i}.{column(group.features[p].name)}"
+        group.name(p): filled(
+            group, p, f"_g{i}.{column(group.features[p].name)}", f"isNull({times[group.timestamp]})"
+        )
         for i, group in enumerate(plan.groups)
         for p in range(len(group.features))
     }
     given = {name: f"_s.{column(f'_in_{name}')}" for name in plan.inputs}
-    times = {group.timestamp: f"_g{i}.event_timestamp" for i, group in enumerate(plan.groups)}
     read = {**given, REQUESTED_AT: "_s._prediction_time", **times, **held}
     label = [f"_s.{column(f'_{n}')} AS {column(n)}" for n in _LABEL_COLUMNS]
     stored = [
@@ -259,7 +263,7 @@ def _rows_of(group: VectorGroup, origin: str) -> str:
 def _as_of(index: int, plan: ModelPlan, group: VectorGroup, origin: str, where: str) -> str:
     positions = sorted({*group.positions, *plan.read_on_demand(group)})
     read = [group.features[p].name for p in positions]
-    if group.timestamp in plan.named_on_demand:
+    if group.timestamp in plan.named_on_demand or group.defaults:  # NULL where there is no row
         read.append(EVENT_TIMESTAMP)
     names = ", ".join(map(column, read))
     # of the rows that share a clock time the highest seq holds

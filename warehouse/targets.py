@@ -99,7 +99,7 @@ def _record_target(table: str, name: str) -> Target:
 def _prediction_target(table: str) -> Target:
     schema = records.load("prediction_result")
     plain = tuple(f["name"] for f in schema["fields"] if f["name"] not in ("inputs", "rows"))
-    rows = ("group", "version", "entity", "event_timestamp", "seq", "state", "age_ms")
+    rows = ("group", "version", "entity", "event_timestamp", "seq", "state", "age_ms", "defaulted")
 
     def row(record: Record) -> tuple[Any, ...]:
         used = record["rows"]

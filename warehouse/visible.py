@@ -15,14 +15,16 @@ class VisibleLag:
 
     `current` counts those that were the newest the log held at the request, `ahead` those of a later
     moment than the request (there should be none), `missing` those that were not there while the log
-    held one; lags in ms of the log's clock. With `delay_ms` as its serving delay, the as-of join of a
-    training set takes `agreeing` of these rows as they were served, and with no delay more.
+    held one, `defaulted` those in whose place defaults stood; lags in ms of the log's clock. With
+    `delay_ms` as its serving delay, the as-of join of a training set takes `agreeing` of these rows as they
+    were served, and with no delay more; none of those that were passed over because they were stale.
     """
 
     rows: int
     current: int
     ahead: int
     missing: int
+    defaulted: int
     p50_ms: float
     p99_ms: float
     delay_ms: int
@@ -38,7 +40,8 @@ def visible_lag(
     """
     answers = Answers(plan, since, until, sample)
     parts = [
-        "SELECT u._at AS _used, u._seq AS _used_seq, n.event_timestamp AS _newest, n.seq AS _seq, "
+        "SELECT u._at AS _used, u._seq AS _used_seq, u._defaulted AS _defaulted, "
+        "n.event_timestamp AS _newest, n.seq AS _seq, "
         f"u.requested_at AS _asked FROM ({used_sql(group, answers)}) AS u "
         f"ASOF LEFT JOIN ({_holding(group)}) AS n "
         "ON u._entity = n.entity AND u.requested_at >= n.event_timestamp"
@@ -48,13 +51,14 @@ def visible_lag(
     row = client.query(
         f"SELECT count(), countIf(ifNull(_used_seq = _seq, 0) OR (_used_seq < 0 AND isNull(_seq))), "
         f"countIf(_used_seq >= 0 AND _used > _asked), countIf(_used_seq < 0 AND isNotNull(_seq)), "
+        "countIf(_defaulted), "
         f"quantileExact(0.5)({lag}), quantileExact(0.99)({lag}) "
         f"FROM ({' UNION ALL '.join(parts)}) SETTINGS join_use_nulls = 1"
     ).result_rows[0]
-    rows, current, ahead, missing = (int(n) for n in row[:4])
-    p50, p99 = (float(ms or 0) for ms in row[4:])
+    rows, current, ahead, missing, defaulted = (int(n) for n in row[:5])
+    p50, p99 = (float(ms or 0) for ms in row[5:])
     delay, agreeing = _delay(client, answers)
-    return VisibleLag(rows, current, ahead, missing, p50, p99, delay, agreeing)
+    return VisibleLag(rows, current, ahead, missing, defaulted, p50, p99, delay, agreeing)
 
 
 def _delay(client: Client, answers: Answers) -> tuple[int, int]:
@@ -88,7 +92,8 @@ def _delays(group: VectorGroup, answers: Answers) -> str:
         f"SELECT assumeNotNull({low}) AS _low, {high} AS _high FROM ({used_sql(group, answers)}) AS u "
         f"LEFT JOIN ({followed}) AS n "
         "ON u._entity = n.entity AND u._at = n.event_timestamp AND u._seq = n.seq "
-        "WHERE (u._seq < 0 OR isNotNull(n.seq)) AND _low <= _high SETTINGS join_use_nulls = 1"
+        "WHERE (u._seq < 0 OR (isNotNull(n.seq) AND NOT u._defaulted)) AND _low <= _high "
+        "SETTINGS join_use_nulls = 1"
     )
 
 

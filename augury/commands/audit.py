@@ -81,7 +81,7 @@ def _audit(
     console.print(
         f"{lag.rows:,} rows used, {lag.current:,} the newest that the log held, {lag.ahead:,} ahead of it, "
         f"{lag.missing:,} not there yet; they lagged by {lag.p50_ms:,.0f} ms (p50), "
-        f"{lag.p99_ms:,.0f} ms (p99)"
+        f"{lag.p99_ms:,.0f} ms (p99); defaults stood in the place of {lag.defaulted:,}"
     )
     stated = f'serving_delay="{lag.delay_ms}ms"' if lag.delay_ms else "no serving_delay"
     console.print(

@@ -90,7 +90,8 @@ def _show(console: Console, entry: Entry) -> None:
     for name, text in lines.items():
         if text:
             console.print(f"  {name:<10}{escape(text)}", highlight=False, soft_wrap=True)
-    table = Table("feature", "type", Column("computed as", overflow="fold"))
+    table = Table("feature", "type", Column("computed as", overflow="fold"), "default")
     for feature in entry.features:
-        table.add_row(feature.name, feature.type, escape(feature.computation))
+        default = "" if feature.default is None else repr(feature.default)
+        table.add_row(feature.name, feature.type, escape(feature.computation), escape(default))
     console.print(table)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from augury.preview import Preview, preview
 from augury.settings import Settings
 from features.contracts import Change, ChangeKind
-from features.effects import Effect
+from features.effects import Effect, same_rows
 from features.project import load_project
 
 app = typer.Typer()
@@ -19,7 +19,7 @@ _SIGNS = {
     ChangeKind.REFUSED: "[red]! refused  [/]",
     ChangeKind.ABSENT: "[yellow]- absent   [/]",
 }
-_BREAKING = {Effect.COMPUTATION, Effect.TYPE, Effect.REMOVAL}
+_BREAKING = {Effect.DEFAULTS, Effect.COMPUTATION, Effect.TYPE, Effect.REMOVAL}
 _ADVICE = {
     ChangeKind.CREATE: "it is built beside {0}, which goes on",
     ChangeKind.ABSENT: "its job and its rows go on until the job is cancelled",
@@ -56,8 +56,13 @@ def _show(console: Console, found: Preview, change: Change) -> None:
         console.print(change.difference, markup=False, highlight=False)
     if change.kind is ChangeKind.CREATE:
         events = found.events[change.label]
+        same = (
+            f"; its rows are those of {change.against}"
+            if change.against and same_rows(change.differences)
+            else ""
+        )
         console.print(
-            f"    costs       {events:,} events to backfill, and state built anew from the whole log"
+            f"    costs       {events:,} events to backfill, and state built anew from the whole log{same}"
         )
     if change.against is None:
         return

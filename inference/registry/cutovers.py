@@ -127,7 +127,8 @@ def _target(data: dict[str, Any] | None) -> VectorGroup | None:
     if data is None:
         return None
     features = tuple(Feature(f["name"], DataType(f["type"])) for f in data["features"])
-    return VectorGroup(**(data | {"features": features, "positions": ()}))
+    defaults = tuple((name, value) for name, value in data.get("defaults", ()))
+    return VectorGroup(**(data | {"features": features, "positions": (), "defaults": defaults}))
 
 
 def _held(steps: Iterable[Cutover]) -> list[Cutover]:

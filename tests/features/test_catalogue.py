@@ -71,6 +71,11 @@ def test_a_groups_entry_has_all_that_its_contract_promises() -> None:
     ]
 
 
+def test_a_features_default_is_in_its_entry() -> None:
+    (entry,) = catalogue([compile_group(replace(plain, defaults={"delay_mean_1h": 0}))], [], [], {})
+    assert [(f.name, f.default) for f in entry.features] == [("count_1h", None), ("delay_mean_1h", 0.0)]
+
+
 @pytest.mark.parametrize(
     ("words", "left"),
     [

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from features.aggregates import count
 from features.compile import compile_group
 from features.contracts import AppliedContract, Change, ChangeKind, changes, refuse_changed
 from features.definitions import Freshness
@@ -49,6 +50,20 @@ def test_a_description_alone_is_refused_with_what_that_means() -> None:
     assert (found.kind, found.effect) == (ChangeKind.REFUSED, Effect.DESCRIPTION)
     with pytest.raises(DefinitionError, match="its values stay as they were"):
         refuse_changed([found])
+
+
+def test_other_defaults_are_refused_with_what_that_means() -> None:
+    filled = compile_group(replace(plain, defaults={"delay_mean_1h": 0, "count_1h": 3}))
+    (found,) = changes([filled], [standing(PLAIN)])
+    assert (found.kind, found.effect) == (ChangeKind.REFUSED, Effect.DEFAULTS)
+    with pytest.raises(DefinitionError, match="its rows stay as they were, but vectors without a fresh row"):
+        refuse_changed([found])
+    more = replace(plain, aggregates=[*plain.aggregates, count(name="more")], defaults={"count_1h": 3})
+    with pytest.raises(DefinitionError, match="rows of two meanings would share one name"):
+        refuse_changed(changes([compile_group(more)], [standing(PLAIN)]))
+    (found, _) = changes([replace(filled, version=2)], [standing(PLAIN)])
+    assert (found.kind, found.effect) == (ChangeKind.CREATE, Effect.DEFAULTS)
+    assert standing(filled).defaults == (("count_1h", 3), ("delay_mean_1h", 0.0))
 
 
 @pytest.mark.parametrize(

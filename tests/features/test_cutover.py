@@ -6,7 +6,7 @@ from features.compile import compile_group
 from features.compile_model import compile_model
 from features.contracts import AppliedContract
 from features.cutover import CutoverError, reroute, target_of
-from features.definitions import FeatureGroup
+from features.definitions import FeatureGroup, Freshness
 from features.types import DataType
 from features.vector import VectorGroup
 from tests.definitions import aggregates, late, plain, stand, whole
@@ -28,6 +28,13 @@ MOVED = replace(
 def test_a_target_is_what_a_signature_of_it_would_say() -> None:
     signed = next(g for g in PLAN.groups if g.group == "whole")
     assert target(whole) == replace(signed, positions=())
+
+
+def test_the_defaults_are_those_of_the_version_that_is_read() -> None:
+    filled = replace(MOVED, defaults={"count_1h": 3, "delay_max_1h": 0}, freshness=Freshness("1m"))
+    (group, _) = reroute(PLAN, {("plain", 1): target(filled)}).groups
+    assert group.defaults == (("delay_max_1h", 0.0), ("count_1h", 3))
+    assert (group.default(group.positions[0]), group.expected_max_lag_ms) == (3, 60_000)
 
 
 def test_a_route_finds_the_same_features_where_they_are_now() -> None:

@@ -8,7 +8,7 @@ import pytest
 from features.aggregates import count, last, maximum, mean, share, skewness
 from features.compile import compile_group
 from features.definitions import FeatureGroup, Freshness
-from features.effects import Difference, Effect, computations, differences, effect_of
+from features.effects import Difference, Effect, computations, differences, effect_of, same_rows
 from tests.definitions import GROUPS, landed, plain, stand, whole
 
 BASE = replace(
@@ -33,6 +33,15 @@ CHANGES: dict[str, tuple[FeatureGroup, list[tuple[str, str]]]] = {
     "meaning": (replace(BASE, meaning="Else"), [("description", "meaning")]),
     "owner": (replace(BASE, owner="ops"), [("description", "owner")]),
     "freshness": (replace(BASE, freshness=Freshness("1m")), [("description", "freshness")]),
+    "a default": (replace(BASE, defaults={"pace": 0.5}), [("defaults", "pace")]),
+    "a default of a feature more": (
+        replace(BASE, derived={**BASE.derived, "slow": "pace < 1"}, defaults={"slow": True}),
+        [("additive", "slow")],
+    ),
+    "what a stale row gives way to": (
+        replace(BASE, defaults={"pace": 0.5}, freshness=Freshness(on_stale="default")),
+        [("defaults", "freshness"), ("defaults", "pace")],
+    ),
     "a name of a row column": (
         replace(
             BASE,
@@ -121,6 +130,45 @@ def test_a_contract_is_compared_as_it_was_stored(group: FeatureGroup) -> None:
     stored = json.loads(compile_group(group).to_json())
     assert differences(stored, contract(group)) == ()
     assert list(computations(stored)) == [f.name for f in compile_group(group).features]
+
+
+def test_a_default_that_came_changed_or_went_is_told() -> None:
+    zero, one, none = (
+        contract(replace(BASE, defaults=defaults))
+        for defaults in ({"count_1h": 0, "worse": 1}, {"worse": 1, "count_1h": 1}, {"worse": 1.0})
+    )
+    told = [differences(*pair) for pair in ((none, zero), (zero, one), (one, none))]
+    assert told == [
+        (Difference(Effect.DEFAULTS, "count_1h", text),)
+        for text in ("default none -> 0", "default 0 -> 1", "default 1 -> none")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"owner": "ops"}, True),
+        ({"defaults": {"count_1h": 0}, "owner": "ops"}, True),
+        ({"defaults": {"count_1h": 0}, "derived": {**BASE.derived, "slow": "pace < 1"}}, False),
+        ({"aggregates": [BASE.aggregates[1], BASE.aggregates[0], *BASE.aggregates[2:]]}, False),
+        ({"where": None}, False),
+    ],
+)
+def test_rows_stay_as_they_were_where_no_more_than_descriptions_and_defaults_differ(
+    change: dict[str, Any], same: bool
+) -> None:
+    assert same_rows(differences(contract(BASE), contract(replace(BASE, **change)))) == same
+
+
+def test_when_a_row_is_stale_is_more_than_a_description_where_it_gives_way_to_defaults() -> None:
+    filled = replace(BASE, defaults={"count_1h": 0})
+    stale = [replace(filled, freshness=Freshness(lag, on_stale="default")) for lag in ("10m", "5m")]
+    for before, after in ((filled, stale[0]), (stale[0], filled), (stale[0], stale[1])):
+        (told,) = differences(contract(before), contract(after))
+        assert (told.effect, told.subject, told.shared) == (Effect.DEFAULTS, "freshness", True)
+    (told,) = differences(contract(filled), contract(replace(filled, freshness=Freshness("5m"))))
+    assert told.effect is Effect.DESCRIPTION
 
 
 def test_what_changed_is_told() -> None:

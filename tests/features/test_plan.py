@@ -76,6 +76,8 @@ MEANT: dict[str, Change] = {
     "lag": lambda g: replace(g, freshness=Freshness(expected_max_lag="11m")),
     "alert": lambda g: replace(g, freshness=Freshness(alert_threshold_minutes=31)),
     "on_stale": lambda g: replace(g, freshness=Freshness(on_stale="refuse")),
+    "default": lambda g: replace(g, defaults={"a": 0}),
+    "default's feature": lambda g: replace(g, defaults={"b": 0}),
     "owner": lambda g: replace(g, owner="other"),
     "meaning": lambda g: replace(g, meaning="other"),
 }
@@ -298,7 +300,7 @@ def test_the_avro_schema_holds_every_feature_as_nullable() -> None:
         ),
         (
             lambda g: replace(g, freshness=Freshness(on_stale="ignore")),
-            "group plain v1, freshness: on_stale is serve or refuse (found 'ignore'); "
+            "group plain v1, freshness: on_stale is serve, default or refuse (found 'ignore'); "
             "a reader would not know what it gets",
         ),
         (

@@ -1,7 +1,7 @@
 import pytest
 
 from features import DataType, DefinitionError
-from features.types import from_avro, to_avro
+from features.types import MAX_TIME, MIN_TIME, fits, from_avro, to_avro
 
 TIME = {"type": "long", "logicalType": "timestamp-millis"}
 
@@ -46,3 +46,19 @@ def test_a_field_of_another_type_is_refused(avro: object) -> None:
         from_avro(avro, "source landed, field x")
     assert "source landed, field x: a source's field is of type int, long" in str(refused.value)
     assert "the schema cannot be read as columns" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("data_type", "inside", "outside"),
+    [
+        (DataType.INTEGER, [0, -(2**63), 2**63 - 1], [2**63, -(2**63) - 1, 0.0, True, "0", None]),
+        (DataType.DOUBLE, [0.0, -0.0, 1e308, 7, -(2**63)], [float("nan"), float("inf"), 2**63, False, "0"]),
+        (DataType.BOOLEAN, [True, False], [0, 1.0, "true", None]),
+        (DataType.TEXT, ["", "ü日"], [0, b"", None]),
+        (DataType.TIMESTAMP, [MIN_TIME, 0, MAX_TIME], [MIN_TIME - 1, MAX_TIME + 1, 0.0, True]),
+    ],
+)
+def test_a_value_fits_its_type_and_no_other(
+    data_type: DataType, inside: list[object], outside: list[object]
+) -> None:
+    assert [value for value in (*inside, *outside) if fits(value, data_type)] == inside

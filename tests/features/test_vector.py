@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from features import DataType, DefinitionError, Entity, Label, Model
+from features import DataType, DefinitionError, Entity, Freshness, Label, Model
 from features.compile_model import compile_model
 from features.vector import ModelPlan
 from tests.definitions import carrier, landed, late, lifetime, plain, stand, whole
@@ -14,6 +14,11 @@ Change = Callable[[Model], Model]
 
 
 load = replace(plain, name="load")  # a word of SQL, which an expression has to quote
+filled = replace(
+    whole,
+    defaults={"near": 0, "busy": True, "carrier_last": "it's", "count_1h": 2**62},
+    freshness=Freshness("1h", on_stale="default"),
+)
 
 
 def label(model: Model, **changed: Any) -> Model:
@@ -58,10 +63,12 @@ def test_it_carries_what_serving_needs_of_each_group() -> None:
         replace(late, on_demand={"early": "requested_at < due", "hour": "extract(hour from requested_at)"}),
         replace(late, features=[load["count_1h"]], on_demand={"more": '"load".count_1h + 1'}),
         replace(late, serving_delay="1500ms"),
+        replace(late, features=[plain["count_1h"], filled["busy"]]),
     ],
     ids=[
         *("all", "on demand only", "stored only", "another label", "one by another", "inexact"),
         *("stored by on demand", "text by on demand", "by the request's time", "a word of SQL", "delayed"),
+        "defaults",
     ],
 )
 def test_the_signature_reads_back(model: Model) -> None:
@@ -69,6 +76,15 @@ def test_the_signature_reads_back(model: Model) -> None:
     stored = json.loads(json.dumps(plan.to_dict()))
     assert ModelPlan.from_dict(stored) == plan
     assert ModelPlan.from_dict(stored).names == plan.names
+
+
+def test_a_signature_says_nothing_of_defaults_where_there_are_none() -> None:
+    stored = compile_model(replace(late, features=[plain["count_1h"], filled["busy"]])).to_dict()
+    assert [group.pop("defaults", None) for group in stored["groups"]] == [
+        None,
+        {"count_1h": 2**62, "carrier_last": "it's", "busy": True, "near": 0.0},
+    ]
+    assert [group.defaults for group in ModelPlan.from_dict(stored).groups] == [(), ()]
 
 
 def test_a_signature_from_before_delays_were_stated_reads_as_one_without() -> None:

@@ -1,3 +1,4 @@
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,7 @@ ROWS = st.fixed_dictionaries(
         "seq": LONGS,
         "state": st.sampled_from(["fresh", "stale", "missing"]),
         "age_ms": st.none() | LONGS,
+        "defaulted": st.booleans(),
     }
 )
 RESULTS_MADE = st.builds(
@@ -72,6 +74,17 @@ def test_the_bytes_are_those_of_an_avro_library(
     assert found.value[header:] == by_library(as_record(result))[header:]
     assert codec.decode(found.value) == as_record(result)
     assert (found.topic, found.key) == (RESULTS, result.request_id.encode())
+
+
+def test_a_result_from_before_defaults_were_told_reads_as_one_without() -> None:
+    codec, former = Codec(LocalSchemas()), copy.deepcopy(load(TOPICS[RESULTS]))
+    (rows,) = (field["type"]["items"]["fields"] for field in former["fields"] if field["name"] == "rows")
+    assert rows.pop()["name"] == "defaulted"
+    row = {"group": "g", "version": 1, "entity": "A", "event_timestamp": 5, "seq": 2, "state": "fresh"}
+    made = Result("", "", "", None, "", "", None, None, {}, {}, {}, [row | {"age_ms": 3}], 0, 0)  # type: ignore[list-item]
+    written = codec.encoder(RESULTS, former)(as_record(made))
+    read = codec.decoder(load(TOPICS[RESULTS]))(written)
+    assert read["rows"] == [row | {"age_ms": 3, "defaulted": False}]
 
 
 def test_the_same_names_with_other_values_are_told_apart(

@@ -78,6 +78,7 @@ def test_a_single_request(door: Door) -> None:
         "seq": 7,
         "state": "fresh",
         "age_ms": 1_000,
+        "defaulted": False,
     }
     assert answer["groups"][1]["state"] == "stale"
     assert set(answer["latency_ms"]) == {"features", "on_demand", "model", "total"}

@@ -181,6 +181,45 @@ def test_a_group_that_refuses_when_stale_gives_no_prediction(world: World) -> No
     assert answer.result.rows[0]["state"] == "stale"
 
 
+def test_a_group_that_falls_back_to_its_defaults_when_stale_answers_and_says_so(world: World) -> None:
+    fill(world)
+    plan = world.plan_filled("default", {"doubled": "coalesce(carrier_delay.arr_delay_mean_1h, 0) * 2"})
+    defaults = replace(REQUEST, entity_keys={"carrier": "UA", "route": "JFK|LAX"})
+    world.promote(world.register(regressor(5), plan).version)
+    world.models.refresh()
+    fresh, missing = (a.result for a in world.predictor.predict([REQUEST, defaults], "http"))
+    assert fresh.prediction == pytest.approx(3 + 2.5 - 4.25 + 5)
+    world.now += 60_000
+    (stale,) = (a.result for a in world.predictor.predict([REQUEST], "http"))
+    expected = {
+        "carrier_delay.diverted_last": 1.0,
+        "carrier_delay.count_1d": None,
+        "carrier_delay.arr_delay_mean_1h": -0.5,
+        "route_delay.arr_delay_mean_7d": -4.25,
+        "doubled": -1.0,
+    }
+    assert stale.feature_values_used == missing.feature_values_used == expected
+    assert [(r["seq"], r["state"], r["defaulted"]) for r in (stale.rows[0], missing.rows[0])] == [
+        (7, "stale", True),
+        (-1, "missing", True),
+    ]
+
+
+def test_a_shadow_with_other_defaults_reads_its_own_vector(world: World) -> None:
+    fill(world)
+    for on_stale in ("serve", "default"):
+        world.register(regressor(4), world.plan_filled(on_stale, {}))
+    world.promote(1)
+    world.registry.start_trial("late", 2, by="t", why="t")
+    world.models.refresh()
+    world.now += 60_000
+    (champion,) = answers = world.predictor.predict([REQUEST], "http")
+    (shadow,) = world.predictor.shadow(answers)
+    read = [r.feature_values_used["carrier_delay.arr_delay_mean_1h"] for r in (champion.result, shadow)]
+    assert read == [2.5, -0.5]
+    assert [r.rows[0]["defaulted"] for r in (champion.result, shadow)] == [False, True]
+
+
 def test_rows_of_another_layout_are_errors_of_their_own(world: World) -> None:
     fill(world)
     world.serve()

@@ -120,3 +120,67 @@ def test_on_demand_features_read_the_time_of_a_row(world: World) -> None:
     reader = VectorReader(plan)
     assert reader.on_demand({}, stored[0], at + 250) == [250.0]
     np.testing.assert_array_equal(reader.on_demand({}, stored[1], at), [np.nan])
+
+
+READ = {
+    "home": "carrier_delay.dest_last = 'é'",
+    "twice": "carrier_delay.arr_delay_mean_1h * 2",
+    "seen": "carrier_delay.event_timestamp is not null",
+}
+ROW = {"arr_delay_mean_1h": 2.5, "count_1d": 3, "diverted_last": False, "dest_last": "LAX"}
+
+
+def read_filled(world: World, on_stale: str, lag: int) -> tuple[list[list[float]], list[list[VectorRow]]]:
+    """The vectors of a carrier with a row, and of one without, the carriers' clock `lag` behind."""
+    plan = world.plan_filled(on_stale, READ)
+    world.put("carrier_delay", "AA", 7, **ROW)
+    world.put("route_delay", "JFK|LAX", 1, arr_delay_mean_7d=None)
+    world.tick("carrier_delay", NOW - lag)
+    matrix, rows, stored = read_all(world, plan, ENTITIES, {**ENTITIES, "carrier": "UA"})
+    reader = VectorReader(plan)
+    whole = [[*v, *reader.on_demand({}, s, NOW)] for v, s in zip(matrix.tolist(), stored, strict=True)]
+    return whole, rows
+
+
+HELD = [0.0, 3.0, 2.5, np.nan, 0.0, 5.0, 1.0]
+FILLED = [1.0, np.nan, -0.5, np.nan, 1.0, -1.0, 0.0]  # count_1d has no default, routes have none at all
+
+
+@pytest.mark.parametrize(
+    ("on_stale", "lag", "first", "state"),
+    [
+        ("serve", 60_000, HELD, ("fresh", False)),
+        ("serve", 60_001, HELD, ("stale", False)),
+        ("refuse", 60_001, HELD, ("stale", False)),
+        ("default", 60_000, HELD, ("fresh", False)),
+        ("default", 60_001, FILLED, ("stale", True)),
+    ],
+)
+def test_defaults_stand_for_missing_rows_and_for_stale_ones_where_the_contract_says_so(
+    world: World, on_stale: str, lag: int, first: list[float], state: tuple[str, bool]
+) -> None:
+    vectors, rows = read_filled(world, on_stale, lag)
+    np.testing.assert_array_equal(vectors, [first, FILLED])
+    told = [(r["seq"], r["state"], r["defaulted"]) for own in rows for r in own if r["version"] == 1]
+    assert told == [(7, *state), (-1, "missing", True)]
+    assert [own[1]["defaulted"] for own in rows] == [False, False]
+
+
+def test_a_null_in_a_row_stays_null(world: World) -> None:
+    world.put("carrier_delay", "AA", 7)
+    world.tick("carrier_delay")
+    matrix, ((row, _),), _ = read_all(world, world.plan_filled("default", {}), ENTITIES)
+    np.testing.assert_array_equal(matrix, np.full((1, 4), np.nan))
+    assert not row["defaulted"]
+
+
+def test_each_request_of_a_batch_is_judged_by_its_own_time(world: World) -> None:
+    reader = VectorReader(world.plan_filled("default", READ))
+    world.put("carrier_delay", "AA", 7, **ROW)
+    world.tick("carrier_delay", NOW)
+    at = [NOW, NOW + 60_001, NOW + 60_000]
+    values = world.redis.mget(reader.keys([ENTITIES] * 3))
+    matrix, rows, stored = reader.read([ENTITIES] * 3, at, values)
+    assert [own[0]["defaulted"] for own in rows] == [False, True, False]
+    np.testing.assert_array_equal(matrix[:, 2], [2.5, -0.5, 2.5])
+    assert [s["carrier_delay.dest_last"] for s in stored] == ["LAX", "é", "LAX"]

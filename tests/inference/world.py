@@ -58,6 +58,17 @@ class World:
     def predictor(self) -> Predictor:
         return Predictor(self.models, self.redis, self.clock)
 
+    def plan_filled(self, on_stale: str, on_demand: dict[str, str]) -> ModelPlan:
+        """The plan with defaults of all features of carriers but `count_1d`, and other on-demand features."""
+        model = make_model(self.folder)
+        filled = replace(
+            self.groups["carrier_delay"],
+            defaults={"arr_delay_mean_1h": -0.5, "diverted_last": True, "dest_last": "é"},
+            freshness=Freshness("1m", on_stale=on_stale),
+        )
+        features = [filled[r.feature] if r.group.name == filled.name else r for r in model.features]
+        return compile_model(replace(model, features=features, on_demand=on_demand))
+
     def plan_on_demand(self, on_demand: dict[str, str]) -> ModelPlan:
         """The plan with other on-demand features."""
         return compile_model(replace(make_model(self.folder), on_demand=on_demand))

@@ -18,7 +18,7 @@ def vector(
 ) -> dict[str, float | None]:
     """Compute the vector of a request at `at` (ms) out of the row that each group holds, or None."""
     stored = {
-        f"{g.group}.{f.name}": None if (row := held[g.group]) is None else row[f.name]
+        f"{g.group}.{f.name}": dict(g.defaults).get(f.name) if (row := held[g.group]) is None else row[f.name]
         for g in plan.groups
         for f in g.features
     }
@@ -37,15 +37,30 @@ def answer(
     keys: Mapping[str, str],
     inputs: Mapping[str, Value],
     held: Mapping[str, Mapping[str, Any] | None],
+    age_ms: int = 0,
 ) -> Answer:
-    """Give what serving logs of a request at `at` (ms) whose vector it made of the rows `held`."""
-    used = []
+    """Give what serving logs of a request at `at` (ms) whose vector it made of the rows `held`.
+
+    The groups' clocks lay `age_ms` behind it.
+    """
+    used, read = [], {}
     for group in plan.groups:
         row = held[group.group]
-        identity = MISSING if row is None else {n: row[n] for n in MISSING}
-        state = {"state": "missing" if row is None else "fresh", "age_ms": 0}
-        key = keys[group.entity]
-        used.append({"group": group.group, "version": group.version, "entity": key, **identity, **state})
+        stale = age_ms > group.expected_max_lag_ms
+        passed_over = row is None or (stale and group.on_stale == "default")
+        read[group.group] = None if passed_over else row
+        state = "missing" if row is None else "stale" if stale else "fresh"
+        used.append(
+            {
+                "group": group.group,
+                "version": group.version,
+                "entity": keys[group.entity],
+                **(MISSING if row is None else {n: row[n] for n in MISSING}),
+                "state": state,
+                "age_ms": age_ms,
+                "defaulted": passed_over and bool(group.defaults),
+            }
+        )
     return {
         "deduplication_key": f"{keys}|{plan.name}|{request_id}",
         "request_id": request_id,
@@ -57,7 +72,7 @@ def answer(
         "error": None,
         "entity_keys": dict(keys),
         "inputs": dict(inputs),
-        "feature_values_used": vector(plan, at, inputs, held),
+        "feature_values_used": vector(plan, at, inputs, read),
         "rows": used,
         "requested_at": at,
         "predicted_at": at + 1,

@@ -1,12 +1,16 @@
 """The audit, on answers as serving logs them over rows as the backfill writes them."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from augury.settings import ROOT
+from features import Freshness
 from features.compile import compile_group
 from features.compile_model import compile_model
 from features.reference import rows
+from features.vector import ModelPlan
 from tests.definitions import late, plain, whole
 from tests.features.logs import DAY, HOUR, MINUTE, START, Step, log
 from tests.warehouse.answers import Answer, publish
@@ -14,7 +18,8 @@ from tests.warehouse.answers import answer as answered
 from tests.warehouse.history import EVER, create, read_rows, write_log
 from warehouse.audit import Audit, Cause, Difference, audit
 from warehouse.backfill import backfill
-from warehouse.client import Client
+from warehouse.client import Client, migrate
+from warehouse.targets import RECORDS
 
 PLANS = {"plain": compile_group(plain), "whole": compile_group(whole)}
 ON_DEMAND = {
@@ -40,24 +45,24 @@ def client(database: Client) -> Client:
     return database
 
 
-def answers(*asked: int) -> list[Answer]:
+def answers(*asked: int, model: ModelPlan = MODEL, age_ms: int = 0) -> list[Answer]:
     """What serving logs for requests at these moments, one an entity: the newest rows, and their values."""
-    return [answer(at, letter) for at in asked for letter in "ABC"]
+    return [answer(at, letter, model, age_ms) for at in asked for letter in "ABC"]
 
 
-def answer(at: int, letter: str) -> Answer:
+def answer(at: int, letter: str, model: ModelPlan = MODEL, age_ms: int = 0) -> Answer:
     keys = {"carrier": letter, "stand": f"{letter}|1|false"}
     held = {}
-    for group in MODEL.groups:
+    for group in model.groups:
         seen = [r for r in rows(PLANS[group.group], LOG, at + 1) if r["entity"] == keys[group.entity]]
         held[group.group] = seen[-1] if seen else None
     inputs = {"due": DUE, "seats": {"A": 1, "B": 3, "C": None}[letter]}
-    return answered(MODEL, str(at), at, keys, inputs, held)
+    return answered(model, str(at), at, keys, inputs, held, age_ms)
 
 
-def audited(client: Client, given: list[Answer], sample: int | None = None) -> Audit:
+def audited(client: Client, given: list[Answer], model: ModelPlan = MODEL) -> Audit:
     publish(client, given)
-    return audit(client, MODEL, START, END, sample)
+    return audit(client, model, START, END)
 
 
 def differ(feature: str, cause: Cause, vectors: int = 1) -> Difference:
@@ -87,6 +92,83 @@ def test_a_value_where_the_row_has_none_and_a_value_that_is_not_told(client: Cli
     del given[5]["feature_values_used"]["whole.pace"]
     wrong = (differ("whole.busy", Cause.NO_ROW_THEN), differ("whole.pace", Cause.NOT_TOLD))
     assert audited(client, given) == Audit(15, 2, wrong, 0)
+
+
+def filled(on_stale: str) -> ModelPlan:
+    """The model, over groups with defaults: `plain`'s all of type, of `whole`'s two and a text."""
+    fresh = Freshness("10m", on_stale=on_stale)
+    counts = replace(plain, defaults={"count_1h": 3}, freshness=fresh)
+    stands = replace(whole, defaults={"busy": True, "carrier_last": "A", "near": 2.5}, freshness=fresh)
+    features = [counts["count_1h"], counts["delay_mean_1h"], stands["pace"], stands["busy"]]
+    return compile_model(replace(late, features=features, on_demand=ON_DEMAND))
+
+
+@pytest.mark.parametrize("on_stale", ["serve", "default"])
+@pytest.mark.parametrize("age", [0, 10 * MINUTE, 10 * MINUTE + 1])
+def test_defaults_where_the_contract_has_them(client: Client, on_stale: str, age: int) -> None:
+    model = filled(on_stale)
+    given = answers(*ASKED, model=model, age_ms=age)
+    nobody = given[2]  # whose rows are missing
+    told = ("plain.count_1h", "plain.delay_mean_1h", "whole.pace", "whole.busy", "ours", "age")
+    assert [nobody["feature_values_used"][n] for n in told] == [3.0, None, None, 1.0, 1.0, None]
+    passed_over = on_stale == "default" and age > 10 * MINUTE
+    assert [a["rows"][0]["defaulted"] for a in given[6:9]] == [passed_over, passed_over, True]
+    assert given[6]["rows"][0]["seq"] > 0
+    assert audited(client, given, model) == Audit(15, 0, (), 0)
+    (counting,) = re.findall(r"`(SELECT r\.group.*)`", (ROOT / "docs" / "semantics.md").read_text())
+    counted = {
+        (group, state, defaulted): n for group, state, defaulted, n in client.query(counting).result_rows
+    }
+    assert sum(n for (_, _, defaulted), n in counted.items() if defaulted) == (
+        len([row for a in given for row in a["rows"] if row["defaulted"]])
+    )
+    assert (("plain", "stale", True) in counted) == passed_over
+
+
+def test_another_value_than_the_default_of_a_missing_row(client: Client) -> None:
+    given = answers(*ASKED, model=filled("serve"))
+    given[2]["feature_values_used"]["plain.count_1h"] = 0.0
+    given[5]["feature_values_used"]["whole.pace"] = 0.0
+    given[8]["feature_values_used"]["ours"] = None
+    wrong = (
+        differ("ours", Cause.ON_DEMAND),
+        differ("plain.count_1h", Cause.NO_ROW_THEN),
+        differ("whole.pace", Cause.NO_ROW_THEN),
+    )
+    assert audited(client, given, filled("serve")) == Audit(15, 3, wrong, 0)
+
+
+@pytest.mark.parametrize("on_stale", ["serve", "default"])
+def test_a_stale_row_is_used_or_passed_over_as_the_contract_says(client: Client, on_stale: str) -> None:
+    other = {"serve": "default", "default": "serve"}[on_stale]
+    at = ASKED[2]
+    given = [answer(at, "A", filled(other), 10 * MINUTE + 1), answer(at, "B", filled(on_stale))]
+    names = ("age", "ours", "plain.count_1h", "plain.delay_mean_1h", "whole.busy", "whole.pace")
+    wrong = tuple(differ(name, Cause.DEFAULTED) for name in names)
+    assert audited(client, given, filled(on_stale)) == Audit(2, 1, wrong, 0)
+
+
+def test_a_default_that_is_not_told(client: Client) -> None:
+    given = answers(*ASKED, model=filled("serve"))
+    given[2]["rows"][0]["defaulted"] = False
+    names = ("ours", "plain.count_1h", "plain.delay_mean_1h")
+    wrong = tuple(differ(name, Cause.DEFAULTED) for name in names)
+    assert audited(client, given, filled("serve")) == Audit(15, 1, wrong, 0)
+
+
+def test_answers_from_before_defaults_were_told(client: Client) -> None:
+    for table in ("model_prediction_log", "shadow_predictions"):
+        client.command(f"ALTER TABLE {table} DROP COLUMN `rows.defaulted`")
+    given, target = answers(*ASKED), RECORDS["prediction.results"]
+    at = target.columns.index("rows.defaulted")
+    lines = [[*target.row(a), a["requested_at"]] for a in given]
+    columns = [name for name in target.columns if name != "rows.defaulted"]
+    client.insert(target.table, [line[:at] + line[at + 1 :] for line in lines], column_names=columns)
+    client.command("TRUNCATE TABLE schema_migrations")
+    migrate(client)
+    told = client.query("SELECT DISTINCT rows.defaulted FROM model_prediction_log").result_rows
+    assert told == [([False, False],)]
+    assert audit(client, MODEL, START, END) == Audit(15, 0, (), 0)
 
 
 def test_a_wrong_on_demand_value(client: Client) -> None:
@@ -151,7 +233,10 @@ def test_a_sample_is_the_same_answers_each_time_and_grows_by_more(client: Client
     given = answers(*range(START, START + 40 * MINUTE, MINUTE))
     for one in given[::2]:
         one["feature_values_used"]["plain.count_1h"] = -1.0
-    wrong = [audited(client, given, size).mismatches for size in (0, 30, 60, 90, 120)]
+    wrong = []
+    for size in (0, 30, 60, 90, 120):
+        publish(client, given)
+        wrong.append(audit(client, MODEL, START, END, size).mismatches)
     assert [audit(client, MODEL, START, END, size).mismatches for size in (0, 30, 60, 90, 120)] == wrong
     assert audit(client, MODEL, START, END, 30).vectors == 30
     assert audit(client, MODEL, START, END, 999) == audit(client, MODEL, START, END)

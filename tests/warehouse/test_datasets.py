@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from features import DataType, FeatureGroup, Label, Model, Source, count, total
+from features import DataType, FeatureGroup, Freshness, Label, Model, Source, count, total
 from features.compile import compile_group
 from features.compile_model import compile_model
 from features.expressions.python import evaluator
@@ -112,6 +112,35 @@ def test_a_late_event_does_not_leak_as_it_would_by_event_time(client: Client) ->
     assert value(client) == 1
     leaking = dataset_sql(COUNT, 0, END).replace("event_timestamp", "last_event_time")
     assert client.query(f"SELECT plain__count_1h FROM ({leaking})").result_rows == [(2.0,)]
+
+
+def test_where_there_is_no_row_the_defaults_stand_and_a_null_in_a_row_stays(client: Client) -> None:
+    counts = replace(plain, defaults={"count_1h": 2**62, "delay_mean_1h": -0.1})
+    stands = replace(
+        whole, defaults={"busy": True, "carrier_last": "it's", "seats_min": -(2**63)}, freshness=Freshness()
+    )
+    texts = {
+        "theirs": "whole.carrier_last = 'it''s'",
+        "least": "whole.seats_min = -9223372036854775807 - 1",
+        "timed": "whole.event_timestamp is not null",
+    }
+    features = [counts["count_1h"], counts["delay_mean_1h"], stands["pace"], stands["busy"]]
+    plan = compile_model(replace(late, features=features, on_demand=texts))
+    at = NOON + 3 * HOUR
+    publish(
+        client, landing("there", at), landing("absent", at, carrier="B"), landing("no key", at, gate=None)
+    )
+    stand = {"pace": 0.5, "busy": None, "carrier_last": "A", "seats_min": None}
+    write_rows(client, WHOLE.backfill_table, [row(NOON, 1, 0, "A|1|false", **stand)])
+    write_rows(client, PLAIN.backfill_table, [row(NOON, 1, 7, delay_mean_1h=None, count_1h=7)])
+    found = vectors(client, plan)
+    assert {name: [r[n] for n in plan.names] for name, r in found.items()} == {
+        "there": [7.0, None, 0.5, None, 0.0, None, 1.0],
+        "absent": [2.0**62, -0.1, None, 1.0, 1.0, 1.0, 0.0],
+        "no key": [7.0, None, None, 1.0, 1.0, 1.0, 0.0],
+    }
+    stored = build(client, "filled", plan, 0, END)
+    assert read(client, build(client, "sliced", plan, 0, END, slice_rows=1)).equals(read(client, stored))
 
 
 def test_a_label_counts_as_its_first_record_within_the_horizon(client: Client) -> None:

@@ -7,24 +7,27 @@ nothing of what came after. A failing example prints as a `World(...)` that can 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isnan
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from features import DataType, FeatureGroup, Label, Model
+from features import DataType, FeatureGroup, Freshness, Label, Model
 from features.compile import compile_group
 from features.compile_inputs import compile_source
 from features.compile_model import compile_model
+from features.layout import Layout, pack_clock
 from features.naming import key_text
 from features.plan import GroupPlan
 from features.reference import LogRecord, rows, with_log_time
 from features.types import Row, Value
 from features.vector import ModelPlan
+from inference.vector import VectorReader
 from tests.definitions import landed
 from tests.features.logs import DAY, ENTITIES, HOUR, MINUTE, SECOND, START, Case, Step, cases
-from tests.warehouse.answers import answer, publish, vector
+from tests.warehouse.answers import Answer, answer, publish, vector
 from tests.warehouse.history import EVER, create, write_log, write_rows
 from warehouse.audit import Audit, audit
 from warehouse.backfill import backfill
@@ -35,6 +38,12 @@ from warehouse.visible import visible_lag
 
 LEAD = 2 * HOUR
 OUTCOME = replace(landed(), name="outcome")  # what became of the things that were asked about
+DEFAULTS: dict[DataType, Value] = {
+    DataType.INTEGER: 2**53,
+    DataType.DOUBLE: -0.1,
+    DataType.BOOLEAN: True,
+    DataType.TEXT: "A",
+}
 Held = dict[str, Any] | None
 
 
@@ -52,14 +61,25 @@ class Asked:
 
 @dataclass(frozen=True)
 class World:
-    """A log, a group over it, and requests whose outcomes came later."""
+    """A log, a group over it, and requests whose outcomes came later.
+
+    Of the group's features each `filled`-th has a default, none where it is 0.
+    """
 
     case: Case
     asked: tuple[Asked, ...]
+    filled: int = 0
+    on_stale: str = "serve"
 
     @cached_property
     def group(self) -> FeatureGroup:
-        return self.case.group
+        """The group, with a default of each `filled`-th of its features."""
+        group = self.case.group
+        if not self.filled:
+            return group
+        features = compile_group(group).features[:: self.filled]
+        defaults = {f.name: DEFAULTS[f.type] for f in features}
+        return replace(group, defaults=defaults, freshness=Freshness(on_stale=self.on_stale))
 
     @cached_property
     def plan(self) -> GroupPlan:
@@ -130,6 +150,24 @@ class World:
             for name, (at, outcome) in self.requests.items()
         }
 
+    def served(self, name: str, age_ms: int) -> Answer | None:
+        """Give what serving logs, with the vector that its reader makes of the online store's row.
+
+        The group's clock lies `age_ms` behind the request. None without a key: there is nothing to ask about.
+        """
+        at, outcome = self.requests[name]
+        key, inputs, held = self.key(outcome), self.inputs(outcome), self.held(at, outcome)
+        if key is None:
+            return None
+        reader, keys = VectorReader(self.model), {self.case.entity: key}
+        row = None if held is None else Layout.of(self.plan).pack(held)
+        matrix, (rows,), (stored,) = reader.read([keys], [at], [row, pack_clock(at - age_ms)])
+        values = [*matrix[0].tolist(), *reader.on_demand(inputs, stored, at)]
+        used = {n: None if isnan(v) else v for n, v in zip(self.model.names, values, strict=True)}
+        made = answer(self.model, name, at, keys, inputs, {"random": held}, age_ms)
+        assert (rows, used) == (made["rows"], made["feature_values_used"])
+        return made
+
     def write(self, client: Client) -> None:
         """Write it all: events, outcomes, the rows that the stream emitted, and those of the backfill."""
         for table in (self.plan.table, self.plan.backfill_table, "landed", "outcome"):
@@ -170,6 +208,8 @@ worlds = st.builds(
     World,
     case=cases.map(lambda case: replace(case, start=START, gathered=False)),
     asked=st.lists(_asked, min_size=1).map(tuple),
+    filled=st.sampled_from([0, 1, 2]),
+    on_stale=st.sampled_from(["serve", "default"]),
 )
 law = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -188,6 +228,8 @@ CORRECTED = Case(
 )
 MOMENTS = (5, 10, 20, 39, 40, 44, 45, 89, 90, 600)  # minutes
 STORY = World(CORRECTED, tuple(Asked(0, n * MINUTE) for n in MOMENTS))
+# Before the first landing, and of an airline without one: there is no row.
+FILLED = World(CORRECTED, (Asked(0, -1), Asked(0, carrier="ü日"), Asked(1)), 1, "default")
 
 
 def test_a_late_event_and_a_correction_count_from_when_they_came(database: Client) -> None:
@@ -239,6 +281,32 @@ def test_a_vector_is_the_one_that_the_log_held(database: Client, world: World) -
     assert expected.keys() == world.requests.keys()
     assert world.dataset(database, world.model, STREAM) == expected
     assert world.dataset(database, world.model, BACKFILL) == expected
+
+
+@law
+@given(world=worlds, age=st.sampled_from([0, 10 * MINUTE, 10 * MINUTE + 1]))
+@example(world=FILLED, age=0)
+@example(world=FILLED, age=10 * MINUTE + 1)
+def test_serving_makes_the_same_vector_but_where_a_stale_row_gives_way(
+    database: Client, world: World, age: int
+) -> None:
+    world.write(database)
+    served = {n: made for n in world.requests if (made := world.served(n, age)) is not None}
+    if served:
+        publish(database, served.values())
+    assert audit(database, world.model, EVER, world.end) == Audit(len(served), 0, (), 0)
+    found = world.dataset(database, world.model, BACKFILL)
+    for name, made in served.items():
+        (row,) = made["rows"]
+        gave_way = row["state"] == "stale" and row["defaulted"]
+        assert gave_way == (
+            age > 10 * MINUTE and row["seq"] > 0 and world.filled > 0 and world.on_stale == "default"
+        )
+        if gave_way:  # the log does not tell that it was stale: the set has the row
+            assert found[name]["age"] is not None
+            assert made["feature_values_used"]["age"] is None
+        else:
+            assert found[name] == made["feature_values_used"]
 
 
 @law

@@ -269,6 +269,7 @@ def test_records_land_in_their_tables(world: World) -> None:
                 "seq": 2,
                 "state": "fresh",
                 "age_ms": 3,
+                "defaulted": True,
             }
         ],
         "requested_at": 10,
@@ -339,6 +340,7 @@ def test_records_land_in_their_tables(world: World) -> None:
     assert list(found["feature_values_used"].items()) == [("g.z", 1.0), ("g.a", None)]
     assert found["entity_keys"] == answer["entity_keys"]
     assert (found["rows.group"], found["rows.seq"], found["rows.age_ms"]) == ("g", 2, 3)
+    assert found["rows.defaulted"] is True
     assert (found["prediction"], found["model_version_used"], found["variant"]) == (0.25, 3, "champion")
     assert found["log_time"].timestamp() == pytest.approx(0.099)
     assert world.query("SELECT error, prediction FROM model_prediction_log WHERE error IS NOT NULL") == [

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from features import Freshness
 from features.compile import compile_group
 from features.compile_model import compile_model
 from features.reference import rows
@@ -51,7 +52,7 @@ def test_how_far_the_rows_lagged_the_log(client: Client) -> None:
     ]
     publish(client, given)
     assert visible_lag(client, MODEL, START, END) == VisibleLag(
-        *(6, 3, 1, 1), p50_ms=2.0 * MINUTE, p99_ms=4.0 * MINUTE, delay_ms=0, agreeing=2
+        *(6, 3, 1, 1, 0), p50_ms=2.0 * MINUTE, p99_ms=4.0 * MINUTE, delay_ms=0, agreeing=2
     )
 
 
@@ -81,4 +82,22 @@ def test_a_sample_is_of_the_same_answers(client: Client) -> None:
 
 
 def test_there_is_no_lag_without_answers(client: Client) -> None:
-    assert visible_lag(client, MODEL, START, END) == VisibleLag(0, 0, 0, 0, 0.0, 0.0, 0, 0)
+    assert visible_lag(client, MODEL, START, END) == VisibleLag(0, 0, 0, 0, 0, 0.0, 0.0, 0, 0)
+
+
+def test_rows_in_whose_place_defaults_stood_are_counted_and_a_stale_one_agrees_with_no_delay(
+    client: Client,
+) -> None:
+    filled = replace(plain, defaults={"count_1h": 0}, freshness=Freshness("1m", on_stale="default"))
+    model = compile_model(
+        replace(late, entities=[carrier], features=[filled["count_1h"]], inputs={}, on_demand={})
+    )
+    at = {name: START + minutes * MINUTE for name, minutes in (("fresh", 12), ("stale", 14), ("missing", 60))}
+    given = [
+        answered(model, "fresh", at["fresh"], {"carrier": "A"}, {}, {"plain": ROWS[5]}),
+        answered(model, "stale", at["stale"], {"carrier": "A"}, {}, {"plain": ROWS[6]}, age_ms=MINUTE + 1),
+        answered(model, "missing", at["missing"], {"carrier": "C"}, {}, {"plain": None}),
+    ]
+    publish(client, given)
+    found = visible_lag(client, model, START, END)
+    assert (found.rows, found.current, found.defaulted, found.agreeing) == (3, 3, 2, 2)

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from augury.clients import warehouse
 from augury.settings import Settings
 from augury.stack import Stack
 from features.compile import compile_group
+from features.definitions import Freshness
 from tests.definitions import lifetime, plain
 from warehouse.client import migrate
 from warehouse.contracts import record
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A warehouse in which `plain.v1` and `lifetime.v1` were applied."""
+    """A warehouse in which `plain.v1`, `lifetime.v1` and, with a default, `filled.v1` were applied."""
     (tmp_path / "listed_project.py").write_text(PROJECT)
     monkeypatch.syspath_prepend(tmp_path)
     settings = Settings.with_free_ports(tmp_path / "home")
@@ -36,7 +38,10 @@ def applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with Stack(settings, parts=("warehouse",)):
         client = warehouse(settings)
         migrate(client)
-        record(client, [compile_group(plain), compile_group(lifetime)], 1_000)
+        filled = replace(
+            lifetime, defaults={"seats_sum": 0}, freshness=Freshness("5m", on_stale="default"), name="filled"
+        )
+        record(client, [compile_group(group) for group in (plain, lifetime, filled)], 1_000)
         client.close()
         yield
 
@@ -48,12 +53,17 @@ def shown(*words: str) -> Result:
 def test_the_catalogue(applied: None) -> None:
     listed = json.loads(shown("--json").output)
     assert [(e["group"], e["standing"], e["applied_at"]) for e in listed] == [
+        ("filled", "applied", 1_000),
         ("lifetime", "applied", 1_000),
         ("plain", "applied", 1_000),
     ]
+    assert {f["name"]: f["default"] for f in listed[0]["features"]} == {
+        **dict.fromkeys(f.name for f in compile_group(lifetime).features),
+        "seats_sum": 0,
+    }
     listed = json.loads(shown("listed_project", "--json").output)
-    assert [e["standing"] for e in listed] == ["absent", "applied"]
-    assert [use["model"] for use in listed[1]["uses"]] == ["late"]
+    assert [e["standing"] for e in listed] == ["absent", "absent", "applied"]
+    assert [use["model"] for use in listed[2]["uses"]] == ["late"]
 
     lines = shown("--search", "mean delay").output.splitlines()
     assert [line.split("│")[1:4] for line in lines if "delay_mean" in line] == [
@@ -70,6 +80,11 @@ def test_the_catalogue(applied: None) -> None:
         "mean(delay) over 1h, hop 1m",
     ):
         assert text in full
+    full = shown("--group", "filled").output
+    assert "a lag up to 5m is fresh, beyond it: default" in full
+    (line,) = (line for line in full.splitlines() if "seats_sum" in line)
+    assert line.split("│")[-2].strip() == "0"
+
     unknown = shown("--group", "else")
     assert unknown.exit_code == 2
-    assert "lifetime.v1, plain.v1" in " ".join(unknown.output.replace("│", " ").split())
+    assert "filled.v1, lifetime.v1, plain.v1" in " ".join(unknown.output.replace("│", " ").split())

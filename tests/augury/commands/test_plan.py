@@ -101,9 +101,24 @@ def test_a_plan_says_what_changes_what_it_costs_and_who_is_touched(folder: Path)
     ]
 
 
+def test_other_defaults_cost_a_version_with_the_same_rows_and_touch_who_reads_them(folder: Path) -> None:
+    write(folder, "filled_project", "version=2, defaults={'delay_mean_1h': 0}")
+    done = planned("filled_project")
+    assert done.exit_code == 0
+    assert [line.rstrip() for line in done.output.splitlines()][:5] == [
+        "+ create    plain.v2: defaults, against plain.v1",
+        "    defaults    delay_mean_1h: default none -> 0.0",
+        "    costs       10 events to backfill, and state built anew from the whole log; its rows are those "
+        "of plain.v1",
+        "    used by     late 1 (staging): reads delay_mean_1h",
+        "    meanwhile   it is built beside plain.v1, which goes on",
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "said", "unsaid"),
     [
+        ("defaults={'count_1h': 0}", "! refused   plain.v1: defaults, against plain.v1", "description alone"),
         ("where='seats > 2'", "raise the version of the refused groups", "description alone"),
         ("meaning='More'", "no value does: take it back, or raise the version", "of the refused groups"),
     ],

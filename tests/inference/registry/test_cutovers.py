@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from features.compile_model import compile_model
 from features.contracts import AppliedContract
 from features.cutover import target_of
 from features.vector import ModelPlan, VectorGroup
-from inference.registry import ConflictError, Registry, ServingConfig
+from inference.registry import ConflictError, Registry, ServingConfig, tables
 from inference.registry.database import Database
 from tests.definitions import late, plain, whole
 
@@ -87,6 +87,23 @@ def test_a_cut_over_holds_until_it_is_rolled_back(registry: Registry) -> None:
         registry.cutovers.roll_back("plain", **WHO)
     registry.cutovers.cut_over(1, target(2), **WHO)
     assert registry.cutovers.routes() == {("plain", 1): target(2)}
+
+
+def test_the_defaults_of_a_target_are_kept_and_of_one_from_before_there_were_any_none(
+    registry: Registry, url: str
+) -> None:
+    filled = target(2, defaults={"delay_mean_1h": 0.5, "count_1h": 2**53 + 1})
+    registry.cutovers.cut_over(1, filled, **WHO)
+    assert registry.cutovers.routes() == {("plain", 1): filled}
+    assert hash(registry.cutovers.routes()["plain", 1]) == hash(filled)
+    former = asdict(target(3))
+    del former["defaults"]
+    step = {"group_name": "plain", "version": 1, "kind": "features_cut_over", "reads": 3, "at": 2_000}
+    database = Database(url)
+    with database.writing("feature_cutovers") as session:
+        session.add(tables.FeatureCutover(**step, target=former, **WHO))
+    database.engine.dispose()
+    assert registry.cutovers.routes() == {("plain", 1): target(3)}
 
 
 def test_who_when_and_why_are_kept(registry: Registry, url: str) -> None:

@@ -1,0 +1,22 @@
+"""Defaults in ClickHouse SQL, wherever a stored feature is read as a vector has it."""
+
+from features.expressions.tree import Call, Literal
+from features.types import DataType, Value
+from features.vector import VectorGroup
+from warehouse.dialect import CLICKHOUSE, typed
+
+
+def filled(group: VectorGroup, position: int, value: str, absent: str) -> str:
+    """Write a feature's `value`, and where the condition `absent` holds, its default or NULL."""
+    if not group.defaults:
+        return value
+    data_type = group.features[position].type
+    default = typed(CLICKHOUSE.render(_constant(group.default(position), data_type)), data_type)
+    return f"if({absent}, {default}, {value})"
+
+
+def _constant(value: Value, data_type: DataType) -> Literal | Call:
+    """Give a constant of the type; a timestamp is written as its ms."""
+    if data_type is DataType.TIMESTAMP:
+        return Call("cast", (Literal(value, DataType.INTEGER),), data_type)
+    return Literal(value, data_type)
