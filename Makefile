@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up all they need; each step is skipped where it is up to date.
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv || echo .tools/bin/uv)
-PACKAGES := schemas features streams warehouse inference flows augury examples benchmarks
+PACKAGES := schemas features streams warehouse inference flows augury examples benchmarks client
 OPERATOR := streams/operator/target/augury-operator.jar
 OPERATOR_SOURCES := streams/operator/pom.xml $(shell find streams/operator/src/main -type f 2>/dev/null)
 

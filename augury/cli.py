@@ -23,6 +23,7 @@ from features.cutover import CutoverError
 from features.errors import DefinitionError
 from features.handover import HandoverError
 from inference.registry import ConflictError, UnknownModelError
+from inference.tokens import TokenError
 
 
 class Commands(TyperGroup):
@@ -49,6 +50,7 @@ class Commands(TyperGroup):
             ConflictError,
             CutoverError,
             HandoverError,
+            TokenError,
         ) as error:
             typer.echo(f"augury: {error}", err=True)
             raise typer.Exit(1) from error

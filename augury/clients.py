@@ -1,7 +1,9 @@
-"""Clients of the log and of the warehouse, from settings."""
+"""Clients of the log, the online store and the warehouse, from settings."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from redis import Redis
 
 from augury.settings import Settings
 from features.project import Project
@@ -40,6 +42,11 @@ def project_clock(client: Client, project: Project) -> int:
     return clock
 
 
+def online_store(settings: Settings) -> Redis:
+    """Give a client of Redis; it connects at its first use. What the URL states goes before the settings."""
+    return Redis.from_url(settings.redis_url, **settings.redis_client())
+
+
 def warehouse(settings: Settings) -> Client:
     """Connect to the warehouse."""
     return connect(
@@ -47,4 +54,5 @@ def warehouse(settings: Settings) -> Client:
         database=settings.warehouse_database,
         user=settings.warehouse_user,
         password=settings.warehouse_password.get_secret_value(),
+        ca_file=settings.warehouse_ca_file,
     )

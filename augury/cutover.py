@@ -4,10 +4,9 @@ from contextlib import suppress
 
 import httpx
 from confluent_kafka import KafkaException
-from redis import Redis
 from redis.exceptions import RedisError
 
-from augury.clients import warehouse
+from augury.clients import online_store, warehouse
 from augury.models import publish, registry
 from augury.settings import Settings
 from features.contracts import AppliedContract
@@ -78,7 +77,7 @@ def _same_entity(before: AppliedContract, after: AppliedContract) -> None:
 
 
 def _clocks(settings: Settings, group: str, *versions: int) -> list[int | None]:
-    with Redis.from_url(settings.redis_url) as redis:
+    with online_store(settings) as redis:
         held = [redis.get(clock_key(group, version)) for version in versions]
     return [unpack_clock(value) if isinstance(value, bytes) else None for value in held]
 

@@ -12,6 +12,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "AUGURY_"
 ROOT = Path(__file__).resolve().parent.parent  # the checkout: where jars are built and kept
 LOOPBACK = "127.0.0.1"
+_FILES = (
+    "http_tokens_file",
+    "http_tls_cert",
+    "http_tls_key",
+    "http_tls_client_ca",
+    "redis_ca_file",
+    "warehouse_ca_file",
+)
 
 
 class Settings(BaseSettings):
@@ -21,7 +29,10 @@ class Settings(BaseSettings):
     which is how the same code runs against a cluster.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    # A refused value may be a credential, or stand beside one, so it is not shown.
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     home: Path = Path(".augury")
     jars: Path = ROOT / ".jars"
@@ -60,7 +71,7 @@ class Settings(BaseSettings):
     registry_url: str = ""
     redis_url: str = Field(default="", repr=False)
     flink_url: str = ""
-    warehouse_url: str = ""
+    warehouse_url: str = Field(default="", repr=False)
     warehouse_database: str = "augury"
     prefect_api_url: str = ""
     registry_database_url: str = Field(default="", repr=False)
@@ -71,9 +82,17 @@ class Settings(BaseSettings):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_username: str = ""
     kafka_password: SecretStr = SecretStr("")
+    redis_username: str = ""
+    redis_password: SecretStr = SecretStr("")
+    redis_ca_file: Path | None = None
     warehouse_user: str = "default"
     warehouse_password: SecretStr = SecretStr("")
+    warehouse_ca_file: Path | None = None
     http_token: SecretStr | None = None
+    http_tokens_file: Path | None = None
+    http_tls_cert: Path | None = None
+    http_tls_key: Path | None = None
+    http_tls_client_ca: Path | None = None
     prefect_auth: SecretStr = SecretStr("")  # "user:password" of Prefect's server
     replay: bool = False  # requests are judged by their own requested_at, and nothing ticks by the wall clock
 
@@ -86,6 +105,8 @@ class Settings(BaseSettings):
             return given.get(name, cls.model_fields[name].default)
 
         home = Path(value("home")).resolve()
+        # A child process may run in another folder.
+        files = {name: Path(given[name]).resolve() for name in _FILES if given.get(name)}
         computed = {
             "home": home,
             "kafka_bootstrap": f"{LOOPBACK}:{value('kafka_port')}",
@@ -98,7 +119,25 @@ class Settings(BaseSettings):
             "artifacts_url": f"file://{home}/artifacts",
             "checkpoints_url": f"file://{home}/flink/checkpoints",
         }
-        return {**computed, **{key: held for key, held in given.items() if key != "home" and held != ""}}
+        stated = {key: held for key, held in given.items() if key != "home" and held != ""}
+        return {**computed, **stated, **files}
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Refuse what would leave a connection open that is meant to be closed."""
+        if (self.http_tls_cert is None) != (self.http_tls_key is None):
+            raise ValueError("a certificate comes with its key: set both http_tls_cert and http_tls_key")
+        if self.http_tls_client_ca is not None and self.http_tls_cert is None:
+            raise ValueError(
+                "clients show certificates over TLS alone: http_tls_client_ca needs http_tls_cert"
+            )
+        for name, url, scheme in (
+            ("redis_ca_file", self.redis_url, "rediss"),
+            ("warehouse_ca_file", self.warehouse_url, "https"),
+        ):
+            if getattr(self, name) is not None and not url.startswith(f"{scheme}://"):
+                raise ValueError(f"an authority vouches over TLS alone: {name} needs a URL of {scheme}://")
+        return self
 
     @classmethod
     def with_free_ports(cls, home: Path, **more: Any) -> Self:  # noqa: ANN401
@@ -125,6 +164,13 @@ class Settings(BaseSettings):
             options["sasl.username"] = self.kafka_username
             options["sasl.password"] = self.kafka_password.get_secret_value()
         return options
+
+    def redis_client(self) -> dict[str, str]:
+        """Return the options by which clients of Redis prove who they are, and know the server."""
+        options = {"username": self.redis_username, "password": self.redis_password.get_secret_value()}
+        if self.redis_ca_file is not None:
+            options["ssl_ca_certs"] = str(self.redis_ca_file)
+        return {name: held for name, held in options.items() if held}
 
     def kafka_java_client(self) -> dict[str, str]:
         """Return the same for Java clients, such as Flink's."""

@@ -31,7 +31,7 @@ _BATCH = 256
 _SHADOWS = 10_000  # answers that wait for their shadow; beyond, the door itself waits for one
 _BODY_BYTES = 1 << 20
 _BODY_SECONDS = 10.0
-_JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+_JSON = [(b"content-type", b"application/json")]
 _LOG = logging.getLogger(__name__)
 
 

@@ -1,9 +1,8 @@
 """The HTTP door: the application."""
 
-import secrets
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from importlib.metadata import version
 
 import orjson
@@ -17,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from inference.access import Access
 from inference.bodies import Models as ModelsBody
 from inference.bodies import encode, model_body
 from inference.door import Door
@@ -24,8 +24,9 @@ from inference.log import AnswerLog
 from inference.models import Models
 from inference.openapi import document
 from inference.predictor import Predictor
-from inference.problems import problem_of
+from inference.problems import problem, problem_of
 from inference.records import RequestError
+from inference.tokens import Scope as Allowed
 
 _TITLE = "Augury"
 _PREDICT, _OPENAPI = "/v1/predict", "/openapi.json"
@@ -39,14 +40,14 @@ def create_app(
     log: AnswerLog,
     ping: Callable[[], object],
     clock: Callable[[], int],
-    token: str | None = None,
+    access: Access,
     limit: int = LIMIT,
 ) -> ASGIApp:
     """Build the application. `ping` raises where the online store cannot be reached; `clock` gives ms.
 
-    With a `token`, all routes but the two of health ask for it as a bearer token. A body has at most
-    1 MiB, and at most `limit` requests are answered at a time. Every error is an `application/problem+json`
-    of RFC 9457.
+    All routes but the two of health ask `access`: predictions for the scope `predict`, all else for `read`.
+    A body has at most 1 MiB, and at most `limit` requests are answered at a time. Every error is an
+    `application/problem+json` of RFC 9457.
     """
     door = Door(models, predictor, log, clock, limit)
 
@@ -64,7 +65,7 @@ def create_app(
         await run_in_threadpool(ping)
         return _json({"status": "ready"})
 
-    described = orjson.dumps(document(_TITLE, version("augury"), token is not None))
+    described = orjson.dumps(document(_TITLE, version("augury"), not access.open))
 
     def openapi(_: Request) -> Response:
         return Response(described, media_type="application/json")
@@ -100,14 +101,17 @@ def create_app(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await rest(scope, receive, send)
-        elif token is not None and scope["path"] not in _OPEN and not _bears(scope, token):
-            refusal = HTTPException(
-                HTTPStatus.UNAUTHORIZED,
-                "this door is open to bearers of its token only; nothing was done",
-                {"WWW-Authenticate": "Bearer"},
-            )
-            await problem_of(refusal)(scope, receive, send)
-        elif scope["path"] == _PREDICT:  # before the router, which would take as long as the model
+            return
+        path = scope["path"]
+        if path not in _OPEN:
+            allowed = Allowed.PREDICT if path == _PREDICT else Allowed.READ
+            refusal = access.check(_authorization(scope), allowed)
+            if refusal is not None:
+                status, kind, detail, challenge = refusal
+                refused = problem(kind, detail, status, headers={"WWW-Authenticate": challenge})
+                await refused(scope, receive, send)
+                return
+        if path == _PREDICT:  # before the router, which would take as long as the model
             await door(scope, receive, send)
         else:
             await rest(scope, receive, send)
@@ -115,10 +119,8 @@ def create_app(
     return app
 
 
-def _bears(scope: Scope, token: str) -> bool:
-    given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    scheme, _, credentials = given.partition(b" ")
-    return scheme.lower() == b"bearer" and secrets.compare_digest(credentials.strip(), token.encode())
+def _authorization(scope: Scope) -> bytes | None:
+    return next((value for name, value in scope["headers"] if name == b"authorization"), None)
 
 
 def _json(body: object) -> Response:

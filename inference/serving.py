@@ -3,6 +3,7 @@
 import ipaddress
 import signal
 import socket
+import ssl
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 import uvicorn
 from redis import Redis
 
+from inference.access import Access
 from inference.artifacts import ArtifactStore
 from inference.delivery import Delivery
 from inference.encoding import ResultEncoder
@@ -34,6 +36,8 @@ from schemas.log import consumer, producer
 from schemas.registry import SchemaRegistry
 
 _REDIS_SECONDS = 0.5
+# An answer is of its moment and for its caller, and what a text says is no page.
+_HEADERS = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
 WORKER_GROUP = "augury.worker"
 _READING: dict[str, Any] = {
     "partition.assignment.strategy": "range",  # rebalances in half a second
@@ -49,7 +53,7 @@ class OpenDoorError(ValueError):
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the parts are: Kafka's bootstrap servers with client options, and URLs."""
+    """Where the parts are: Kafka's bootstrap servers and URLs; options of clients of Kafka and Redis."""
 
     kafka: str
     schema_registry: str
@@ -57,6 +61,26 @@ class Addresses:
     registry: str = field(repr=False)
     artifacts: str
     kafka_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    redis_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files in PEM: the door's certificate chain, its key, and the authority of its clients' certificates.
+
+    With a `client_ca`, who shows no certificate of it is not let in.
+    """
+
+    cert: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Give uvicorn's options."""
+        options: dict[str, Any] = {"ssl_certfile": self.cert, "ssl_keyfile": self.key}
+        if self.client_ca is not None:
+            options |= {"ssl_ca_certs": str(self.client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+        return options
 
 
 def serve_http(
@@ -67,18 +91,19 @@ def serve_http(
     spool: Path,
     clock: Callable[[], int],
     replay: bool = False,
-    token: str | None = None,
+    access: Access,
+    tls: Tls | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve the HTTP door until SIGTERM or SIGINT, then finish the running requests; for the main thread.
 
     `spool` is a folder of this process's own; `clock` gives ms since the epoch; with `replay` requests
-    are judged by their own `requested_at`; `ready` is called when connections are taken. Raises
-    `SpoolError` where another process holds the folder,
-    `OSError` where the port is taken, `OpenDoorError` where others than this host could come in without
-    a `token`.
+    are judged by their own `requested_at`; with `tls` the door speaks HTTPS; `ready` is called when
+    connections are taken. Raises `SpoolError` where another process holds the folder, `OSError` where the
+    port is taken or a file of `tls` cannot be read, `OpenDoorError` where others than this host could come
+    in without a token.
     """
-    if not token and not _is_loopback(host):
+    if access.open and not _is_loopback(host):
         raise OpenDoorError(
             "a door without a token listens on the loopback interface only, or anybody on the network could "
             f"ask it; set a token, or the host to 127.0.0.1 (the host is {host!r})"
@@ -92,13 +117,22 @@ def serve_http(
             AnswerLog(spooled, ResultEncoder(codec)),
             rows.ping,
             clock,
-            token,
+            access,
         )
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=30,
+            server_header=False,
+            headers=_HEADERS,
+            **({} if tls is None else tls.options()),
+        )
+        config.load()  # a certificate that cannot be read is told before anybody connects
         shipper.start()
         try:
             with socket.create_server((host, port), backlog=1_024) as listening:
                 ready()
-                config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=30)
                 signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it is done
                 uvicorn.Server(config).run([listening])
         finally:
@@ -141,7 +175,12 @@ def _serving(addresses: Addresses, clock: Callable[[], int]) -> Iterator[tuple[M
     )
     follower.start()
     rows = OnlineStore(
-        Redis.from_url(addresses.redis, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
+        Redis.from_url(
+            addresses.redis,
+            socket_timeout=_REDIS_SECONDS,
+            socket_connect_timeout=_REDIS_SECONDS,
+            **addresses.redis_options,
+        )
     )
     try:
         yield models, codec, rows

@@ -1,6 +1,7 @@
 """The connection to the warehouse, and its migrations."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -11,16 +12,24 @@ __all__ = ["Client", "connect", "migrate"]
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def connect(url: str, *, database: str = "augury", user: str = "default", password: str = "") -> Client:
+def connect(
+    url: str,
+    *,
+    database: str = "augury",
+    user: str = "default",
+    password: str = "",
+    ca_file: Path | None = None,
+) -> Client:
     """Connect to ClickHouse's HTTP interface at `url`, and create the database if it is missing.
 
-    Threads may share the client. Raises `ConnectionError` if nobody answers, `clickhouse_connect`'s
-    `DatabaseError` for a refused user.
+    By `https` the server's certificate is checked, with `ca_file` against that authority alone. Threads may
+    share the client. Raises `ConnectionError` if nobody answers, `clickhouse_connect`'s `DatabaseError` for a
+    refused user.
     """
     try:
-        server = _client(url, None, user, password)
+        server = _client(url, None, user, password, ca_file)
     except OperationalError as error:
-        raise ConnectionError(f"the warehouse is looked for at {url}, and nothing answers") from error
+        raise ConnectionError(f"the warehouse is looked for at {_bare(url)}, and nothing answers") from error
     try:
         known = server.query(
             "SELECT count() FROM system.databases WHERE name = {name:String}", parameters={"name": database}
@@ -29,13 +38,21 @@ def connect(url: str, *, database: str = "augury", user: str = "default", passwo
             server.command("CREATE DATABASE IF NOT EXISTS {name:Identifier}", parameters={"name": database})
     finally:
         server.close()
-    return _client(url, database, user, password)
+    return _client(url, database, user, password, ca_file)
 
 
-def _client(url: str, database: str | None, user: str, password: str) -> Client:
+def _bare(url: str) -> str:
+    """Leave out of a URL who asks."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _client(url: str, database: str | None, user: str, password: str, ca_file: Path | None) -> Client:
     # Without a session, queries of one client run side by side.
     return clickhouse_connect.get_client(
         dsn=url,
+        secure=url.startswith("https://"),  # the client heeds the scheme of no other port than 443 and 8443
+        ca_cert=None if ca_file is None else str(ca_file),
         database=database,
         username=user,
         password=password,

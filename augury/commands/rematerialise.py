@@ -4,9 +4,8 @@ import uuid
 from typing import Annotated
 
 import typer
-from redis import Redis
 
-from augury.clients import codec, warehouse
+from augury.clients import codec, online_store, warehouse
 from augury.options import applied_version, moment, utc
 from augury.settings import Settings
 from features.cutover import target_of
@@ -41,7 +40,7 @@ def rematerialise(
     options = settings.kafka_client() | {"enable.partition.eof": "true"}
     reader = consumer(settings.kafka_bootstrap, f"augury.rematerialise.{uuid.uuid4().hex}", **options)
     try:
-        with Redis.from_url(settings.redis_url) as redis:
+        with online_store(settings) as redis:
             done = put_back(
                 reader,
                 redis,

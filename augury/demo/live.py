@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import httpx
-from redis import Redis
 
-from augury.clients import codec
+from augury.clients import codec, online_store
 from augury.demo.scenario import Scenario
 from augury.replay import Event, Replayer
 from augury.settings import Settings
@@ -68,7 +67,7 @@ class Live:
         self._results = consumer(kafka, f"augury.demo.{scenario.live_from}", **options)
         self._results.subscribe(["prediction.results"])
         self._http = _http_client(settings)
-        self._redis = Redis.from_url(settings.redis_url)
+        self._redis = online_store(settings)
         self._answered: set[str] = set()
         self._asked: dict[str, int] = {}
         self._probed: Event | None = None

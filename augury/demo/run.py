@@ -7,12 +7,11 @@ from contextlib import contextmanager
 
 import httpx
 import numpy as np
-from redis import Redis
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from augury.apply import apply
-from augury.clients import codec, send_alert, warehouse
+from augury.clients import codec, online_store, send_alert, warehouse
 from augury.commands.up import progress_of
 from augury.demo.live import Live
 from augury.demo.scenario import Scenario
@@ -321,7 +320,7 @@ class Demo:
 
     def _clock(self) -> int:
         """Give how far the slowest group has come in the online store, in ms."""
-        store = Redis.from_url(self.settings.redis_url)
+        store = online_store(self.settings)
         keys = [clock_key(p.name, p.version) for p in self.project.group_plans.values()]
         clocks = [unpack_clock(v) if isinstance(v, bytes) else self.scenario.start for v in store.mget(keys)]
         store.close()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import Event
 
 from augury.clock import wall_ms
-from augury.serving import addresses, spool
+from augury.serving import access, addresses, spool, tls
 from augury.settings import Settings
 from features.project import Project
 from inference.serving import serve_http
@@ -12,7 +12,6 @@ from inference.serving import serve_http
 
 def run(_project: Project, settings: Settings, _stop: Event, ready: Callable[[], None]) -> None:
     """Serve the HTTP door, ready once it listens; /readyz tells of the stores behind it."""
-    token = settings.http_token
     serve_http(
         addresses(settings),
         host=settings.http_host,
@@ -20,6 +19,7 @@ def run(_project: Project, settings: Settings, _stop: Event, ready: Callable[[],
         spool=spool(settings),
         clock=wall_ms,
         replay=settings.replay,
-        token=None if token is None else token.get_secret_value(),
+        access=access(settings),
+        tls=tls(settings),
         ready=ready,
     )

@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from threading import Event
 
-from redis import Redis
-
-from augury.clients import codec
+from augury.clients import codec, online_store
 from augury.clock import wall_ms
 from augury.settings import Settings
 from features.layout import Layout
@@ -19,5 +17,5 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
     layouts = {p.topic: (p.name, p.version, Layout.of(p)) for p in project.group_plans.values()}
     options = READING | settings.kafka_client()
     reader = consumer(settings.kafka_bootstrap, "augury.materialiser", **options)
-    store = Redis.from_url(settings.redis_url)
+    store = online_store(settings)
     Materialiser(reader, store, codec(settings), layouts, wall_ms).run(stop, ready)

@@ -31,7 +31,7 @@ class Part:
     ready: Callable[[psutil.Process], bool]
     address: str
     ports: Mapping[str, int]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # holds credentials
     prepare: Callable[[], None] = nothing
     after: tuple[str, ...] = ()
 

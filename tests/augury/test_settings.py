@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from augury.serving import addresses
 from augury.settings import LOOPBACK, Settings, free_ports
+from augury.stack.services import services
 
 
 def test_addresses_follow_from_the_ports_unless_they_are_set(tmp_path: Path) -> None:
@@ -37,11 +39,17 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     settings = Settings(
         home=tmp_path,
         kafka_password="s3cret",
+        redis_password="s3cret",
+        warehouse_url="https://u:s3cret@c:8443",
         http_token="s3cret",
         redis_url="redis://:s3cret@r/0",
         registry_database_url="postgresql://u:s3cret@d/r",
     )
     assert "s3cret" not in repr(settings)
+    for part in services(settings, "examples.flights"):
+        assert "s3cret" not in repr(part)
+        assert "s3cret" not in " ".join(part.command)
+    assert "s3cret" not in repr(addresses(settings))
 
 
 def test_a_setting_that_does_not_exist_is_refused(tmp_path: Path) -> None:
@@ -68,3 +76,45 @@ def test_free_ports_are_free_and_differ() -> None:
     for port in found:
         with socket.socket() as probe:
             probe.bind((LOOPBACK, port))
+
+
+@pytest.mark.parametrize(
+    ("stated", "rule"),
+    [
+        ({"http_tls_cert": "c"}, "a certificate comes with its key"),
+        ({"http_tls_key": "k"}, "a certificate comes with its key"),
+        ({"http_tls_client_ca": "a"}, "http_tls_client_ca needs http_tls_cert"),
+        ({"redis_ca_file": "a"}, "redis_ca_file needs a URL of rediss://"),
+        (
+            {"warehouse_ca_file": "a", "warehouse_url": "http://c:8123"},
+            "warehouse_ca_file needs a URL of https",
+        ),
+        ({"tick_ms": -1}, "greater than 0"),
+        ({"kafka_prot": 1}, "kafka_prot"),
+    ],
+)
+def test_what_is_refused_shows_no_credential_beside_it(
+    tmp_path: Path, stated: dict[str, object], rule: str
+) -> None:
+    with pytest.raises(ValidationError, match=rule) as refused:
+        Settings(home=tmp_path, **stated, redis_password="s3cret", kafka_password="s3cret")  # type: ignore[arg-type]
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_client_of_redis_gets_what_is_stated(tmp_path: Path) -> None:
+    assert Settings(home=tmp_path).redis_client() == {}
+    closed = Settings(
+        home=tmp_path,
+        redis_url="rediss://r:6379/0",
+        redis_username="u",
+        redis_password="p",
+        redis_ca_file="ca.pem",
+    )
+    ca = str(Path("ca.pem").resolve())
+    assert closed.redis_client() == {"username": "u", "password": "p", "ssl_ca_certs": ca}
+
+
+def test_files_are_absolute_so_that_a_changed_directory_changes_nothing(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, http_tokens_file="t.json", http_tls_cert="c.pem", http_tls_key="k.pem")
+    assert settings.http_tokens_file == Path("t.json").resolve()
+    assert settings.environment()["AUGURY_HTTP_TLS_CERT"] == str(Path("c.pem").resolve())

@@ -22,9 +22,11 @@ HTTP = """
 import json, sys
 from pathlib import Path
 from augury.clock import wall_ms
+from inference.access import Access
 from inference.serving import Addresses, serve_http
 addresses, port, spool = Addresses(**json.loads(sys.argv[1])), int(sys.argv[2]), Path(sys.argv[3])
-serve_http(addresses, host="127.0.0.1", port=port, spool=spool, clock=wall_ms)
+token = next(iter(sys.argv[4:]), None)
+serve_http(addresses, host="127.0.0.1", port=port, spool=spool, clock=wall_ms, access=Access(wall_ms, token))
 """
 WORKER = """
 import json, signal, sys, threading

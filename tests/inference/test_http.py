@@ -2,17 +2,20 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from redis import Redis
 
+from inference.access import Access
 from inference.encoding import ResultEncoder
 from inference.http import LIMIT, create_app
 from inference.log import AnswerLog
 from inference.predictor import Predictor
 from inference.spool import Spool
+from inference.tokens import Scope, TokensFile
 from schemas.codec import Codec
 
 from .onnx_models import regressor
@@ -28,14 +31,20 @@ BODY: dict[str, Any] = {
 
 class Door(TestClient):
     def __init__(
-        self, world: World, token: str | None = None, redis: Redis | None = None, limit: int = LIMIT
+        self,
+        world: World,
+        token: str | None = None,
+        redis: Redis | None = None,
+        limit: int = LIMIT,
+        tokens_file: Path | None = None,
     ) -> None:
         self.codec = Codec(LocalSchemas())
         self.spool = Spool(world.folder / f"spool-{uuid.uuid4().hex}")
         store = redis or world.redis
         log = AnswerLog(self.spool, ResultEncoder(self.codec))
+        access = Access(world.clock, token, tokens_file)
         predictor = Predictor(world.models, store, world.clock)
-        super().__init__(create_app(world.models, predictor, log, store.ping, world.clock, token, limit))
+        super().__init__(create_app(world.models, predictor, log, store.ping, world.clock, access, limit))
 
     def logged(self) -> list[tuple[str, dict[str, Any]]]:
         position, found = self.spool.position(), []
@@ -168,6 +177,34 @@ def test_a_token_closes_all_but_health(door: Door, world: World) -> None:
     assert closed.problem(BODY, headers={"authorization": "Bearer other"})[0] == 401
     headers = {"authorization": "Bearer s3cret"}
     assert closed.post("/v1/predict", json=BODY, headers=headers).status_code == 200
+    closed.spool.close()
+
+
+def test_a_token_opens_what_its_scope_is_for(door: Door, world: World, tmp_path: Path) -> None:
+    tokens = TokensFile(tmp_path / "tokens.json")
+    closed = Door(world, tokens_file=tmp_path / "tokens.json")
+    asking, reading = (tokens.create(s, frozenset({s}), world.now, None) for s in (Scope.PREDICT, Scope.READ))
+    world.now += 1_000
+
+    def statuses(token: str) -> list[int]:
+        headers = {"authorization": f"Bearer {token}"}
+        asked = closed.post("/v1/predict", json=BODY, headers=headers)
+        return [
+            asked.status_code,
+            *(closed.get(p, headers=headers).status_code for p in ("/v1/models", "/docs")),
+        ]
+
+    assert statuses(asking) == [200, 403, 403]
+    assert statuses(reading) == [403, 200, 200]
+    headers = {"authorization": f"Bearer {reading}"}
+    assert closed.problem(BODY, headers=headers)[1] == "urn:augury:missing-scope"
+    assert (
+        "insufficient_scope"
+        in closed.post("/v1/predict", json=BODY, headers=headers).headers["www-authenticate"]
+    )
+    tokens.revoke(Scope.PREDICT)
+    world.now += 1_000
+    assert statuses(asking) == [401, 401, 401]
     closed.spool.close()
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-from redis import Redis
 
-from augury.settings import free_ports
 from augury.stack import Stack
+from inference.access import Access
 from inference.registry import publish_events
-from inference.serving import Addresses, OpenDoorError, serve_http
+from inference.serving import OpenDoorError, serve_http
 from schemas.log import producer
 from schemas.records import load
 
 from .onnx_models import regressor
-from .processes import HTTP, Log, prepare, running
-from .world import NOW, World, make_world, next_version
+from .processes import running
+from .served import Served
+from .world import NOW, next_version
 
 VECTOR_OF_AA = {
     "model_name": "late",
@@ -29,39 +29,11 @@ VECTOR_OF_AA = {
 pytestmark = pytest.mark.stack
 
 
-class Served:
-    def __init__(self, stack: Stack, folder: Path) -> None:
-        self.addresses: Addresses = prepare(stack.settings, folder)
-        self.redis = Redis.from_url(self.addresses.redis)
-        self.world: World = make_world(folder, self.redis)
-        self.world.serve(regressor(6))
-        self.log = Log(self.addresses)
-        self.port = free_ports(1)[0]
-        self.arguments = (HTTP, self.addresses, str(self.port), str(folder / "spool"))
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
-
-    def await_ready(self) -> None:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                if self.client.get("/readyz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                assert time.monotonic() < deadline
-
-    def ask(self, client: httpx.Client, request_id: str) -> dict[str, object]:
-        body = {"request_id": request_id, "model_name": "late", "vector": [1.0] * 6}
-        answer: dict[str, object] = client.post("/v1/predict", json=body).json()
-        return answer
-
-
 @pytest.fixture
 def served(stack: Stack, tmp_path: Path) -> Iterator[Served]:
     served = Served(stack, tmp_path)
     yield served
-    served.client.close()
-    served.world.registry.close()
-    served.redis.close()
+    served.close()
 
 
 def test_sigkill_loses_no_answer_that_has_left(served: Served) -> None:
@@ -102,7 +74,14 @@ def test_a_door_to_the_network_has_a_token(served: Served, tmp_path: Path) -> No
         return 0
 
     with pytest.raises(OpenDoorError, match=r"the host is '0.0.0.0'"):
-        serve_http(served.addresses, host="0.0.0.0", port=0, spool=tmp_path / "none", clock=clock)
+        serve_http(
+            served.addresses,
+            host="0.0.0.0",
+            port=0,
+            spool=tmp_path / "none",
+            clock=clock,
+            access=Access(clock),
+        )
     assert not (tmp_path / "none").exists()
 
 
