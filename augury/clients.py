@@ -42,9 +42,12 @@ def project_clock(client: Client, project: Project) -> int:
     return clock
 
 
-def online_store(settings: Settings) -> Redis:
-    """Give a client of Redis; it connects at its first use. What the URL states goes before the settings."""
-    return Redis.from_url(settings.redis_url, **settings.redis_client())
+def online_store(settings: Settings, **more: Any) -> Redis:
+    """Give a client of Redis; it connects at its first use. What the URL states goes before the settings.
+
+    `more` are further options of the client.
+    """
+    return Redis.from_url(settings.redis_url, **settings.redis_client(), **more)
 
 
 def warehouse(settings: Settings) -> Client:

@@ -5,6 +5,7 @@ import random
 import socket
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -50,6 +51,18 @@ class Settings(BaseSettings):
     prefect_port: int = 14200
     http_port: int = 18000
     http_host: str = LOOPBACK
+
+    # where each service but the HTTP door serves /metrics; 0 is nowhere
+    sink_metrics_port: int = 0
+    materialiser_metrics_port: int = 0
+    worker_metrics_port: int = 0
+    bridge_metrics_port: int = 0
+    flows_metrics_port: int = 0
+    ticker_metrics_port: int = 0
+    metrics_host: str = LOOPBACK
+    log_format: Literal["text", "json"] = "text"
+    otlp_endpoint: str = ""  # a collector's base URL; nothing is traced without it
+    trace_share: float = Field(default=1.0, ge=0, le=1)  # of the traces that begin here
 
     kafka_heap_mb: int = 320
     registry_heap_mb: int = 192
@@ -145,6 +158,20 @@ class Settings(BaseSettings):
         names = [name for name in cls.model_fields if name.endswith("_port")]
         return cls(home=home, **{**dict(zip(names, free_ports(len(names)), strict=True)), **more})
 
+    def metrics_port(self, service: str) -> int:
+        """Return where a service serves `/metrics`, 0 for nowhere; the HTTP door does at its own port."""
+        return int(getattr(self, f"{service}_metrics_port", 0))
+
+    def secrets(self) -> list[str]:
+        """Return all credentials, those within URLs too, longest first: what no log may hold."""
+        held = [getattr(self, name) for name in type(self).model_fields]
+        found = {each.get_secret_value() for each in held if isinstance(each, SecretStr)}
+        found.add(self.prefect_auth.get_secret_value().partition(":")[2])
+        for url in (each for each in held if isinstance(each, str)):
+            password = _password(url)
+            found |= {password, unquote(password)}
+        return sorted(found - {""}, key=len, reverse=True)
+
     def environment(self) -> dict[str, str]:
         """Return the variables from which a child process reads these same settings, credentials included."""
         plain = {
@@ -188,6 +215,13 @@ class Settings(BaseSettings):
                 f'username="{self.kafka_username}" password="{password}";'
             )
         return options
+
+
+def _password(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:  # no URL
+        return ""
 
 
 def child_environment(**more: str) -> dict[str, str]:

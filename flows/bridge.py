@@ -6,6 +6,7 @@ again asks for the run that is already there.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Any, Protocol
@@ -65,6 +66,8 @@ class Bridge:
         self._clock: dict[int, int] = {}  # of ground_truth, by partition
         self._looked: dict[str, int] = {}  # by model; saves asking for the same look at every label
         self._done: dict[tuple[str, int], int] = {}  # next offsets, not yet committed
+        self.asked: Counter[str] = Counter()  # runs since the start, by flow
+        self.refused = 0  # dead letters since the start
 
     def run(self, stop: Event, ready: Callable[[], None] = lambda: None) -> None:
         """Work until `stop` is set; then commit and close the consumer. An outage is waited out.
@@ -130,10 +133,12 @@ class Bridge:
                     "at": message.timestamp()[1],
                 }
             )
+            self.refused += 1
 
     def _start(self, trigger: Trigger | None) -> None:
         if trigger is not None:
             run = self._create_run(trigger.flow, trigger.parameters, trigger.key)
+            self.asked[trigger.flow] += 1
             log.info("%s %s is run %s", trigger.flow, trigger.key, run)
 
     def _on_label(self, model_name: str, partition: int, at: int) -> None:

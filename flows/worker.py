@@ -5,6 +5,7 @@ starts a new interpreter for each. More workers, each of its own name, run more 
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -74,6 +75,7 @@ class FlowWorker:
         self._name = name
         self._poll_s = poll_s
         self._intervals_ms = intervals_ms or {}
+        self.ended: Counter[tuple[str, str]] = Counter()  # runs since the start, by flow and state
 
     def run(self, stop: Event, ready: Callable[[], None] = lambda: None) -> None:
         """Deploy, call `ready`, and execute runs until `stop` is set; a run in progress is finished.
@@ -107,7 +109,9 @@ class FlowWorker:
                 claimed = client.read_flow_run(run.id)
                 flow = deployments[claimed.deployment_id or run.id]
                 log.info("run %s of %s starts", claimed.name, flow.name)
-                run_flow(flow, claimed, return_type="state")
+                state = run_flow(flow, claimed, return_type="state")
+                assert isinstance(state, State)  # it is no coroutine, for no flow here is
+                self.ended[flow.name, state.type.value.lower()] += 1
             if not scheduled:
                 stop.wait(self._poll_s)
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from schemas.tracing import TRACEPARENT
+
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 _RETRY_SECONDS = 1.0
@@ -22,11 +24,12 @@ _NEVER = frozenset(
 
 
 class Outgoing(NamedTuple):
-    """One record on its way to the log."""
+    """One record on its way to the log; `trace` is its `traceparent`, empty where nobody traces it."""
 
     topic: str
     key: bytes
     value: bytes
+    trace: str = ""
 
 
 class Delivery:
@@ -84,7 +87,12 @@ class Delivery:
             report = partial(_note, done, place)
             while done[place] is None and not stop.is_set():
                 try:
-                    self._producer.produce(record.topic, record.value, record.key, on_delivery=report)
+                    headers: dict[str, str | bytes | None] | None = (
+                        {TRACEPARENT: record.trace} if record.trace else None
+                    )
+                    self._producer.produce(
+                        record.topic, record.value, record.key, on_delivery=report, headers=headers
+                    )
                     break
                 except BufferError:
                     self._producer.poll(_POLL_SECONDS)

@@ -20,13 +20,15 @@ from starlette.types import Receive, Scope, Send
 
 from inference.bodies import Predictions, encode, prediction, requests_of
 from inference.log import AnswerLog
+from inference.metrics import Metrics
 from inference.models import Models
 from inference.predictor import Answer, Predictor
-from inference.problems import problem, problem_of
+from inference.problems import kind_of, problem, problem_of
 from inference.recent import RecentAnswers
 from inference.records import Request, RequestError
 from inference.spool import SpoolError
 
+DOOR = "http"
 _BATCH = 256
 _SHADOWS = 10_000  # answers that wait for their shadow; beyond, the door itself waits for one
 _BODY_BYTES = 1 << 20
@@ -51,8 +53,15 @@ class Door:
     """
 
     def __init__(
-        self, models: Models, predictor: Predictor, log: AnswerLog, clock: Callable[[], int], limit: int
+        self,
+        models: Models,
+        predictor: Predictor,
+        log: AnswerLog,
+        clock: Callable[[], int],
+        limit: int,
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._models = models
         self._predictor = predictor
         self._log = log
@@ -71,6 +80,7 @@ class Door:
         except Exception as error:
             if not isinstance(error, RequestError | HTTPException | RedisError | SpoolError):
                 _LOG.exception("a request was not answered")
+            self._metrics.refused(DOOR, kind_of(error))
             await problem_of(error)(scope, receive, send)
             return
         if isinstance(body, Response):
@@ -94,17 +104,20 @@ class Door:
         received = self._clock()
         requests, batch = requests_of(await _body(receive))
         if self._inside + len(requests) > self._limit and self._inside:
+            self._metrics.shed(DOOR, len(requests))
             raise RequestError(
                 "busy",
                 f"the door holds {self._limit} requests at a time, so nothing was done; {self._inside} are "
                 f"inside, and this call brings {len(requests)}: come again",
             )
         self._inside += len(requests)
+        self._metrics.entered(DOOR, len(requests))
         try:
             await self._load_pinned(requests)
             answers = await self._submit(requests, received)
         finally:
             self._inside -= len(requests)
+            self._metrics.left(DOOR, len(requests))
         if batch:
             return encode(Predictions([prediction(answer.result) for answer in answers]))
         ((result, kind, _),) = answers
@@ -154,8 +167,10 @@ class Door:
         received = [waiting.received for waiting in batch for _ in waiting.requests]
         known = [self._recent.get(request) for request in requests]
         new = [place for place, answer in enumerate(known) if answer is None]
-        answers = self._predictor.predict([requests[i] for i in new], "http", [received[i] for i in new])
+        answers = self._predictor.predict([requests[i] for i in new], DOOR, [received[i] for i in new])
         self._log.results([answer.result for answer in answers])
+        self._metrics.answered(DOOR, answers)
+        self._metrics.batched(DOOR, len(requests))
         self._shadow(answers)
         for place, answer in zip(new, answers, strict=True):
             self._recent.put(requests[place], answer)
@@ -179,7 +194,9 @@ class Door:
 
     def _run_shadow(self, answers: Sequence[Answer]) -> None:
         try:
-            self._log.shadows(self._predictor.shadow(answers))
+            results = self._predictor.shadow(answers)
+            self._log.shadows(results)
+            self._metrics.shadowed(results)
         except Exception:
             _LOG.exception("the shadow of %d answers is not in the log", len(answers))
         finally:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import orjson
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from redis import RedisError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +22,7 @@ from inference.bodies import Models as ModelsBody
 from inference.bodies import encode, model_body
 from inference.door import Door
 from inference.log import AnswerLog
+from inference.metrics import Metrics
 from inference.models import Models
 from inference.openapi import document
 from inference.predictor import Predictor
@@ -42,6 +44,7 @@ def create_app(
     clock: Callable[[], int],
     access: Access,
     limit: int = LIMIT,
+    metrics: Metrics | None = None,
 ) -> ASGIApp:
     """Build the application. `ping` raises where the online store cannot be reached; `clock` gives ms.
 
@@ -49,7 +52,8 @@ def create_app(
     A body has at most 1 MiB, and at most `limit` requests are answered at a time. Every error is an
     `application/problem+json` of RFC 9457.
     """
-    door = Door(models, predictor, log, clock, limit)
+    counted = metrics or Metrics(CollectorRegistry())
+    door = Door(models, predictor, log, clock, limit, counted)
 
     def list_models(_: Request) -> Response:
         return _json(ModelsBody([model_body(name, models.variants(name)) for name in models.names()]))
@@ -64,6 +68,9 @@ def create_app(
     async def ready(_: Request) -> Response:
         await run_in_threadpool(ping)
         return _json({"status": "ready"})
+
+    def scrape(_: Request) -> Response:
+        return Response(generate_latest(counted.registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     described = orjson.dumps(document(_TITLE, version("augury"), not access.open))
 
@@ -89,6 +96,7 @@ def create_app(
             Route("/v1/models", list_models),
             Route("/v1/models/{name}", show_model),
             Route("/healthz", live),
+            Route("/metrics", scrape),
             Route("/readyz", ready),
             Route(_OPENAPI, openapi),
             Route("/docs", swagger),

@@ -60,23 +60,33 @@ def problem(
     return Response(msgspec.json.encode(body), code, given, media_type=MEDIA_TYPE)
 
 
-def problem_of(error: Exception) -> Response:
-    """Answer with the problem that an exception is; one that nobody has foreseen is a fault of the door."""
+def kind_of(error: Exception) -> str:
+    """Give the kind of problem that an exception is."""
     match error:
         case RequestError():
-            return problem(error.kind, str(error))
+            return error.kind
         case HTTPException():
-            kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-            return problem(kind, str(error.detail), error.status_code, headers=error.headers)
+            return HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         case RedisError():
-            return problem("online-store-unavailable", str(error))
+            return "online-store-unavailable"
         case SpoolError():
-            return problem("spool-unavailable", str(error))
+            return "spool-unavailable"
         case OutageError():
-            return problem("registry-unavailable", str(error))
+            return "registry-unavailable"
+        case _:
+            return "fault"
+
+
+def problem_of(error: Exception) -> Response:
+    """Answer with the problem that an exception is; one that nobody has foreseen is a fault of the door."""
+    kind = kind_of(error)
+    match error:
+        case HTTPException():
+            return problem(kind, str(error.detail), error.status_code, headers=error.headers)
+        case RequestError() | RedisError() | SpoolError() | OutageError():
+            return problem(kind, str(error))
         case _:
             # What it was goes to the door's own log; its text may hold what is not the client's to know.
             return problem(
-                "fault",
-                f"a request that trips over a fault of the door has no answer ({type(error).__name__})",
+                kind, f"a request that trips over a fault of the door has no answer ({type(error).__name__})"
             )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from inference.access import Access
@@ -24,6 +25,7 @@ from inference.follower import follow_registry
 from inference.http import create_app
 from inference.letters import Letters
 from inference.log import AnswerLog
+from inference.metrics import Metrics
 from inference.models import Models
 from inference.predictor import Predictor
 from inference.registry import Registry
@@ -94,6 +96,7 @@ def serve_http(
     access: Access,
     tls: Tls | None = None,
     ready: Callable[[], None] = lambda: None,
+    metrics_registry: CollectorRegistry | None = None,
 ) -> None:
     """Serve the HTTP door until SIGTERM or SIGINT, then finish the running requests; for the main thread.
 
@@ -111,6 +114,9 @@ def serve_http(
     with _serving(addresses, clock) as (models, codec, rows), Spool(spool) as spooled:
         connect = partial(producer, addresses.kafka, **addresses.kafka_options)
         shipper = Shipper(spooled, Delivery(connect, Letters(codec, clock).unsent))
+        metrics = Metrics(metrics_registry or CollectorRegistry())
+        metrics.watch_models(models)
+        metrics.watch_spool(spooled.depth)
         app = create_app(
             models,
             Predictor(models, rows, clock, replay),
@@ -118,6 +124,7 @@ def serve_http(
             rows.ping,
             clock,
             access,
+            metrics=metrics,
         )
         config = uvicorn.Config(
             app,

@@ -1,7 +1,7 @@
 """The spool: each answer's record is on disk before the answer leaves.
 
 A folder of segments, each named by its number and only ever appended to. A frame is the length and the
-CRC-32 of its body; the body is the lengths of topic and key, the topic, the key and the value. A
+CRC-32 of its body; the body is the lengths of topic, key and trace, these three, and the value. A
 SIGKILL or a full disk can tear the last frame of a segment, which no answer depends on: it is skipped.
 """
 
@@ -11,7 +11,7 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -19,9 +19,10 @@ from typing import NamedTuple, Self
 from inference.delivery import Outgoing
 
 _FRAME = struct.Struct("<II")
-_PARTS = struct.Struct("<HI")
+_PARTS = struct.Struct("<HIB")
 _SUFFIX = ".spool"
 _CHUNK_BYTES = 4 << 20
+_COUNTED = 10_000  # records at a time
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,8 +60,9 @@ class Spool:
         self.grown = threading.Event()
         self._torn = False
         self._open(max([self.position().segment, *self.segments()]) + 1)
+        self._records = self._count()
 
-    def append(self, records: Iterable[Outgoing]) -> None:
+    def append(self, records: Sequence[Outgoing]) -> None:
         """Write the records by one write, all or none; raises `SpoolError`."""
         frames = b"".join(_frame(record) for record in records)
         with self._mutex:
@@ -78,6 +80,7 @@ class Spool:
                     f"an answer leaves only when its record is spooled whole; {error}"
                 ) from error
             self._size += written
+            self._records += len(records)
         self.grown.set()
 
     def read(self, position: Position, limit: int) -> tuple[list[Outgoing], Position]:
@@ -105,8 +108,20 @@ class Spool:
             return Position(int(segment), int(offset))
         return Position(min(self.segments(), default=0), 0)
 
-    def ship(self, position: Position) -> None:
-        """Note durably that all before `position` is in Kafka, and delete the segments before it."""
+    def depth(self) -> tuple[int, int]:
+        """Give how many bytes and how many records are not shipped; for any thread."""
+        shipped, size = self.position(), 0
+        for segment in self.segments():
+            with suppress(FileNotFoundError):  # shipped and deleted meanwhile
+                held = self._path(segment).stat().st_size
+                size += held - shipped.offset if segment == shipped.segment else held
+        return size, self._records
+
+    def ship(self, position: Position, records: int) -> None:
+        """Note durably that all before `position` is in Kafka, and delete the segments before it.
+
+        `records` is how many there are between the last position and this one.
+        """
         part = self.folder / "position.part"
         with part.open("w", encoding="ascii") as file:
             file.write(f"{position.segment} {position.offset}")
@@ -116,6 +131,8 @@ class Spool:
         for segment in self.segments():
             if segment < position.segment:
                 self._path(segment).unlink()
+        with self._mutex:
+            self._records -= records
 
     def segments(self) -> list[int]:
         """Give the numbers of the segments on disk, in order."""
@@ -131,6 +148,15 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _count(self) -> int:
+        """Count what an earlier process left."""
+        count, position = 0, self.position()
+        while True:
+            records, after = self.read(position, _COUNTED)
+            if after == position:
+                return count
+            count, position = count + len(records), after
 
     def _bytes(self, position: Position, length: int) -> bytes:
         path = self._path(position.segment)
@@ -162,8 +188,9 @@ class Spool:
 
 
 def _frame(record: Outgoing) -> bytes:
-    topic = record.topic.encode()
-    body = _PARTS.pack(len(topic), len(record.key)) + topic + record.key + record.value
+    topic, trace = record.topic.encode(), record.trace.encode()
+    lengths = _PARTS.pack(len(topic), len(record.key), len(trace))
+    body = b"".join((lengths, topic, record.key, trace, record.value))
     return _FRAME.pack(len(body), zlib.crc32(body)) + body
 
 
@@ -176,11 +203,16 @@ def _unframe(data: bytes, limit: int) -> tuple[list[Outgoing], int]:
         body = data[start:end]
         if len(body) < length or zlib.crc32(body) != checksum:
             break  # not whole: still being written, or torn by a kill
-        topic, key = _PARTS.unpack_from(body)
-        value = _PARTS.size + topic + key
+        topic, key, trace = _PARTS.unpack_from(body)
+        after_topic = _PARTS.size + topic
+        after_key = after_topic + key
+        after_trace = after_key + trace
         records.append(
             Outgoing(
-                body[_PARTS.size : _PARTS.size + topic].decode(), body[value - key : value], body[value:]
+                body[_PARTS.size : after_topic].decode(),
+                body[after_topic:after_key],
+                body[after_trace:],
+                body[after_key:after_trace].decode(),
             )
         )
         read = end

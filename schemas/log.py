@@ -1,7 +1,7 @@
 """The log's topics and clients."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,7 +171,7 @@ def producer(bootstrap: str, **more: str | float) -> Producer:
     )
 
 
-def consumer(bootstrap: str, group: str, **more: str | float) -> Consumer:
+def consumer(bootstrap: str, group: str, **more: str | float | Callable[[str], None]) -> Consumer:
     """Give a consumer of committed records that starts a new group at the earliest and never commits alone.
 
     `more` adds or replaces librdkafka settings.

@@ -1,9 +1,33 @@
 """How long it took until something was visible."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from schemas.metrics import Distribution
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0)
+
+
+@dataclass
+class Progress:
+    """How far a group has come in the online store.
+
+    Rows that became visible, their lags in seconds, and its clock there in ms (None before the first).
+    Written by one thread, read by any.
+    """
+
+    written: int = 0
+    lags: Distribution = field(default_factory=lambda: Distribution(SECONDS))
+    clock: int | None = None
+
+    def add(self, written: int, lags_ms: Sequence[float]) -> None:
+        """Take further rows, and lags in ms."""
+        self.written += written
+        for lag in lags_ms:
+            self.lags.add(lag / 1_000)
 
 
 class Lag:

@@ -17,7 +17,7 @@ from redis import exceptions as redis_errors
 from features.layout import Layout, clock_key, floors_key, pack_clock, row_key
 from schemas.codec import Codec, RefusedRecordError
 from schemas.log import committed, is_fatal
-from streams.lag import Lag
+from streams.lag import Lag, Progress
 
 CLOCKS = "features.clocks"
 # For the consumer: a question for the log's ends waits behind the fetch under way, 500 ms by default.
@@ -141,6 +141,7 @@ class Materialiser:
         self._committed_at = -math.inf
         self.counts = Counts()
         self.lag = Lag()
+        self.progress = {group: Progress() for group in self._topics}  # by group and version
 
     def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Materialise until `stop` is set, then commit and close the consumer.
@@ -226,9 +227,11 @@ class Materialiser:
         for group, rows in newest.items():
             written = self._set_if_newer(group, SEQ_AT, {key: n.value for key, n in rows.items()})
             now = self._clock()
-            self.lag.add(
-                [now - at for n, new in zip(rows.values(), written, strict=True) if new for at in n.produced]
-            )
+            lags = [
+                now - at for n, new in zip(rows.values(), written, strict=True) if new for at in n.produced
+            ]
+            self.lag.add(lags)
+            self.progress[group].add(sum(written), lags)
             counts.written += sum(written)
             counts.older += len(written) - sum(written)
         self.counts.add(counts)
@@ -278,7 +281,9 @@ class Materialiser:
         self._find_ends()
         for group, held in self._held.items():
             while held and held[0].ends is not None and self._written(held[0].ends):
-                self._set_if_newer(group, _CLOCK_AT, {clock_key(*group): pack_clock(held[0].clock)})
+                clock = held[0].clock
+                self._set_if_newer(group, _CLOCK_AT, {clock_key(*group): pack_clock(clock)})
+                self.progress[group].clock = clock
                 held.pop(0)
 
     def _find_ends(self) -> None:

@@ -21,6 +21,7 @@ DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 SERVERS = {"kafka", "postgres", "registry", "redis", "clickhouse", "flink-jobmanager", "flink-taskmanager"}
+WATCHERS = {"prometheus", "grafana"}
 OWN = {name for name, service in SERVICES.items() if service["image"].startswith("augury:")}
 
 
@@ -40,7 +41,7 @@ def pinned(name: str) -> str:
 
 def test_every_part_is_there() -> None:
     modules = {module.name for module in pkgutil.iter_modules(own_services.__path__)}
-    assert set(SERVICES) == SERVERS | {"prefect", "apply"} | modules
+    assert set(SERVICES) == SERVERS | WATCHERS | {"prefect", "apply"} | modules
     assert {"apply"} | modules == OWN
 
 
@@ -134,6 +135,8 @@ def test_ports_are_those_of_the_settings() -> None:
         "flink-jobmanager": settings["flink_port"],
         "prefect": settings["prefect_port"],
         "http": settings["http_port"],
+        "prometheus": 19090,  # these two are not in the embedded stack
+        "grafana": 13000,
     }
     # Only the HTTP door, which asks for its token, is open to other machines.
     assert [name for name, (port,) in published.items() if port[0] != "127.0.0.1"] == ["http"]

@@ -19,6 +19,7 @@ class Refusals:
         self._producer = producer
         self._encode = codec.encoder(TOPIC, records.load("dead_letter"))
         self._waiting: list[tuple[str, bytes]] = []
+        self.shipped = 0
 
     def add(self, topic: str, partition: int, offset: int, reason: str, payload: bytes, at: int) -> None:
         """Refuse the record at (topic, partition, offset), whose Kafka time is `at` (ms)."""
@@ -45,4 +46,5 @@ class Refusals:
         Raises `UndeliveredError` if it does not in time; the letters are kept, and may be shipped again.
         """
         deliver(self._producer, [{"topic": TOPIC, "key": k, "value": v} for k, v in self._waiting])
+        self.shipped += len(self._waiting)
         self._waiting.clear()

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +24,11 @@ from confluent_kafka import (
 
 from schemas.codec import Codec, RefusedRecordError
 from schemas.log import UndeliveredError, committed, is_fatal
+from schemas.tracing import Span, Tracing, parent_of
 from warehouse.refusals import Refusals
 from warehouse.targets import Target
 
+GROUP = "augury.sink"
 _log = logging.getLogger(__name__)
 _POLL_S = 0.2
 _POLL_ROWS = 2_000
@@ -57,7 +60,8 @@ class Sink:
 
     A batch ends after `max_rows` records or `max_seconds`. Offsets are committed after the insert, together
     with the partition's clock, so that a restart goes on with the same T. What breaks a rule goes to
-    `dead_letters` through `producer`; a NULL value only moves the clock.
+    `dead_letters` through `producer`; a NULL value only moves the clock. With `tracing`, the way of a traced
+    record into its table is a span.
     """
 
     def __init__(
@@ -70,10 +74,12 @@ class Sink:
         *,
         max_rows: int = 50_000,
         max_seconds: float = 1.0,
+        tracing: Tracing | None = None,
     ) -> None:
         self._consumer = consumer
         self._client = client
         self._targets = targets
+        self.inserted: Counter[str] = Counter()  # rows since the start, by table
         self._refusals = Refusals(producer, codec)
         self._decoders = {topic: codec.decoder(target.schema) for topic, target in targets.items()}
         self._max_rows = max_rows
@@ -81,11 +87,18 @@ class Sink:
         self._rows: dict[str, list[tuple[Any, ...]]] = {topic: [] for topic in targets}
         self._inserts: dict[str, InsertContext] = {}
         self._partitions: dict[_Place, _Partition] = {}
+        self._tracing = tracing
+        self._spans: list[Span] = []  # of the records of the batch
         self._assignment = 0  # how many there have been
         self._taken = 0  # records since the last flush
         self._flush_at = 0.0
         self._stop = threading.Event()
         self._ready: Callable[[], None] = lambda: None
+
+    @property
+    def refused(self) -> int:
+        """Count the dead letters that the log has taken since the start."""
+        return self._refusals.shipped
 
     def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Write until `stop` is set, then flush, commit and close the consumer.
@@ -183,6 +196,8 @@ class Sink:
                 reason = error.reason
             if reason is not None:
                 self._refusals.add(topic, number, offset, reason, payload, kafka_time)
+        if self._tracing is not None and (parent := parent_of(message.headers())):
+            self._spans.append(self._tracing.received(topic, number, offset, GROUP, parent))
         partition.clock = clock
         partition.next = offset + 1
         if not self._taken:
@@ -201,6 +216,7 @@ class Sink:
             if rows:
                 target = self._targets[topic]
                 self._insert(target.table, target.columns, rows)
+                self.inserted[target.table] += len(rows)
                 self._rows[topic] = []
         moved = {place: p for place, p in self._partitions.items() if p.next > p.committed}
         clocks = [
@@ -211,7 +227,13 @@ class Sink:
         if clocks:
             self._insert("log_clock", ("topic", "partition", "log_time", "offset"), clocks)
         self._taken = 0
+        self._end_spans()
         self._commit(moved)
+
+    def _end_spans(self) -> None:
+        for span in self._spans:
+            span.end()
+        self._spans.clear()
 
     def _insert(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
         context = self._inserts.pop(table, None)
@@ -283,6 +305,9 @@ class Sink:
             self._rows = {topic: [] for topic in self._targets}
             self._refusals.discard()
             self._taken = 0
+            for span in self._spans:
+                span.failed("revoked")
+            self._end_spans()
         self._assignment += 1
         for partition in partitions:
             self._partitions.pop((partition.topic, partition.partition), None)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from augury.clients import codec
 from augury.models import registry
 from augury.settings import Settings
@@ -14,10 +16,13 @@ from flows.runs import PrefectRuns
 from flows.triggers import Triggers
 from inference.registry import publish_events
 from schemas.log import consumer, deliver, producer
+from schemas.metrics import LogLag, Sampled, counter, dead_letters
 from schemas.records import load
 
 
-def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], None]) -> None:
+def run(
+    project: Project, settings: Settings, stop: Event, ready: Callable[[], None], metrics: CollectorRegistry
+) -> None:
     """Turn events into flow runs."""
     held = registry(settings)
     encode = codec(settings).encoder("dead_letters", load("dead_letter"))
@@ -38,6 +43,22 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
         [p for p in project.policies if isinstance(p, DriftPolicy)],
         [p for p in project.policies if isinstance(p, EvaluationPolicy)],
     )
-    reader = consumer(settings.kafka_bootstrap, "augury.bridge", **settings.kafka_client())
+    lag = LogLag()
+    reader = consumer(settings.kafka_bootstrap, "augury.bridge", **lag.options, **settings.kafka_client())
     with PrefectRuns(settings.prefect_api_url, settings.prefect_auth.get_secret_value()) as runs:
-        Bridge(reader, codec(settings), triggers, on_trial, runs, refuse, publish).run(stop, ready)
+        bridge = Bridge(reader, codec(settings), triggers, on_trial, runs, refuse, publish)
+        metrics.register(
+            Sampled(
+                lambda: (
+                    counter(
+                        "augury_flow_runs_asked_total",
+                        "Runs that events have asked Prefect for; one that is asked for twice is made once.",
+                        ("flow",),
+                        bridge.asked,
+                    ),
+                    dead_letters("bridge", bridge.refused),
+                    lag.metric(),
+                )
+            )
+        )
+        bridge.run(stop, ready)

@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any
 
 from prefect import Flow
+from prometheus_client import CollectorRegistry
 
 from augury.auditing import Auditor
 from augury.clients import project_clock, send_alert, warehouse
@@ -23,11 +24,14 @@ from flows.reference import freeze
 from flows.retrain import retrain
 from flows.worker import FlowWorker
 from schemas.log import await_group
+from schemas.metrics import Sampled, counter
 
 _PATIENCE_S = 60.0
 
 
-def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], None]) -> None:
+def run(
+    project: Project, settings: Settings, stop: Event, ready: Callable[[], None], metrics: CollectorRegistry
+) -> None:
     """Execute flow runs."""
     held = registry(settings)
     client = warehouse(settings)
@@ -52,6 +56,10 @@ def run(project: Project, settings: Settings, stop: Event, ready: Callable[[], N
     flows: list[Flow[..., Any]] = [retrain, start_trial, evaluate, audit, drift]
     worker = FlowWorker(
         settings.prefect_api_url, flows, "flows", auth=auth, intervals_ms=intervals(project.policies)
+    )
+    meaning = "Flow runs that ended here, by flow and state."
+    metrics.register(
+        Sampled(lambda: [counter("augury_flow_runs_ended_total", meaning, ("flow", "state"), worker.ended)])
     )
     worker.run(stop, ready)
 

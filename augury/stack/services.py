@@ -30,7 +30,7 @@ def _service(settings: Settings, project: str, name: str) -> Part:
         command=(sys.executable, "-m", "augury", "service", name, project),
         ready=lambda _: mark.exists(),
         address=project,
-        ports={},
+        ports={f"{name}_metrics_port": port} if (port := settings.metrics_port(name)) else {},
         env=settings.environment()
         | {"PYTHONPATH": str(Path.cwd()), "PREFECT_HOME": f"{settings.home}/prefect"},
         prepare=partial(mark.unlink, missing_ok=True),

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from py4j.java_gateway import JavaGateway
 
 from augury.preview import preview
@@ -68,6 +70,22 @@ def test_all_goes_in_and_both_engines_agree(flights: Flights) -> None:
     assert flights.applied.jobs.keys() == flights.project.group_plans.keys()
     flights.replay(START, END)
     flights.check(END)
+
+
+def test_services_tell_what_they_did(flights: Flights) -> None:
+    def scraped(service: str, name: str, label: str) -> dict[str, float]:
+        text = httpx.get(f"http://127.0.0.1:{flights.settings.metrics_port(service)}/metrics").text
+        found = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        return {s.labels[label]: s.value for s in found if s.name == name}
+
+    for service in ("sink", "materialiser", "worker", "bridge", "flows"):
+        assert service in scraped(service, "augury_build_info", "service")
+    inserted = scraped("sink", "augury_rows_inserted_total", "table")
+    assert {source: inserted[source] for source in flights.published} == flights.published
+    written = scraped("materialiser", "augury_feature_rows_written_total", "group")
+    assert written.keys() == {plan.name for plan in flights.plans}
+    assert min(written.values()) > 0
+    assert set(scraped("sink", "augury_log_lag_records", "topic").values()) == {0}
 
 
 def test_what_stands_is_left_as_it_is(flights: Flights) -> None:

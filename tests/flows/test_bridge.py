@@ -95,7 +95,7 @@ class Given:
         runs: Callable[[str, Mapping[str, Any], str], str],
         group: str,
         publish: Callable[[], None] | None = None,
-    ) -> Iterator[None]:
+    ) -> Iterator[Bridge]:
         """Run a bridge; at the end, wait until it has read all that was written."""
         stop = Event()
         log = consumer(self.settings.kafka_bootstrap, group)
@@ -107,7 +107,7 @@ class Given:
         thread = Thread(target=made.run, args=(stop,))
         thread.start()
         try:
-            yield
+            yield made
         finally:
             stop.set()
             thread.join(30)
@@ -185,7 +185,10 @@ def test_events_become_runs_once_however_often_they_are_read(given: Given) -> No
 
 
 def test_what_cannot_be_run_goes_to_the_dead_letters(given: Given) -> None:
-    with PrefectRuns(given.settings.prefect_api_url) as runs, given.bridge(runs, f"bridge-{given.model}"):
+    with (
+        PrefectRuns(given.settings.prefect_api_url) as runs,
+        given.bridge(runs, f"bridge-{given.model}") as bridge,
+    ):
         given.write("alerts", b"not avro")
         given.write(
             "alerts",
@@ -196,6 +199,8 @@ def test_what_cannot_be_run_goes_to_the_dead_letters(given: Given) -> None:
         given.alert("a9", policy=f"unknown-{given.model}")
         given.alert("a1")
         eventually(lambda: len(given.runs()) == 1)
+    assert bridge.asked["retrain"] == 1
+    assert bridge.refused == len(given.letters)
 
     def mine(letter: Mapping[str, Any]) -> bool:
         return letter["payload"] == b"not avro" or given.model.encode() in letter["payload"]

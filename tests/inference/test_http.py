@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from inference.access import Access
@@ -289,3 +290,16 @@ def test_a_token_closes_the_documents_too(door: Door, world: World) -> None:
         assert closed.get(path).status_code == 401
         assert closed.get(path, headers={"authorization": "Bearer s3cret"}).status_code == 200
     closed.spool.close()
+
+
+def test_a_scraper_is_told_what_became_of_requests(door: Door) -> None:
+    door.post("/v1/predict", json=BODY)
+    door.problem(BODY | {"request_id": "r2", "model_name": "early"})
+    door.problem({})
+    answer = door.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    samples = [s for family in text_string_to_metric_families(answer.text) for s in family.samples]
+    outcomes = {s.labels["outcome"]: s.value for s in samples if s.name == "augury_requests_total"}
+    assert outcomes == {"ok": 1, "unknown-model": 1, "malformed": 1}
+    inside = {s.labels["door"]: s.value for s in samples if s.name == "augury_requests_in_flight"}
+    assert inside == {"http": 0}

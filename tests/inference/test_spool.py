@@ -12,7 +12,11 @@ from inference.delivery import Outgoing
 from inference.spool import Position, Spool, SpoolError
 
 RECORD = st.builds(
-    Outgoing, st.sampled_from(["a", "prediction.results"]), st.binary(), st.binary(max_size=300)
+    Outgoing,
+    st.sampled_from(["a", "prediction.results"]),
+    st.binary(),
+    st.binary(max_size=300),
+    st.sampled_from(["", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]),
 )
 
 
@@ -63,10 +67,28 @@ def test_what_is_shipped_is_deleted_and_not_given_again(tmp_path: Path) -> None:
             spool.append([record])
         first, after = spool.read(Position(spool.segments()[3], 0), 1)
         assert first == [records[3]]
-        spool.ship(after)
+        spool.ship(after, 4)
         assert len(spool.segments()) == 7
+        assert spool.depth()[1] == 6
     with Spool(tmp_path) as spool:
         assert all_of(spool)[0] == records[4:]
+
+
+def test_the_depth_is_what_is_not_shipped(tmp_path: Path) -> None:
+    records = [Outgoing("t", b"k", bytes(n)) for n in range(10)]
+    with Spool(tmp_path, segment_bytes=60) as spool:
+        assert spool.depth() == (0, 0)
+        spool.append(records)
+        size, count = spool.depth()
+        assert (size, count) == (sum(path.stat().st_size for path in tmp_path.glob("*.spool")), 10)
+        read, after = spool.read(spool.position(), 3)
+        spool.ship(after, len(read))
+        assert spool.depth() == (size - after.offset, 7)
+    with Spool(tmp_path, segment_bytes=60) as spool:  # what an earlier process left counts too
+        assert spool.depth() == (size - after.offset, 7)
+        left, end = all_of(spool)
+        spool.ship(end, len(left))
+        assert spool.depth() == (0, 0)
 
 
 def test_one_process_owns_a_spool(tmp_path: Path) -> None:

@@ -145,6 +145,12 @@ def test_the_newest_row_of_each_entity_is_visible(world: World) -> None:
         counts = materialiser.counts
         assert counts.written + counts.older + counts.conflated == counts.read
         assert materialiser.lag.percentiles(0, 50, 100) == [250, 250, 250]
+        progress = materialiser.progress[world.group, 1]
+        assert progress.written == counts.written
+        upto, total = progress.lags.read()
+        assert dict(upto)["0.1"] == 0
+        assert dict(upto)["0.25"] == dict(upto)["+Inf"] == materialiser.lag.count
+        assert total == pytest.approx(0.25 * materialiser.lag.count)
 
 
 def test_a_restart_never_goes_back(world: World) -> None:

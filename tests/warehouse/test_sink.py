@@ -16,12 +16,14 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from features.compile import compile_group
 from schemas import records
 from schemas.codec import Codec
 from schemas.log import Topic, consumer, create_topics, producer
 from schemas.registry import SchemaRegistry
+from schemas.tracing import Tracing
 from tests.definitions import plain
 from tests.warehouse.sink_process import SCHEMA, landed
 from warehouse.client import connect, migrate
@@ -68,7 +70,7 @@ class World:
             else:
                 return
 
-    def sink(self, client: Client | None = None) -> Sink:
+    def sink(self, client: Client | None = None, tracing: Tracing | None = None) -> Sink:
         return Sink(
             consumer(self.settings.kafka_bootstrap, f"sink.{self.name}"),
             client or self.client,
@@ -76,6 +78,7 @@ class World:
             self.targets,
             self.producer,
             max_seconds=0.1,
+            tracing=tracing,
         )
 
     def process(self) -> "subprocess.Popen[bytes]":
@@ -191,9 +194,11 @@ def test_what_breaks_a_rule_is_a_dead_letter(world: World) -> None:
         world.send(value, 8_000)
     world.send(EVENT, 5_000)
     letters = f"FROM dead_letters FINAL WHERE topic = '{world.name}'"
-    with Running(world.sink()):
+    sink = world.sink()
+    with Running(sink):
         until(lambda: world.one(f"SELECT count() {letters}") == len(refused))
         until(lambda: world.count() == 1)
+    assert (sink.inserted[world.name], sink.refused) == (1, len(refused))
     columns = "origin, partition, offset, toUnixTimestamp64Milli(at), hex(payload)"
     assert world.query(f"SELECT {columns} {letters} ORDER BY offset") == [
         ("sink", 0, offset, 8_000, value.hex().upper()) for offset, value in enumerate(refused)
@@ -210,6 +215,26 @@ def test_what_breaks_a_rule_is_a_dead_letter(world: World) -> None:
     ]
     assert all(part in reason for part, reason in zip([*wanted, "2299"], reasons, strict=True)), reasons
     assert world.one(f"SELECT {T} FROM {world.name}") == 8_000  # refused records move the clock, too
+
+
+def test_a_traced_record_is_followed_into_its_table(world: World) -> None:
+    exporter = InMemorySpanExporter()
+    with Tracing("sink", "1", exporter) as tracing:
+        sent = tracing.sent(world.name, "")
+        headers: dict[str, str | bytes | None] = {"traceparent": sent.traceparent}
+        world.producer.produce(world.name, world.encode(EVENT), partition=1, timestamp=5_000, headers=headers)
+        world.send(EVENT | {"id": "b"}, 5_000)
+        with Running(world.sink(tracing=tracing)):
+            until(lambda: world.count() == 2)
+    (span,) = exporter.get_finished_spans()
+    assert span.name == f"process {world.name}"
+    assert span.parent is not None
+    assert f"{span.parent.span_id:016x}" == sent.traceparent.split("-")[2]
+    attributes = span.attributes or {}
+    assert (attributes["messaging.destination.partition.id"], attributes["messaging.kafka.offset"]) == (
+        "1",
+        0,
+    )
 
 
 def test_rows_of_a_group_are_one_for_each_entity_and_seq(world: World) -> None:

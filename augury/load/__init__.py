@@ -1,0 +1,1 @@
+"""Load on the doors, and how long answers take under it."""

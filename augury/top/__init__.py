@@ -1,0 +1,1 @@
+"""What a running system is doing, on a terminal."""
