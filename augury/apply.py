@@ -195,8 +195,8 @@ def _topics(project: Project, settings: Settings) -> list[Topic]:
     topics += [
         Topic(p.topic, max(s.partitions for s in p.sources), rows) for p in project.group_plans.values()
     ]
-    requests = {"prediction.requests": settings.partitions}
-    return topics + [Topic(name, requests.get(name, 1), events) for name in TOPICS]
+    shared = dict.fromkeys(("prediction.requests", "prediction.batches"), settings.partitions)
+    return topics + [Topic(name, shared.get(name, 1), events) for name in TOPICS]
 
 
 def _skew(source: SourcePlan) -> dict[str, str]:

@@ -89,12 +89,17 @@ class Settings(BaseSettings):
     prefect_api_url: str = ""
     registry_database_url: str = Field(default="", repr=False)
     artifacts_url: str = ""
+    batches_url: str = ""
     checkpoints_url: str = ""
 
     kafka_security_protocol: Literal["", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = ""
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_username: str = ""
     kafka_password: SecretStr = SecretStr("")
+    kafka_ca_file: Path | None = None  # PEM, as the next two: whom to trust in place of the system's own
+    kafka_certificate_file: Path | None = None  # by which a client proves who it is
+    kafka_key_file: Path | None = None  # of the certificate: PKCS #8
+    kafka_key_password: SecretStr = SecretStr("")
     redis_username: str = ""
     redis_password: SecretStr = SecretStr("")
     redis_ca_file: Path | None = None
@@ -130,6 +135,7 @@ class Settings(BaseSettings):
             "prefect_api_url": f"http://{LOOPBACK}:{value('prefect_port')}/api",
             "registry_database_url": f"sqlite:///{home}/registry.sqlite",
             "artifacts_url": f"file://{home}/artifacts",
+            "batches_url": f"file://{home}/batches",
             "checkpoints_url": f"file://{home}/flink/checkpoints",
         }
         stated = {key: held for key, held in given.items() if key != "home" and held != ""}
@@ -190,7 +196,14 @@ class Settings(BaseSettings):
             options["sasl.mechanism"] = self.kafka_sasl_mechanism
             options["sasl.username"] = self.kafka_username
             options["sasl.password"] = self.kafka_password.get_secret_value()
-        return options
+        if self.kafka_security_protocol.endswith("SSL"):
+            options |= {
+                "ssl.ca.location": str(self.kafka_ca_file or ""),
+                "ssl.certificate.location": str(self.kafka_certificate_file or ""),
+                "ssl.key.location": str(self.kafka_key_file or ""),
+                "ssl.key.password": self.kafka_key_password.get_secret_value(),
+            }
+        return {name: held for name, held in options.items() if held}
 
     def redis_client(self) -> dict[str, str]:
         """Return the options by which clients of Redis prove who they are, and know the server."""
@@ -200,7 +213,10 @@ class Settings(BaseSettings):
         return {name: held for name, held in options.items() if held}
 
     def kafka_java_client(self) -> dict[str, str]:
-        """Return the same for Java clients, such as Flink's."""
+        """Return the same for Java clients, such as Flink's, with what the files hold.
+
+        Raises `OSError` where a file cannot be read.
+        """
         if not self.kafka_security_protocol:
             return {}
         options: dict[str, str] = {"security.protocol": self.kafka_security_protocol}
@@ -214,6 +230,16 @@ class Settings(BaseSettings):
                 f"org.apache.flink.kafka.shaded.org.apache.kafka.common.security.{module} required "
                 f'username="{self.kafka_username}" password="{password}";'
             )
+        if self.kafka_security_protocol.endswith("SSL"):
+            if self.kafka_ca_file:
+                options["ssl.truststore.type"] = "PEM"
+                options["ssl.truststore.certificates"] = self.kafka_ca_file.read_text()
+            if self.kafka_certificate_file and self.kafka_key_file:
+                options["ssl.keystore.type"] = "PEM"
+                options["ssl.keystore.certificate.chain"] = self.kafka_certificate_file.read_text()
+                options["ssl.keystore.key"] = self.kafka_key_file.read_text()
+                if password := self.kafka_key_password.get_secret_value():
+                    options["ssl.key.password"] = password
         return options
 
 

@@ -13,7 +13,7 @@ from schemas.tracing import TRACEPARENT
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 _RETRY_SECONDS = 1.0
-_NEVER = frozenset(
+NEVER = frozenset(
     {
         KafkaError.MSG_SIZE_TOO_LARGE,
         KafkaError.RECORD_LIST_TOO_LARGE,
@@ -30,6 +30,12 @@ class Outgoing(NamedTuple):
     key: bytes
     value: bytes
     trace: str = ""
+
+
+def put(producer: Producer, record: Outgoing, report: Callable[[KafkaError | None, object], None]) -> None:
+    """Hand a record to a producer, with its trace; raises as `Producer.produce` does."""
+    headers: dict[str, str | bytes | None] | None = {TRACEPARENT: record.trace} if record.trace else None
+    producer.produce(record.topic, record.value, record.key, on_delivery=report, headers=headers)
 
 
 class Delivery:
@@ -59,7 +65,7 @@ class Delivery:
             del left[:sent]
             if error is None:
                 alone = False
-            elif error.code() in _NEVER and (alone or len(left) == 1):
+            elif error.code() in NEVER and (alone or len(left) == 1):
                 alone = False
                 refused = left.pop(0)
                 _LOG.error(
@@ -71,7 +77,7 @@ class Delivery:
                 if self._letter is not None and id(refused) not in letters:
                     left.insert(0, self._letter(refused, str(error)))
                     letters.add(id(left[0]))
-            elif error.code() in _NEVER:
+            elif error.code() in NEVER:
                 alone = True  # a broker refuses a whole batch for one record, so the first one is tried alone
             elif not stop.wait(_RETRY_SECONDS):
                 _LOG.warning("a record was not acknowledged by Kafka and is sent again: %s", error)
@@ -87,12 +93,7 @@ class Delivery:
             report = partial(_note, done, place)
             while done[place] is None and not stop.is_set():
                 try:
-                    headers: dict[str, str | bytes | None] | None = (
-                        {TRACEPARENT: record.trace} if record.trace else None
-                    )
-                    self._producer.produce(
-                        record.topic, record.value, record.key, on_delivery=report, headers=headers
-                    )
+                    put(self._producer, record, report)
                     break
                 except BufferError:
                     self._producer.poll(_POLL_SECONDS)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from redis import RedisError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from inference.bodies import Predictions, encode, prediction, requests_of
 from inference.log import AnswerLog
@@ -27,8 +27,9 @@ from inference.problems import kind_of, problem, problem_of
 from inference.recent import RecentAnswers
 from inference.records import Request, RequestError
 from inference.spool import SpoolError
+from schemas.tracing import Tracing, parent_of
 
-DOOR = "http"
+DOOR, ROUTE = "http", "/v1/predict"
 _BATCH = 256
 _SHADOWS = 10_000  # answers that wait for their shadow; beyond, the door itself waits for one
 _BODY_BYTES = 1 << 20
@@ -38,10 +39,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class _Waiting(NamedTuple):
-    """The requests of one call, when they came (ms since the epoch), and who waits for the answers."""
+    """The requests of one call, when they came (ms since the epoch), and who waits for the answers.
+
+    `trace` is the call's `traceparent`, empty where nobody traces it.
+    """
 
     requests: list[Request]
     received: int
+    trace: str
     answers: asyncio.Future[list[Answer]]
 
 
@@ -60,8 +65,10 @@ class Door:
         clock: Callable[[], int],
         limit: int,
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self._metrics = metrics
+        self._tracing = tracing
         self._models = models
         self._predictor = predictor
         self._log = log
@@ -75,8 +82,21 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
+        if self._tracing is None:
+            await self._answer_call(scope, receive, send)
+            return
+        with self._tracing.served(scope["method"], ROUTE, parent_of(scope["headers"])) as span:
+
+            async def watched(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.answered(message["status"])
+                await send(message)
+
+            await self._answer_call(scope, receive, watched, span.traceparent)
+
+    async def _answer_call(self, scope: Scope, receive: Receive, send: Send, trace: str = "") -> None:
         try:
-            body = await self._predict(scope, receive)
+            body = await self._predict(scope, receive, trace)
         except Exception as error:
             if not isinstance(error, RequestError | HTTPException | RedisError | SpoolError):
                 _LOG.exception("a request was not answered")
@@ -94,7 +114,7 @@ class Door:
         """Let the shadows that wait have their turn."""
         self._shadows.shutdown()
 
-    async def _predict(self, scope: Scope, receive: Receive) -> bytes | Response:
+    async def _predict(self, scope: Scope, receive: Receive, trace: str) -> bytes | Response:
         if scope["method"] != "POST":
             raise HTTPException(
                 HTTPStatus.METHOD_NOT_ALLOWED,
@@ -114,7 +134,7 @@ class Door:
         self._metrics.entered(DOOR, len(requests))
         try:
             await self._load_pinned(requests)
-            answers = await self._submit(requests, received)
+            answers = await self._submit(requests, received, trace)
         finally:
             self._inside -= len(requests)
             self._metrics.left(DOOR, len(requests))
@@ -132,9 +152,9 @@ class Door:
                 with suppress(Exception):  # the request itself is told
                     await asyncio.to_thread(self._models.version, name, version)
 
-    def _submit(self, requests: list[Request], received: int) -> Awaitable[list[Answer]]:
+    def _submit(self, requests: list[Request], received: int, trace: str) -> Awaitable[list[Answer]]:
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(requests, received, loop.create_future())
+        waiting = _Waiting(requests, received, trace, loop.create_future())
         if not self._queue:
             loop.call_soon(self._flush)  # behind all that has been received by now
         self._queue.append(waiting)
@@ -168,7 +188,8 @@ class Door:
         known = [self._recent.get(request) for request in requests]
         new = [place for place, answer in enumerate(known) if answer is None]
         answers = self._predictor.predict([requests[i] for i in new], DOOR, [received[i] for i in new])
-        self._log.results([answer.result for answer in answers])
+        traces = [waiting.trace for waiting in batch for _ in waiting.requests] if self._tracing else []
+        self._log.results([answer.result for answer in answers], [traces[i] for i in new] if traces else ())
         self._metrics.answered(DOOR, answers)
         self._metrics.batched(DOOR, len(requests))
         self._shadow(answers)

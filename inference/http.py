@@ -1,6 +1,5 @@
 """The HTTP door: the application."""
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -20,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from inference.access import Access
 from inference.bodies import Models as ModelsBody
 from inference.bodies import encode, model_body
-from inference.door import Door
+from inference.door import ROUTE, Door
 from inference.log import AnswerLog
 from inference.metrics import Metrics
 from inference.models import Models
@@ -29,9 +28,10 @@ from inference.predictor import Predictor
 from inference.problems import problem, problem_of
 from inference.records import RequestError
 from inference.tokens import Scope as Allowed
+from schemas.tracing import Tracing
 
 _TITLE = "Augury"
-_PREDICT, _OPENAPI = "/v1/predict", "/openapi.json"
+_OPENAPI = "/openapi.json"
 _OPEN = frozenset({"/healthz", "/readyz"})
 LIMIT = 1_024
 
@@ -45,6 +45,7 @@ def create_app(
     access: Access,
     limit: int = LIMIT,
     metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
 ) -> ASGIApp:
     """Build the application. `ping` raises where the online store cannot be reached; `clock` gives ms.
 
@@ -53,7 +54,7 @@ def create_app(
     `application/problem+json` of RFC 9457.
     """
     counted = metrics or Metrics(CollectorRegistry())
-    door = Door(models, predictor, log, clock, limit, counted)
+    door = Door(models, predictor, log, clock, limit, counted, tracing)
 
     def list_models(_: Request) -> Response:
         return _json(ModelsBody([model_body(name, models.variants(name)) for name in models.names()]))
@@ -112,14 +113,14 @@ def create_app(
             return
         path = scope["path"]
         if path not in _OPEN:
-            allowed = Allowed.PREDICT if path == _PREDICT else Allowed.READ
+            allowed = Allowed.PREDICT if path == ROUTE else Allowed.READ
             refusal = access.check(_authorization(scope), allowed)
             if refusal is not None:
                 status, kind, detail, challenge = refusal
                 refused = problem(kind, detail, status, headers={"WWW-Authenticate": challenge})
                 await refused(scope, receive, send)
                 return
-        if path == _PREDICT:  # before the router, which would take as long as the model
+        if path == ROUTE:  # before the router, which would take as long as the model
             await door(scope, receive, send)
         else:
             await rest(scope, receive, send)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from inference.delivery import Outgoing
 from inference.encoding import RESULTS, SHADOW, ResultEncoder
 from inference.records import Result
 from inference.spool import Spool
@@ -14,14 +15,20 @@ class AnswerLog:
         self._spool = spool
         self._encoder = encoder
 
-    def results(self, results: Sequence[Result]) -> None:
-        """Log answers; raises `SpoolError`, and then they must not leave."""
-        self._append(RESULTS, results)
+    def results(self, results: Sequence[Result], traces: Sequence[str] = ()) -> None:
+        """Log answers, each with its `traceparent` where they are traced.
+
+        Raises `SpoolError`, and then they must not leave.
+        """
+        records = self._encoder.records(RESULTS, results)
+        if traces:
+            records = [record._replace(trace=trace) for record, trace in zip(records, traces, strict=True)]
+        self._append(records)
 
     def shadows(self, results: Sequence[Result]) -> None:
         """Log what shadow models would have answered."""
-        self._append(SHADOW, results)
+        self._append(self._encoder.records(SHADOW, results))
 
-    def _append(self, topic: str, results: Sequence[Result]) -> None:
-        if results:
-            self._spool.append(self._encoder.records(topic, results))
+    def _append(self, records: Sequence[Outgoing]) -> None:
+        if records:
+            self._spool.append(records)

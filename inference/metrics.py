@@ -38,8 +38,7 @@ class Metrics:
         self._latency: dict[tuple[str, str], tuple[Distribution, ...]] = {}
         self._rows: defaultdict[tuple[str, int, str], int] = defaultdict(int)
         self._shadows: defaultdict[tuple[str, int | None, bool], int] = defaultdict(int)
-        self._defaults: _Counts = defaultdict(int)
-        self._swaps: _Counts = defaultdict(int)
+        self._defaults: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._shed: _Counts = defaultdict(int)
         self._retries: _Counts = defaultdict(int)
         self._in_flight: _Counts = defaultdict(int)
@@ -56,6 +55,8 @@ class Metrics:
                 self._answers[door, model, result.model_version_used, result.variant, problem] += 1
                 for row in result.rows:
                     self._rows[row["group"], row["version"], row["state"]] += 1
+                    if row["defaulted"]:
+                        self._defaults[row["group"], row["version"]] += 1
                 if answer.job is not None:
                     scored[model] = scored.get(model, 0) + 1
                     timed = result
@@ -87,14 +88,6 @@ class Metrics:
         """Count another try at what failed in an outage: `redis`, `registry`, `kafka`."""
         self._add(self._retries, (what,), times)
 
-    def defaulted(self, group: str, feature: str, times: int = 1) -> None:
-        """Count a feature's default in the place of a value that was stale or missing."""
-        self._add(self._defaults, (group, feature), times)
-
-    def swapped(self, model_name: str) -> None:
-        """Count that other versions answer for a model from now on."""
-        self._add(self._swaps, (model_name,), 1)
-
     def entered(self, door: str, times: int = 1) -> None:
         """Note that requests came in; each one is also to be told to `left`."""
         self._add(self._in_flight, (door,), times)
@@ -109,7 +102,7 @@ class Metrics:
             self._batches.setdefault((door,), Distribution(BATCHES)).add(size)
 
     def watch_models(self, models: Models) -> None:
-        """Tell at each scrape which versions are loaded."""
+        """Tell at each scrape which versions are loaded, and how often they were swapped."""
         self.registry.register(Sampled(lambda: _loaded(models)))
 
     def watch_spool(self, depth: Callable[[], tuple[int, int]]) -> None:
@@ -153,14 +146,13 @@ class Metrics:
             ("model", "version", "outcome"),
             {(*labels, OK if fine else "error"): n for (*labels, fine), n in self._copy(self._shadows)},
         )
+        yield counter(
+            "augury_defaults_used_total",
+            "Rows in whose place a vector had the group's defaults.",
+            ("group", "version"),
+            dict(self._copy(self._defaults)),
+        )
         for counts, name, meaning, labels in (
-            (
-                self._defaults,
-                "augury_defaults_used_total",
-                "Defaults in the place of values.",
-                ("group", "feature"),
-            ),
-            (self._swaps, "augury_model_swaps_total", "Changes of who answers for a model.", ("model",)),
             (self._shed, "augury_requests_shed_total", "Requests turned away under load.", ("door",)),
             (
                 self._retries,
@@ -198,6 +190,8 @@ def _loaded(models: Models) -> Iterator[Metric]:
                 found[name, variant, model.version] = 1
     meaning = "Model versions that are loaded, by what they are."
     yield gauge("augury_model_loaded", meaning, ("model", "variant", "version"), found)
+    meaning = "Changes of who answers for a model."
+    yield counter("augury_model_swaps_total", meaning, ("model",), models.swaps)
 
 
 def _depth(depth: Callable[[], tuple[int, int]]) -> Iterator[Metric]:

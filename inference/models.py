@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -50,6 +50,11 @@ class Variants:
     problems: tuple[str, ...] = ()
     outage: bool = False
 
+    @property
+    def served(self) -> tuple[LoadedModel | None, LoadedModel | None, LoadedModel | None]:
+        """The champion, the challenger and the shadow."""
+        return self.champion, self.challenger, self.shadow
+
 
 class Models:
     """Models by name, loaded from the registry's artifacts.
@@ -64,6 +69,7 @@ class Models:
         self._variants: dict[str, Variants] = {}
         self._pinned: OrderedDict[tuple[str, int], LoadedModel] = OrderedDict()
         self._routes: Routes = {}
+        self.swaps: Counter[str] = Counter()  # by model: how often others answer than before
         self._mutex = threading.Lock()
 
     def names(self) -> list[str]:
@@ -87,7 +93,7 @@ class Models:
         Raises `RequestError` (unknown or unloadable), and `OutageError`, which says nothing of the version.
         """
         variants = self.variants(model_name)
-        for model in (variants.champion, variants.challenger, variants.shadow):
+        for model in variants.served:
             if model is not None and model.version == version:
                 return model
         with self._mutex:
@@ -114,9 +120,8 @@ class Models:
     def holds(self, model_name: str, version: int) -> bool:
         """Tell whether `version` would give a version without loading it first."""
         found = self._variants.get(model_name, Variants())
-        served = (found.champion, found.challenger, found.shadow)
         pinned = (model_name, version) in self._pinned
-        return pinned or any(model is not None and model.version == version for model in served)
+        return pinned or any(model is not None and model.version == version for model in found.served)
 
     def refresh(self) -> None:
         """Bring all models to what the registry says."""
@@ -131,9 +136,14 @@ class Models:
             self._bring(self._registry.models() if moved else [model_name], routes)
 
     def _bring(self, names: Iterable[str], routes: Routes) -> None:
-        variants = self._variants | {name: self._now(name, routes) for name in names}
+        new = {name: self._now(name, routes) for name in names}
+        variants = self._variants | new
         if routes != self._routes:
             self._pinned.clear()
+        for name, now in new.items():
+            before = self._variants.get(name)
+            if before is not None and before.served != now.served:
+                self.swaps[name] += 1
         self._variants, self._routes = variants, routes
 
     def _now(self, model_name: str, routes: Routes) -> Variants:
@@ -170,7 +180,7 @@ class Models:
         if version is None:
             return None
         try:
-            for model in (old.champion, old.challenger, old.shadow):
+            for model in old.served:
                 if model is not None and model.version == version:
                     return _routed(model, routes)
             return self._load(self._registry.get(model_name, version), routes)

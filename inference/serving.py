@@ -1,5 +1,6 @@
 """The processes: the HTTP door and the Kafka worker, from addresses."""
 
+import gc
 import ipaddress
 import signal
 import socket
@@ -19,8 +20,10 @@ from redis import Redis
 
 from inference.access import Access
 from inference.artifacts import ArtifactStore
+from inference.batches import Batches
 from inference.delivery import Delivery
 from inference.encoding import ResultEncoder
+from inference.files import BatchFiles
 from inference.follower import follow_registry
 from inference.http import create_app
 from inference.letters import Letters
@@ -29,13 +32,18 @@ from inference.metrics import Metrics
 from inference.models import Models
 from inference.predictor import Predictor
 from inference.registry import Registry
+from inference.replies import Replies
+from inference.scoring import Scoring
 from inference.shipper import Shipper
 from inference.spool import Spool
 from inference.store import OnlineStore
+from inference.transactions import Transactions
 from inference.worker import Worker
 from schemas.codec import Codec
 from schemas.log import consumer, producer
+from schemas.metrics import LogLag
 from schemas.registry import SchemaRegistry
+from schemas.tracing import Tracing
 
 _REDIS_SECONDS = 0.5
 # An answer is of its moment and for its caller, and what a text says is no page.
@@ -46,6 +54,13 @@ _READING: dict[str, Any] = {
     "session.timeout.ms": 6_000,
     "heartbeat.interval.ms": 500,
     "fetch.wait.max.ms": 10,
+    "reconnect.backoff.max.ms": 1_000,
+}
+_WRITING: dict[str, Any] = {
+    "transaction.timeout.ms": 6_000,  # what a dead worker has begun is gone when its partitions move
+    "retry.backoff.ms": 10,  # a transaction begins when the one before is wound up, which takes milliseconds
+    "delivery.report.only.error": True,
+    "reconnect.backoff.max.ms": 1_000,
 }
 
 
@@ -96,7 +111,8 @@ def serve_http(
     access: Access,
     tls: Tls | None = None,
     ready: Callable[[], None] = lambda: None,
-    metrics_registry: CollectorRegistry | None = None,
+    metrics: CollectorRegistry | None = None,
+    tracing: Tracing | None = None,
 ) -> None:
     """Serve the HTTP door until SIGTERM or SIGINT, then finish the running requests; for the main thread.
 
@@ -113,10 +129,10 @@ def serve_http(
         )
     with _serving(addresses, clock) as (models, codec, rows), Spool(spool) as spooled:
         connect = partial(producer, addresses.kafka, **addresses.kafka_options)
-        shipper = Shipper(spooled, Delivery(connect, Letters(codec, clock).unsent))
-        metrics = Metrics(metrics_registry or CollectorRegistry())
-        metrics.watch_models(models)
-        metrics.watch_spool(spooled.depth)
+        shipper = Shipper(spooled, Delivery(connect, Letters(codec, clock).unsent), tracing)
+        counted = Metrics(metrics or CollectorRegistry())
+        counted.watch_models(models)
+        counted.watch_spool(spooled.depth)
         app = create_app(
             models,
             Predictor(models, rows, clock, replay),
@@ -124,7 +140,8 @@ def serve_http(
             rows.ping,
             clock,
             access,
-            metrics=metrics,
+            metrics=counted,
+            tracing=tracing,
         )
         config = uvicorn.Config(
             app,
@@ -150,21 +167,44 @@ def run_worker(
     addresses: Addresses,
     stop: threading.Event,
     *,
+    batches: str,
     clock: Callable[[], int],
     replay: bool = False,
     group: str = WORKER_GROUP,
     ready: Callable[[], None] = lambda: None,
+    metrics: CollectorRegistry | None = None,
+    tracing: Tracing | None = None,
 ) -> None:
     """Answer the requests on Kafka until `stop`; workers of one `group` share them.
 
-    `ready` is called at each assignment of partitions, when they are about to be read.
+    `batches` is the URL below which files of batches lie. `ready` is called at each assignment of
+    partitions, when they are about to be read.
     """
+    options = addresses.kafka_options
+    identity = {"transactional.id": f"{group}.{uuid.uuid4().hex}"}
     with _serving(addresses, clock) as (models, codec, rows):
-        reader = consumer(addresses.kafka, group, **_READING, **addresses.kafka_options)
+        lag, counted = LogLag(), Metrics(metrics or CollectorRegistry())
+        counted.watch_models(models)
+        counted.watch_lag(lag)
+        reader = consumer(addresses.kafka, group, **_READING, **lag.options, **options)
         letters = Letters(codec, clock)
-        delivery = Delivery(partial(producer, addresses.kafka, **addresses.kafka_options), letters.unsent)
         predictor = Predictor(models, rows, clock, replay)
-        Worker(reader, delivery, codec, ResultEncoder(codec), predictor, letters).run(stop, ready)
+        scoring = Scoring(predictor, ResultEncoder(codec), stop, counted)
+        transactions = Transactions(
+            partial(producer, addresses.kafka, **_WRITING, **identity, **options), stop
+        )
+        gc.freeze()  # what is loaded stays; looking through it again takes a sixth of the worker's time
+        Worker(
+            reader,
+            codec,
+            scoring,
+            Batches(codec, BatchFiles(batches), scoring, letters, clock),
+            Replies(transactions, letters),
+            letters,
+            stop,
+            group,
+            tracing,
+        ).run(ready)
 
 
 @contextmanager

@@ -136,12 +136,15 @@ def deliver(sender: Producer, records: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def committed(reader: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+def committed(
+    reader: Consumer, partitions: list[TopicPartition], timeout: float = _TIMEOUT_S
+) -> list[TopicPartition]:
     """Give what the reader's group has committed of each partition; offset -1001 means never.
 
-    Raises `KafkaException` if any of them is not known: taken for never, it would be read from the start.
+    Raises `KafkaException` if any of them is not known within `timeout` seconds: taken for never, it would be
+    read from the start.
     """
-    found = reader.committed(partitions, timeout=_TIMEOUT_S) if partitions else []
+    found = reader.committed(partitions, timeout=timeout) if partitions else []
     for partition in found:
         if partition.error is not None:
             raise KafkaException(partition.error)

@@ -10,6 +10,8 @@ TOPICS: dict[str, str] = {
     "prediction.requests": "prediction_request",
     "prediction.results": "prediction_result",
     "prediction.shadow": "prediction_result",
+    "prediction.batches": "prediction_batch",
+    "prediction.progress": "prediction_progress",
     "ground_truth": "ground_truth",
     "registry.events": "registry_event",
     "alerts": "alert",

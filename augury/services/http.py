@@ -1,6 +1,7 @@
 """The HTTP door."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from threading import Event
 
 from prometheus_client import CollectorRegistry
@@ -8,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from augury.clock import wall_ms
 from augury.serving import access, addresses, spool, tls
 from augury.settings import Settings
+from augury.tracing import tracer
 from features.project import Project
 from inference.serving import serve_http
 
@@ -20,15 +22,17 @@ def run(
     metrics: CollectorRegistry,
 ) -> None:
     """Serve the HTTP door, ready once it listens; /readyz tells of the stores behind it."""
-    serve_http(
-        addresses(settings),
-        host=settings.http_host,
-        port=settings.http_port,
-        spool=spool(settings),
-        clock=wall_ms,
-        replay=settings.replay,
-        access=access(settings),
-        tls=tls(settings),
-        ready=ready,
-        metrics_registry=metrics,
-    )
+    with tracer(settings, "http") or nullcontext() as tracing:
+        serve_http(
+            addresses(settings),
+            host=settings.http_host,
+            port=settings.http_port,
+            spool=spool(settings),
+            clock=wall_ms,
+            replay=settings.replay,
+            access=access(settings),
+            tls=tls(settings),
+            ready=ready,
+            metrics=metrics,
+            tracing=tracing,
+        )

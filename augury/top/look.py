@@ -44,9 +44,7 @@ class Observer:
         self._clock = clock
         self._door = http_client(settings, url)
         self._door.timeout = httpx.Timeout(_TIMEOUT_S)
-        self._redis = online_store(
-            settings, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
-        )
+        self._redis = online_store(settings, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
         self._waiting = Waiting(settings, [f"augury.{name}" for name in _READERS])
         self._pool = ThreadPoolExecutor(len(SERVICES) + len(_READERS), "look")
 

@@ -48,7 +48,7 @@ def nowhere(tmp_path: Path) -> Settings:
 def test_each_topic_has_its_partitions_and_keeps_its_records_for_ever(nowhere: Settings) -> None:
     found = topics(nowhere.model_copy(update={"partitions": 4}))
     own = {"landed": 3, "features.plain.v1": 3, "features.whole.v2": 3}
-    records = dict.fromkeys(TOPICS, 1) | {"prediction.requests": 4}
+    records = dict.fromkeys(TOPICS, 1) | {"prediction.requests": 4, "prediction.batches": 4}
     assert {name: topic.partitions for name, topic in found.items()} == own | records
     assert {topic.config["retention.ms"] for topic in found.values()} == {"-1"}
 

@@ -70,6 +70,40 @@ def test_the_embedded_log_needs_no_proof_and_a_cluster_gets_it(tmp_path: Path) -
     }
 
 
+def test_certificates_reach_both_kinds_of_clients(tmp_path: Path) -> None:
+    for name in ("ca", "certificate", "key"):
+        (tmp_path / name).write_text(f"-- {name}\n")
+    settings = Settings(
+        home=tmp_path,
+        kafka_security_protocol="SSL",
+        kafka_ca_file=tmp_path / "ca",
+        kafka_certificate_file=tmp_path / "certificate",
+        kafka_key_file=tmp_path / "key",
+        kafka_key_password="p",
+    )
+    assert settings.kafka_client() == {
+        "security.protocol": "SSL",
+        "ssl.ca.location": f"{tmp_path}/ca",
+        "ssl.certificate.location": f"{tmp_path}/certificate",
+        "ssl.key.location": f"{tmp_path}/key",
+        "ssl.key.password": "p",
+    }
+    assert settings.kafka_java_client() == {
+        "security.protocol": "SSL",
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.certificates": "-- ca\n",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.certificate.chain": "-- certificate\n",
+        "ssl.keystore.key": "-- key\n",
+        "ssl.key.password": "p",
+    }
+    assert Settings(**{k.removeprefix("AUGURY_").lower(): v for k, v in settings.environment().items()})
+    plaintext = settings.model_copy(update={"kafka_security_protocol": "SASL_PLAINTEXT"})
+    assert not any(
+        name.startswith("ssl") for name in (*plaintext.kafka_client(), *plaintext.kafka_java_client())
+    )
+
+
 def test_free_ports_are_free_and_differ() -> None:
     found = free_ports(12)
     assert len(set(found)) == 12

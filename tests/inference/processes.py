@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from augury.settings import Settings
 from inference.serving import Addresses
 from schemas.codec import Codec
-from schemas.log import Topic, create_topics
+from schemas.log import Topic, consumer, create_topics
 from schemas.records import TOPICS
 from schemas.registry import SchemaRegistry
 
@@ -34,13 +34,14 @@ from augury.clock import wall_ms
 from inference.serving import Addresses, run_worker
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
-run_worker(Addresses(**json.loads(sys.argv[1])), stop, clock=wall_ms, group=sys.argv[2])
+addresses, group, batches = Addresses(**json.loads(sys.argv[1])), sys.argv[2], sys.argv[3]
+run_worker(addresses, stop, batches=batches, clock=wall_ms, group=group)
 """
 
 
 def prepare(settings: Settings, folder: Path) -> Addresses:
-    requests = {"prediction.requests": settings.partitions}
-    create_topics(settings.kafka_bootstrap, [Topic(name, requests.get(name, 1)) for name in TOPICS])
+    shared = dict.fromkeys(("prediction.requests", "prediction.batches"), settings.partitions)
+    create_topics(settings.kafka_bootstrap, [Topic(name, shared.get(name, 1)) for name in TOPICS])
     return Addresses(
         settings.kafka_bootstrap,
         settings.registry_url,
@@ -61,29 +62,66 @@ def running(script: str, addresses: Addresses, *arguments: str) -> Iterator[subp
         process.wait()
 
 
+class Records:
+    """Records of a topic from its beginning, as they are committed."""
+
+    def __init__(self, consumer: Consumer, codec: Codec, partitions: int) -> None:
+        self._consumer = consumer
+        self._codec = codec
+        self._partitions = partitions
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        while (message := self._consumer.poll(60)) is not None:
+            error = message.error()
+            if error is None:
+                return self._codec.decode(message.value() or b"")
+            assert error.code() == KafkaError._PARTITION_EOF or error.retriable(), error
+        raise AssertionError("nothing more came to the topic within 60 s")
+
+    def there(self) -> list[dict[str, Any]]:
+        """Give what has come already."""
+        messages = self._consumer.consume(10_000, 0.01)
+        return [self._codec.decode(m.value() or b"") for m in messages if m.error() is None]
+
+    def rest(self) -> list[dict[str, Any]]:
+        """Give all up to the end of the log."""
+        found, ended = [], set()
+        while len(ended) < self._partitions:
+            message = self._consumer.poll(60)
+            assert message is not None
+            error = message.error()
+            if error is None:
+                found.append(self._codec.decode(message.value() or b""))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ended.add(message.partition())
+        return found
+
+
 class Log:
-    """What a topic holds from its beginning, decoded."""
+    """What a topic holds, decoded."""
 
     def __init__(self, addresses: Addresses) -> None:
         self.addresses = addresses
         self.codec = Codec(SchemaRegistry(addresses.schema_registry))
 
     @contextmanager
-    def reading(self, topic: str) -> Iterator[Iterator[dict[str, Any]]]:
-        from_start = {"bootstrap.servers": self.addresses.kafka, "auto.offset.reset": "earliest"}
-        consumer = Consumer({**from_start, "group.id": "nobody", "enable.auto.commit": False})
+    def reading(self, topic: str) -> Iterator[Records]:
+        options = {"enable.partition.eof": True, "log_level": 0}
+        reader = consumer(self.addresses.kafka, "nobody", **options)
         try:
-            partitions = consumer.list_topics(topic, 20).topics[topic].partitions
-            consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
-            yield self._records(consumer)
+            partitions = reader.list_topics(topic, 20).topics[topic].partitions
+            reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
+            yield Records(reader, self.codec, len(partitions))
         finally:
-            consumer.close()
+            reader.close()
 
-    def _records(self, consumer: Consumer) -> Iterator[dict[str, Any]]:
-        while (message := consumer.poll(30)) is not None:
-            assert message.error() is None
-            yield self.codec.decode(message.value() or b"")
-        raise AssertionError("nothing more came to the topic within 30 s")
+    def all(self, topic: str) -> list[dict[str, Any]]:
+        """Read what is committed now."""
+        with self.reading(topic) as records:
+            return records.rest()
 
     def collect(self, topic: str, ids: set[str]) -> dict[str, list[dict[str, Any]]]:
         """Read until there is a result for each of `ids`."""

@@ -76,19 +76,15 @@ def test_what_a_client_makes_up_is_no_label(metrics: Metrics, served: World) -> 
     assert names == {""}
 
 
-def test_refusals_shedding_retries_and_swaps(metrics: Metrics, served: World) -> None:
+def test_refusals_shedding_and_retries(metrics: Metrics) -> None:
     metrics.refused("http", "unauthorized")
     metrics.shed("http")
     metrics.retried("redis", 2)
-    metrics.swapped("late")
-    metrics.defaulted("carrier_delay", "count_1d")
     metrics.batched("kafka", 300)
     labels = {"door": "http", "model": "", "version": "", "variant": "", "outcome": "unauthorized"}
     assert value(metrics, "augury_requests_total", **labels) == 1
     assert value(metrics, "augury_requests_shed_total", door="http") == 1
     assert value(metrics, "augury_retries_total", what="redis") == 2
-    assert value(metrics, "augury_model_swaps_total", model="late") == 1
-    assert value(metrics, "augury_defaults_used_total", group="carrier_delay", feature="count_1d") == 1
     assert value(metrics, "augury_batch_requests_bucket", door="kafka", le="250.0") == 0
     assert value(metrics, "augury_batch_requests_bucket", door="kafka", le="500.0") == 1
 
@@ -109,6 +105,12 @@ def test_what_is_loaded_and_what_waits(metrics: Metrics, served: World) -> None:
         metrics.watch_spool(spool.depth)
         assert value(metrics, "augury_model_loaded", model="late", variant="champion", version=1) == 1
         assert value(metrics, "augury_spool_records") == 0
+        served.register(regressor(6, 2.0))
+        served.registry.start_trial("late", 2, by="t", why="t")
+        served.models.refresh()
+        served.models.refresh()
+        assert value(metrics, "augury_model_loaded", model="late", variant="shadow", version=2) == 1
+        assert value(metrics, "augury_model_swaps_total", model="late") == 1
 
 
 def test_nothing_is_lost_between_threads(metrics: Metrics, served: World) -> None:
