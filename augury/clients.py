@@ -42,7 +42,7 @@ def project_clock(client: Client, project: Project) -> int:
     return clock
 
 
-def online_store(settings: Settings, **more: Any) -> Redis:
+def online_store(settings: Settings, **more: float) -> Redis:
     """Give a client of Redis; it connects at its first use. What the URL states goes before the settings.
 
     `more` are further options of the client.

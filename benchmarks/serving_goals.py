@@ -27,6 +27,7 @@ def goals(results: Sequence[Result]) -> list[Result]:
         _at_most(found, held, (work, AUGURY, "p99 at half"), END_TO_END_MS)
         if int(batch) in OVER_FEAST and shape.endswith(_MIDDLE):
             _ratio(found, held, (work, AUGURY, _REQUESTS), (work, FEAST), OVER_FEAST[int(batch)], least=True)
+            _ratio(found, held, (work, FEAST, _CPU), (work, AUGURY), OVER_FEAST[int(batch)], least=True)
         _ratio(found, held, (work, AUGURY, "p50 alone"), (work, ASGI), OVER_BARE)
         _ratio(found, held, (work, MANY, _CPU), (work, AUGURY), FOR_MODELS)
         narrow = work.replace(_LARGE, _MIDDLE)

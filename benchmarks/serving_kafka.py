@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from contextlib import closing
+from time import perf_counter, process_time
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -47,20 +48,24 @@ class Client:
         self._pending: dict[bytes, float] = {}
         self.payloads: dict[bytes, bytes] = {}
 
-    def send(self, request_id: str, entity: int, due: float) -> None:
-        """Write a request, due at a moment of `perf_counter`."""
-        name = request_id.encode()
+    def encoded(self, request_id: str, entity: int) -> tuple[bytes, bytes]:
+        """Give the key and the value of a request."""
         request = {
             "request_id": request_id,
             "model_name": self._shape.model,
             "entity_keys": {"card": key(entity)},
         }
+        return request_id.encode(), self._encode(request)
+
+    def send(self, request: tuple[bytes, bytes], due: float) -> None:
+        """Write an encoded request, due at a moment of `perf_counter`."""
+        name, value = request
         self._pending[name] = due
-        self._producer.produce(_REQUESTS, self._encode(request), name)
-        self._producer.poll(0)
+        self._producer.produce(_REQUESTS, value, name)
 
     def take(self, wait_s: float) -> list[float]:
         """Take the results that have come; give the seconds since each one's request was due."""
+        self._producer.poll(0)
         found = self._reader.consume(_TAKEN, wait_s)
         now = perf_counter()
         waited = []
@@ -104,38 +109,40 @@ class Client:
 def measure(at: World, shape: Shape, work: str, size: Size) -> list[Result]:
     """Drain a backlog by one worker and check its results, then send at an even rate, half of that."""
     asked = [entity for (entity,) in draws(at.entities, 1, size.kafka_requests)]
-    client = Client(at, shape)
-    for number, entity in enumerate(asked):
-        client.send(f"backlog-{number}", entity, 0.0)
-    client.flush()
     came: list[tuple[float, int]] = []
-    with worker(at) as running:
-        client.take_all(lambda count: came.append((perf_counter(), count)) if count else None)
-        (started, first), (ended, _) = came[0], came[-1]
-        rate = (len(asked) - first) / (ended - started)
-        cpu = running.cpu_s()
-        waited = _live(client, asked, rate / 2, size.open_s * size.rounds)
-        cpu = running.cpu_s() - cpu
-        peak = running.peak_mb()
-    found = [([entity], client.found(f"backlog-{number}")) for number, entity in enumerate(asked)]
-    client.close()
+    with closing(Client(at, shape)) as client:
+        for number, entity in enumerate(asked):
+            client.send(client.encoded(f"backlog-{number}", entity), 0.0)
+        client.flush()
+        with worker(at) as running:
+            client.take_all(lambda count: came.append((perf_counter(), count)) if count else None)
+            (started, first), (ended, _) = came[0], came[-1]
+            rate = (len(asked) - first) / (ended - started)
+            count = max(1, int(rate / 2 * size.open_s * size.rounds))
+            live = [client.encoded(f"live-{n}", asked[n % len(asked)]) for n in range(count)]
+            cpu, own = running.cpu_s(), process_time()
+            waited = _live(client, live, rate / 2)
+            cpu, own = running.cpu_s() - cpu, process_time() - own
+            peak = running.peak_mb()
+        found = [([entity], client.found(f"backlog-{number}")) for number, entity in enumerate(asked)]
     figures = [
         ("requests", rate, "1/s"),
         *((f"p{p:g} at half", 1e3 * percentile(waited, p), "ms") for p in PERCENTILES),
-        ("CPU of 1,000 requests", 1e3 * cpu / len(waited), "s"),
+        ("CPU of 1,000 requests", 1e3 * cpu / count, "s"),
+        ("client's CPU of 1,000", 1e3 * own / count, "s"),
         ("peak memory", peak, "MiB"),
     ]
     return compared(at, shape, work, SYSTEM, found) + [Result(work, SYSTEM, *figure) for figure in figures]
 
 
-def _live(client: Client, asked: Sequence[int], rate: float, seconds: float) -> list[float]:
-    """Send requests at an even rate for so long; give the seconds from when each was due to its result."""
+def _live(client: Client, requests: Sequence[tuple[bytes, bytes]], rate: float) -> list[float]:
+    """Send requests at an even rate; give the seconds from when each was due to its result."""
     waited: list[float] = []
-    started, sent, count = perf_counter(), 0, max(1, int(rate * seconds))
-    while sent < count:
-        due = min(count, 1 + int((perf_counter() - started) * rate))
+    started, sent = perf_counter(), 0
+    while sent < len(requests):
+        due = min(len(requests), 1 + int((perf_counter() - started) * rate))
         for number in range(sent, due):
-            client.send(f"live-{number}", asked[number % len(asked)], started + number / rate)
+            client.send(requests[number], started + number / rate)
         sent = due
         waited += client.take(_TICK_S)
     return waited + client.take_all()

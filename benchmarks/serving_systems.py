@@ -22,7 +22,8 @@ from benchmarks.serving_cases import Shape, Values, key, nullable
 from benchmarks.serving_floor import PROJECT
 from benchmarks.serving_world import World
 
-AUGURY, VECTORS, MANY = "Augury HTTP", "Augury HTTP, ready vectors", "Augury HTTP, 50 models"
+AUGURY, VECTORS = "Augury HTTP", "Augury HTTP, ready vectors"
+MANY, IN_TURN = "Augury HTTP, 50 more models", "Augury HTTP, 50 models in turn"
 ASGI, RECORDING, LOOP = "bare ASGI", "bare ASGI and record", "bare loop"
 FEAST, MLSERVER = "Feast", "MLServer, ready vectors"
 MODELS = 50
@@ -110,9 +111,9 @@ def augury(shape: Shape, name: str = AUGURY) -> System:
     return System(name, "/v1/predict", _entities(shape.model), door_answers)
 
 
-def many_models() -> System:
+def in_turn() -> System:
     """Give the door asked by keys, each request for the next of many models."""
-    return System(MANY, "/v1/predict", _each_model, door_answers)
+    return System(IN_TURN, "/v1/predict", _each_model, door_answers)
 
 
 def ready_vectors(world: World, shape: Shape) -> System:

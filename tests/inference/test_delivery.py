@@ -21,7 +21,9 @@ class Broker:
         self.taken: list[Outgoing] = []
         self.waiting: list[tuple[Outgoing, Callable[[KafkaError | None, None], None]]] = []
 
-    def produce(self, topic: str, value: bytes, key: bytes, on_delivery: Callable[..., None]) -> None:
+    def produce(
+        self, topic: str, value: bytes, key: bytes, on_delivery: Callable[..., None], headers: object
+    ) -> None:
         if not self.batch and b"bad" in value:
             raise KafkaException(self.error)
         self.waiting.append((Outgoing(topic, key, value), on_delivery))

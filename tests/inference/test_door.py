@@ -6,8 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from inference.records import Request
+from schemas.tracing import Tracing
 
 from .onnx_models import regressor
 from .test_http import BODY, Door
@@ -111,3 +113,23 @@ def test_a_body_that_comes_in_parts_is_read_whole(door: Door) -> None:
             return await client.post("/v1/predict", content=parts())
 
     assert asyncio.run(send()).status_code == 200
+
+
+def test_a_traced_call_is_one_span_and_its_records_say_whose_they_are(world: World) -> None:
+    world.serve(regressor(6))
+    exporter = InMemorySpanExporter()
+    caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with Tracing("http", "1", exporter) as tracing:
+        door = Door(world, tracing=tracing)
+        body = {
+            "requests": [{"request_id": f"r{i}", "model_name": "late", "vector": [1.0] * 6} for i in "ab"]
+        }
+        door.post("/v1/predict", json=body, headers={"traceparent": caller})
+        door.post("/v1/predict", json={"model_name": "late"}, headers={"traceparent": caller})
+        records, _ = door.spool.read(door.spool.position(), 10)
+        door.spool.close()
+    answered, refused = exporter.get_finished_spans()
+    assert [span.attributes["http.response.status_code"] for span in (answered, refused)] == [200, 422]
+    assert {span.context.trace_id for span in (answered, refused)} == {int(caller.split("-")[1], 16)}
+    own = f"00-{caller.split('-')[1]}-{answered.context.span_id:016x}-01"
+    assert [record.trace for record in records] == [own, own]

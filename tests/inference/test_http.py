@@ -18,6 +18,7 @@ from inference.predictor import Predictor
 from inference.spool import Spool
 from inference.tokens import Scope, TokensFile
 from schemas.codec import Codec
+from schemas.tracing import Tracing
 
 from .onnx_models import regressor
 from .world import NOW, LocalSchemas, World
@@ -38,6 +39,7 @@ class Door(TestClient):
         redis: Redis | None = None,
         limit: int = LIMIT,
         tokens_file: Path | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.codec = Codec(LocalSchemas())
         self.spool = Spool(world.folder / f"spool-{uuid.uuid4().hex}")
@@ -45,7 +47,9 @@ class Door(TestClient):
         log = AnswerLog(self.spool, ResultEncoder(self.codec))
         access = Access(world.clock, token, tokens_file)
         predictor = Predictor(world.models, store, world.clock)
-        super().__init__(create_app(world.models, predictor, log, store.ping, world.clock, access, limit))
+        super().__init__(
+            create_app(world.models, predictor, log, store.ping, world.clock, access, limit, tracing=tracing)
+        )
 
     def logged(self) -> list[tuple[str, dict[str, Any]]]:
         position, found = self.spool.position(), []
