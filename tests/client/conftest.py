@@ -30,7 +30,8 @@ def door(served: Served) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def worker(served: Served) -> Iterator[None]:
+def worker(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A running Kafka worker."""
-    with running(WORKER, served.addresses, f"client-{uuid.uuid4().hex}"):
+    batches = str(tmp_path_factory.mktemp("batches"))
+    with running(WORKER, served.addresses, f"client-{uuid.uuid4().hex}", batches):
         yield

@@ -14,8 +14,9 @@ from inference.replies import Position, Replies, Reply
 from inference.transactions import Transactions
 from schemas.codec import Codec
 from schemas.log import Topic, committed, consumer, create_topics, producer
+from schemas.registry import SchemaRegistry
 
-from .world import NOW, LocalSchemas
+from .world import NOW
 
 pytestmark = pytest.mark.stack
 
@@ -56,7 +57,7 @@ def topics(stack: Stack) -> Iterator[Topics]:
         Topic("dead_letters"),
     ]
     create_topics(bootstrap, wanted)
-    codec = Codec(LocalSchemas())
+    codec = Codec(SchemaRegistry(stack.settings.registry_url))
     letters = Letters(codec, lambda: NOW)
     options = {"transactional.id": run, "compression.type": "none", "log_level": 0}
     replies = Replies(Transactions(partial(producer, bootstrap, **options), Event()), letters)

@@ -1,6 +1,7 @@
 """Load on the real doors, and single questions to them, by the commands."""
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from augury.cli import app
 from augury.settings import Settings, free_ports
 from augury.stack import Stack
-from tests.inference.onnx_models import regressor
+from tests.inference.onnx_models import regressor, trees
 from tests.inference.processes import HTTP, WORKER, prepare, running
 from tests.inference.world import make_world
 
@@ -36,12 +37,14 @@ def door(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Set
     with Redis.from_url(addresses.redis) as redis:
         world = make_world(folder, redis)
         world.serve(regressor(6))
+        world.register_trees(*trees(6))
         for carrier in ("AA", "UA"):
             world.put("carrier_delay", carrier, 7, arr_delay_mean_1h=2.5, count_1d=3, diverted_last=False)
         world.put("route_delay", "JFK|LAX", 1, arr_delay_mean_7d=-4.25)
     arguments = (str(settings.http_port), str(folder / "spool"))
     group = f"worker-{folder.name}"
-    with running(HTTP, addresses, *arguments), running(WORKER, addresses, group):
+    worker = running(WORKER, addresses, group, str(folder / "batches"))
+    with running(HTTP, addresses, *arguments), worker:
         deadline = time.monotonic() + 60
         while not is_ready(settings):
             assert time.monotonic() < deadline
@@ -116,6 +119,20 @@ def test_one_question(door_of_it: list[str]) -> None:
     told = json.loads(run("predict", "late", *values, "--request-id", "mine", *door_of_it, "--json").stdout)
     assert (told["prediction"], told["request_id"]) == (pytest.approx(7.25), "mine")
     assert set(told["latency_ms"]) == {"features", "on_demand", "model", "total"}
+
+
+@pytest.mark.parametrize("door_of_it", [[], ["--kafka"]], ids=["http", "kafka"])
+def test_who_answers_may_be_named_and_what_made_the_answer_shown(door_of_it: list[str]) -> None:
+    values = ["carrier=AA", "route=JFK|LAX", "scheduled_at=1970-01-01T05:00:00Z", "distance=1200"]
+    told = run("predict", "late", *values, *door_of_it, "--variant", "champion").output
+    assert "version 1 (pinned)" in told
+    asked = ["predict", "late", *values, *door_of_it, "--version", "2", "--explain"]
+    shown = run(*asked).output
+    assert "contribution" in shown
+    assert "bias" in shown
+    found = json.loads(run(*asked, "--json").stdout)
+    raw = found["explanation"]["bias"] + sum(found["explanation"]["contributions"].values())
+    assert found["prediction"] == pytest.approx(1 / (1 + math.exp(-raw)), abs=1e-5)
 
 
 def test_a_question_that_is_wrong_is_told() -> None:
