@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from inference.bodies import Predictions, encode, prediction, requests_of
+from inference.bodies import encode, joined, prediction, requests_of
 from inference.log import AnswerLog
 from inference.metrics import Metrics
 from inference.models import Models
@@ -38,6 +38,14 @@ _JSON = [(b"content-type", b"application/json")]
 _LOG = logging.getLogger(__name__)
 
 
+class _Reply(NamedTuple):
+    """The body of an answer, and what it is told as when it is an error and alone: its problem and why."""
+
+    body: bytes
+    problem: str | None = None
+    why: str = ""
+
+
 class _Waiting(NamedTuple):
     """The requests of one call, when they came (ms since the epoch), and who waits for the answers.
 
@@ -47,7 +55,7 @@ class _Waiting(NamedTuple):
     requests: list[Request]
     received: int
     trace: str
-    answers: asyncio.Future[list[Answer]]
+    answers: asyncio.Future[list[_Reply]]
 
 
 class Door:
@@ -134,16 +142,16 @@ class Door:
         self._metrics.entered(DOOR, len(requests))
         try:
             await self._load_pinned(requests)
-            answers = await self._submit(requests, received, trace)
+            replies = await self._submit(requests, received, trace)
         finally:
             self._inside -= len(requests)
             self._metrics.left(DOOR, len(requests))
         if batch:
-            return encode(Predictions([prediction(answer.result) for answer in answers]))
-        ((result, kind, _),) = answers
+            return joined([reply.body for reply in replies])
+        ((body, kind, why),) = replies
         if kind is None:
-            return encode(prediction(result))
-        return problem(kind, result.error or "", request_id=result.request_id)
+            return body
+        return problem(kind, why, request_id=requests[0].request_id)
 
     async def _load_pinned(self, requests: Sequence[Request]) -> None:
         """Load versions on their first use, in a thread: others are answered meanwhile."""
@@ -152,7 +160,7 @@ class Door:
                 with suppress(Exception):  # the request itself is told
                     await asyncio.to_thread(self._models.version, name, version)
 
-    def _submit(self, requests: list[Request], received: int, trace: str) -> Awaitable[list[Answer]]:
+    def _submit(self, requests: list[Request], received: int, trace: str) -> Awaitable[list[_Reply]]:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(requests, received, trace, loop.create_future())
         if not self._queue:
@@ -186,7 +194,8 @@ class Door:
         requests = [request for waiting in batch for request in waiting.requests]
         received = [waiting.received for waiting in batch for _ in waiting.requests]
         known = [self._recent.get(request) for request in requests]
-        new = [place for place, answer in enumerate(known) if answer is None]
+        replies = [_Reply(body or b"") for body in known]
+        new = [place for place, body in enumerate(known) if body is None]
         answers = self._predictor.predict([requests[i] for i in new], DOOR, [received[i] for i in new])
         traces = [waiting.trace for waiting in batch for _ in waiting.requests] if self._tracing else []
         self._log.results([answer.result for answer in answers], [traces[i] for i in new] if traces else ())
@@ -194,14 +203,15 @@ class Door:
         self._metrics.batched(DOOR, len(requests))
         self._shadow(answers)
         for place, answer in zip(new, answers, strict=True):
-            self._recent.put(requests[place], answer)
-            known[place] = answer
-        found = [answer for answer in known if answer is not None]
+            body = encode(prediction(answer.result))
+            replies[place] = _Reply(body, answer.problem, answer.result.error or "")
+            if answer.problem is None:  # who asks again after an error may have more luck
+                self._recent.put(requests[place], body)
         start = 0
         for waiting in batch:
             end = start + len(waiting.requests)
             if not waiting.answers.done():  # who has gone away is not told
-                waiting.answers.set_result(found[start:end])
+                waiting.answers.set_result(replies[start:end])
             start = end
 
     def _shadow(self, answers: Sequence[Answer]) -> None:

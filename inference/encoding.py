@@ -34,17 +34,19 @@ _SHORT = 1 << 10
 def long(value: int) -> bytes:
     """Encode an integer of 64 bits: zig-zag, then seven bits a byte, the lowest first."""
     rest = value << 1 if value >= 0 else (-value << 1) - 1
-    if rest < 0x80:
-        return _BYTES[rest]
-    out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
+    if rest < _PAIRS:
+        return _LAST[rest]
+    out = []
+    while rest >= _PAIRS:
+        out.append(_MORE[rest & _PAIRS - 1])
+        rest >>= 14
+    out.append(_LAST[rest])
+    return b"".join(out)
 
 
-_BYTES = [bytes([value]) for value in range(256)]
+_PAIRS = 1 << 14  # two bytes' worth of bits, which a table has at once
+_MORE = [bytes((bits & 0x7F | 0x80, bits >> 7 | 0x80)) for bits in range(_PAIRS)]
+_LAST = [bytes((bits,)) if bits < 0x80 else bytes((bits & 0x7F | 0x80, bits >> 7)) for bits in range(_PAIRS)]
 _LENGTHS = [long(length) for length in range(_SHORT)]
 
 
@@ -163,15 +165,12 @@ def _rows(rows: Sequence[VectorRow]) -> bytes:
         return _END
     parts = [long(len(rows))]
     for row in rows:
-        age = row["age_ms"]
         parts += (
             _group(row["group"], row["version"]),
-            text(row["entity"]),
+            _key(row["entity"]),
             long(row["event_timestamp"]),
             long(row["seq"]),
-            _state(row["state"]),
-            _NULL if age is None else _SECOND + long(age),
-            _TRUE if row["defaulted"] else _FALSE,
+            _standing(row["state"], row["age_ms"], row["defaulted"]),
         )
     parts.append(_END)
     return b"".join(parts)
@@ -182,4 +181,11 @@ def _group(group: str, version: int) -> bytes:
     return text(group) + long(version)
 
 
-_state = lru_cache(maxsize=16)(text)
+_key = lru_cache(maxsize=16)(text)  # that of the row before, mostly
+
+
+@lru_cache(maxsize=1024)
+def _standing(state: str, age: int | None, defaulted: bool) -> bytes:
+    """Encode how a row stood, which the rows of a batch share."""
+    waited = _NULL if age is None else _SECOND + long(age)
+    return text(state) + waited + (_TRUE if defaulted else _FALSE)

@@ -102,6 +102,8 @@ def _route(
 
 def _check_entities(entities: Mapping[str, str], model: LoadedModel) -> None:
     needed = model.plan.entities
+    if entities.keys() == needed.keys():
+        return
     for name in needed:
         if name not in entities:
             raise RequestError(

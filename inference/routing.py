@@ -1,22 +1,26 @@
 """Which variant answers a request: by a hash of its entity, so that an entity stays with its variant."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "|": "\\|", "=": "\\="})
+_escaped = re.compile(r"[\\|=]").search
 
 
 def entity_text(entity_keys: Mapping[str, str]) -> str:
     """Spell the entity keys as one text that does not depend on their order."""
-    pairs = sorted(entity_keys.items())
-    return "|".join(f"{name.translate(_ESCAPES)}={key.translate(_ESCAPES)}" for name, key in pairs)
+    pairs = sorted(entity_keys.items()) if len(entity_keys) > 1 else entity_keys.items()
+    return "|".join([f"{_plain(name)}={_plain(key)}" for name, key in pairs])
 
 
 def deduplication_key(entity_keys: Mapping[str, str], model_name: str, request_id: str) -> str:
     """Give the identity of an answer: entity, model and request; an answer given twice has it twice."""
-    return "|".join(
-        (entity_text(entity_keys), model_name.translate(_ESCAPES), request_id.translate(_ESCAPES))
-    )
+    return f"{entity_text(entity_keys)}|{_plain(model_name)}|{_plain(request_id)}"
+
+
+def _plain(text: str) -> str:
+    return text.translate(_ESCAPES) if _escaped(text) else text
 
 
 def takes_challenger(model_name: str, unit: str, share: float) -> bool:

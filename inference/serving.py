@@ -154,6 +154,7 @@ def serve_http(
         )
         config.load()  # a certificate that cannot be read is told before anybody connects
         shipper.start()
+        gc.freeze()  # what is loaded stays, and is not looked through again and again
         try:
             with socket.create_server((host, port), backlog=1_024) as listening:
                 ready()

@@ -9,6 +9,7 @@ from schemas.tracing import Span, Tracing
 
 _BATCH = 1_000
 _IDLE_SECONDS = 1.0
+_ROUND_SECONDS = 0.02
 
 
 class Shipper:
@@ -47,6 +48,8 @@ class Shipper:
             if after != position:
                 self._spool.ship(after, len(records))
                 position = after
+                if len(records) < _BATCH:
+                    self._draining.wait(_ROUND_SECONDS)  # each round costs a write of the position
             elif self._draining.is_set():
                 return
             else:

@@ -63,6 +63,13 @@ def test_one_call_does_not_spoil_another(door: Door, world: World, monkeypatch: 
     assert len(door.logged()) == 3
 
 
+def test_who_asks_again_after_an_error_is_answered_anew(door: Door) -> None:
+    unknown = BODY | {"model_version": 9}
+    for _ in range(2):
+        assert door.post("/v1/predict", json=unknown).status_code == 404
+    assert len(door.logged()) == 2
+
+
 def test_a_request_that_is_sent_again_gets_the_same_answer(door: Door, world: World) -> None:
     first = door.post("/v1/predict", json=BODY).json()
     world.put("carrier_delay", "AA", 8, arr_delay_mean_1h=9.0, count_1d=4, diverted_last=False)
