@@ -33,7 +33,14 @@ class Contract:
         entities = {name: tuple(columns) for name, columns in told["entities"].items()}
         return cls(model_name, entities, {name: DataType(kind) for name, kind in told["inputs"].items()})
 
-    def request(self, pairs: Sequence[str], request_id: str, version: int | None = None) -> dict[str, Any]:
+    def request(
+        self,
+        pairs: Sequence[str],
+        request_id: str,
+        version: int | None = None,
+        variant: str | None = None,
+        explain: bool = False,
+    ) -> dict[str, Any]:
         """Make the request that `pairs`, each `name=value`, state.
 
         A timestamp is ISO 8601 or ms since the epoch, an empty value is NULL. Raises `AskingError`.
@@ -53,7 +60,8 @@ class Contract:
             else:
                 inputs[name] = typed(name, text, self.inputs[name])
         asked: dict[str, Any] = {"request_id": request_id, "model_name": self.model_name}
-        return asked | {"model_version": version, "entity_keys": keys, "inputs": inputs}
+        asked |= {"model_version": version, "variant": variant, "explain": explain}
+        return asked | {"entity_keys": keys, "inputs": inputs}
 
 
 def typed(name: str, text: str, data_type: DataType) -> Value:
@@ -97,7 +105,13 @@ def ask_kafka(door: KafkaDoor, request: dict[str, Any]) -> dict[str, Any]:
                     raise AskingError(found["error"])
                 parts = ("features", "on_demand", "model", "total")
                 latency = {part: found[f"latency_{part}_ms"] for part in parts}
-                return found | {"groups": found["rows"], "latency_ms": latency}
+                bias = found["bias"]
+                explained = bias is not None and {"bias": bias, "contributions": found["contributions"]}
+                return found | {
+                    "groups": found["rows"],
+                    "explanation": explained or None,
+                    "latency_ms": latency,
+                }
     raise AskingError(f"an answer comes within {_PATIENCE_S:.0f} s where a worker runs; none came")
 
 

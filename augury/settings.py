@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     warehouse_port: int = 18123
     prefect_port: int = 14200
     http_port: int = 18000
+    grpc_port: int = 0  # the HTTP door's second listener; 0 is none
     http_host: str = LOOPBACK
 
     # where each service but the HTTP door serves /metrics; 0 is nowhere

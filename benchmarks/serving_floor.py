@@ -51,7 +51,7 @@ class Floor:
         keys = [prefix + card for card in cards for prefix in self._prefixes]
         self._store.send_command("MGET", *keys, *self._clocks)
         vectors, _ = self._table.read(self._store.read_response()[: len(keys)])
-        return self._model.predict(vectors), vectors
+        return self._model.predict(vectors).scores, vectors
 
     def answers(self, cards: Sequence[str]) -> list[dict[str, Any]]:
         """Give the same as the door's answers have it."""

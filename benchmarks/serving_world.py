@@ -63,7 +63,9 @@ class World:
 
     def predictions(self, shape: Shape, entities: Sequence[int]) -> list[float]:
         """Give what the model predicts for each entity."""
-        return list(OnnxModel(self.onnx(shape).read_bytes()).predict(self.vectors(shape, entities)).tolist())
+        return list(
+            OnnxModel(self.onnx(shape).read_bytes()).predict(self.vectors(shape, entities)).scores.tolist()
+        )
 
     def whole(self, shape: Shape, entities: Sequence[int]) -> list[int]:
         """Keep the entities that lack no value."""

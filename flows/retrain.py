@@ -11,6 +11,7 @@ from flows.export import export
 from flows.steps import RETRIED, show
 from flows.training import Trained, train
 from flows.triggers import RETRAIN, RETRAINING
+from inference.explainer import explainer_entry
 from inference.registry import ModelVersion
 
 _LIBRARIES = ("lightgbm", "onnxmltools", "onnxruntime", "numpy")
@@ -59,10 +60,14 @@ def freeze_references(model_name: str, experiment_id: str, dataset: Dataset, tra
 def register_model(
     model_name: str, experiment_id: str, why: str, dataset: Dataset, trained: Trained, payload: bytes
 ) -> ModelVersion:
-    """Store the artifact, record the experiment and register its model; once for an experiment id."""
+    """Store the model and the trees that explain it, record the experiment and register its model.
+
+    That is done once for an experiment id.
+    """
     context = current()
     plan = context.project.model_plans[model_name]
     uri, sha256 = context.artifacts.put(model_name, payload)
+    trees = context.artifacts.put(model_name, trained.booster.model_to_string().encode())
     context.registry.record_experiment(
         experiment_id=experiment_id,
         model_type="lightgbm",
@@ -81,7 +86,7 @@ def register_model(
         sha256=sha256,
         framework="lightgbm",
         serving_flavour="onnx",
-        signature=plan.to_dict(),
+        signature=plan.to_dict() | explainer_entry(*trees),
         experiment_id=experiment_id,
         by=RETRAINING,
         why=why,

@@ -147,7 +147,9 @@ class Batches:
     def _open(self, partition: int, message: Message) -> _Batch:
         record = self._codec.decode(message.value() or b"")
         done, failed = self._done(partition, message)
-        fields = {name: record.get(name) for name in ("model_name", "model_version", "requested_at")}
+        fields = {
+            name: record.get(name) for name in ("model_name", "model_version", "variant", "requested_at")
+        }
         batch_id, uri, rows = (record.get(name) for name in ("batch_id", "uri", "rows"))
         if not isinstance(batch_id, str) or not 1 <= len(batch_id) <= _ID_CHARACTERS:
             raise BatchError(

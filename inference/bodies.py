@@ -1,13 +1,12 @@
 """The HTTP door's bodies: read, written and documented from the same definitions."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from inference.models import LoadedModel, Variants
-from inference.records import Latency, Request, RequestError, Result, VectorRow, check_size
+from inference.records import Explanation, Latency, Request, RequestError, Result, VectorRow, check_size
 
 _MOST_REQUESTS = 1_000
 
@@ -28,10 +27,21 @@ class Prediction(Struct, frozen=True):
     model_name: str
     model_version_used: int | None
     variant: Annotated[str, Meta(description="champion, challenger or pinned")]
-    prediction: float | None
+    prediction: Annotated[
+        float | None,
+        Meta(
+            description="The value, the first target, the positive class's probability, or of more than two "
+            "classes the predicted one's."
+        ),
+    ]
+    outputs: Annotated[
+        list[float], Meta(description="All that the model gave: the classes' probabilities, or its targets.")
+    ]
+    predicted_class: Annotated[str | None, Meta(description="What a classifier decided on.")]
     error: str | None
     feature_values_used: dict[str, float | None]
     groups: list[VectorRow]
+    explanation: Annotated[Explanation | None, Meta(description="Where the request asked to explain.")]
     requested_at: int
     predicted_at: int
     latency_ms: Latency
@@ -41,11 +51,6 @@ class Predictions(Struct, frozen=True):
     """The answers of a batch, in the order of its requests."""
 
     results: list[Prediction]
-
-
-def joined(predictions: Sequence[bytes]) -> bytes:
-    """Give the body `Predictions` of encoded predictions."""
-    return b'{"results":[%b]}' % b",".join(predictions)
 
 
 class ModelBody(Struct, frozen=True):
@@ -119,9 +124,12 @@ def prediction(result: Result) -> Prediction:
         result.model_version_used,
         result.variant,
         result.prediction,
+        result.outputs,
+        result.predicted_class,
         result.error,
         result.feature_values_used,
         result.rows,
+        result.explanation,
         result.requested_at,
         result.predicted_at,
         result.latency,

@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from inference.bodies import encode, joined, prediction, requests_of
+from inference.bodies import Predictions, encode, prediction, requests_of
 from inference.log import AnswerLog
 from inference.metrics import Metrics
 from inference.models import Models
@@ -27,7 +27,7 @@ from inference.problems import kind_of, problem, problem_of
 from inference.recent import RecentAnswers
 from inference.records import Request, RequestError
 from inference.spool import SpoolError
-from schemas.tracing import Tracing, parent_of
+from schemas.tracing import Headers, Span, Tracing, parent_of
 
 DOOR, ROUTE = "http", "/v1/predict"
 _BATCH = 256
@@ -36,14 +36,6 @@ _BODY_BYTES = 1 << 20
 _BODY_SECONDS = 10.0
 _JSON = [(b"content-type", b"application/json")]
 _LOG = logging.getLogger(__name__)
-
-
-class _Reply(NamedTuple):
-    """The body of an answer, and what it is told as when it is an error and alone: its problem and why."""
-
-    body: bytes
-    problem: str | None = None
-    why: str = ""
 
 
 class _Waiting(NamedTuple):
@@ -55,14 +47,26 @@ class _Waiting(NamedTuple):
     requests: list[Request]
     received: int
     trace: str
-    answers: asyncio.Future[list[_Reply]]
+    answers: asyncio.Future[list[Answer]]
+
+
+class Form(NamedTuple):
+    """A protocol of the door: its route, what reads a call's body and answers it, and what tells an error.
+
+    `answer` takes the call's scope and body, when it came (ms since the epoch) and its `traceparent`.
+    """
+
+    route: str
+    answer: Callable[[Scope, bytes, int, str], Awaitable[bytes | Response]]
+    refusal: Callable[[Exception], Response]
 
 
 class Door:
-    """Answers `POST /v1/predict`; an ASGI application.
+    """Answers `POST /v1/predict`, an ASGI application, and the calls of other protocols.
 
     At most `limit` requests are in the door at a time; more are told to come again (429). `clock` gives ms
-    since the epoch. An answer is in the log before it leaves; a shadow's turn comes afterwards.
+    since the epoch. An answer is in the log before it leaves, under the door's `name`; a shadow's turn comes
+    afterwards.
     """
 
     def __init__(
@@ -74,7 +78,9 @@ class Door:
         limit: int,
         metrics: Metrics,
         tracing: Tracing | None = None,
+        name: str = DOOR,
     ) -> None:
+        self._name = name
         self._metrics = metrics
         self._tracing = tracing
         self._models = models
@@ -82,34 +88,47 @@ class Door:
         self._log = log
         self._clock = clock
         self._limit = limit
+        self._form = Form(ROUTE, self._predict, problem_of)
         self._recent = RecentAnswers(clock)
         self._queue: deque[_Waiting] = deque()
         self._inside = 0
         self._shadows = ThreadPoolExecutor(1, "shadow")
+        self._apart = ThreadPoolExecutor(1, "explain")
         self._sent = self._done = 0  # answers to the shadow's thread, and back from it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one call."""
+        """Answer one call of `POST /v1/predict`."""
+        await self.serve(self._form, scope, receive, send)
+
+    async def serve(self, form: Form, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call of a protocol, traced; what cannot be answered is counted, and told in its form."""
         if self._tracing is None:
-            await self._answer_call(scope, receive, send)
+            await self._answer_call(form, scope, receive, send)
             return
-        with self._tracing.served(scope["method"], ROUTE, parent_of(scope["headers"])) as span:
+        with self._tracing.served(scope["method"], form.route, parent_of(scope["headers"])) as span:
 
             async def watched(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     span.answered(message["status"])
                 await send(message)
 
-            await self._answer_call(scope, receive, watched, span.traceparent)
+            await self._answer_call(form, scope, receive, watched, span.traceparent)
 
-    async def _answer_call(self, scope: Scope, receive: Receive, send: Send, trace: str = "") -> None:
+    async def _answer_call(
+        self, form: Form, scope: Scope, receive: Receive, send: Send, trace: str = ""
+    ) -> None:
         try:
-            body = await self._predict(scope, receive, trace)
+            if scope["method"] != "POST":
+                raise HTTPException(
+                    HTTPStatus.METHOD_NOT_ALLOWED,
+                    "predictions are asked for by POST, so nothing was done; this was " + scope["method"],
+                    {"Allow": "POST"},
+                )
+            received = self._clock()
+            body = await form.answer(scope, await _body(receive), received, trace)
         except Exception as error:
-            if not isinstance(error, RequestError | HTTPException | RedisError | SpoolError):
-                _LOG.exception("a request was not answered")
-            self._metrics.refused(DOOR, kind_of(error))
-            await problem_of(error)(scope, receive, send)
+            self.refused(error)
+            await form.refusal(error)(scope, receive, send)
             return
         if isinstance(body, Response):
             await body(scope, receive, send)
@@ -118,40 +137,56 @@ class Door:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
+    def traced(self, route: str, headers: Headers | None) -> AbstractContextManager[Span | None]:
+        """Begin the span of a call by another protocol, where calls are traced."""
+        if self._tracing is None:
+            return nullcontext()
+        return self._tracing.served("POST", route, parent_of(headers))
+
+    def refused(self, error: Exception) -> None:
+        """Count a call that got no answer from the models."""
+        if not isinstance(error, RequestError | HTTPException | RedisError | SpoolError):
+            _LOG.error("a request was not answered", exc_info=error)
+        self._metrics.refused(self._name, kind_of(error))
+
     def close(self) -> None:
-        """Let the shadows that wait have their turn."""
+        """Let what is being explained, and the shadows that wait, have their turn."""
+        self._apart.shutdown()
         self._shadows.shutdown()
 
-    async def _predict(self, scope: Scope, receive: Receive, trace: str) -> bytes | Response:
-        if scope["method"] != "POST":
-            raise HTTPException(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                f"predictions are asked for by POST, so nothing was done; this was {scope['method']}",
-                {"Allow": "POST"},
-            )
-        received = self._clock()
-        requests, batch = requests_of(await _body(receive))
+    async def _predict(self, _: Scope, body: bytes, received: int, trace: str) -> bytes | Response:
+        requests, batch = requests_of(body)
+        answers = await self.answer(requests, received, trace)
+        if batch:
+            return encode(Predictions([prediction(answer.result) for answer in answers]))
+        ((result, kind, _job),) = answers
+        if kind is None:
+            return encode(prediction(result))
+        return problem(kind, result.error or "", request_id=result.request_id)
+
+    async def answer(self, requests: list[Request], received: int, trace: str) -> list[Answer]:
+        """Answer the requests of one call, which came at `received` (ms), in order; they are in the log.
+
+        Raises `RequestError` (busy) where the door is full, and `redis.RedisError`, `OutageError` and
+        `SpoolError` in an outage.
+        """
         if self._inside + len(requests) > self._limit and self._inside:
-            self._metrics.shed(DOOR, len(requests))
+            self._metrics.shed(self._name, len(requests))
             raise RequestError(
                 "busy",
                 f"the door holds {self._limit} requests at a time, so nothing was done; {self._inside} are "
                 f"inside, and this call brings {len(requests)}: come again",
             )
         self._inside += len(requests)
-        self._metrics.entered(DOOR, len(requests))
+        self._metrics.entered(self._name, len(requests))
         try:
             await self._load_pinned(requests)
-            replies = await self._submit(requests, received, trace)
+            if any(request.explain for request in requests):
+                return await self._answer_apart(requests, received, trace)
+            return await self._submit(requests, received, trace)
         finally:
             self._inside -= len(requests)
-            self._metrics.left(DOOR, len(requests))
-        if batch:
-            return joined([reply.body for reply in replies])
-        ((body, kind, why),) = replies
-        if kind is None:
-            return body
-        return problem(kind, why, request_id=requests[0].request_id)
+            self._metrics.left(self._name, len(requests))
 
     async def _load_pinned(self, requests: Sequence[Request]) -> None:
         """Load versions on their first use, in a thread: others are answered meanwhile."""
@@ -160,7 +195,15 @@ class Door:
                 with suppress(Exception):  # the request itself is told
                     await asyncio.to_thread(self._models.version, name, version)
 
-    def _submit(self, requests: list[Request], received: int, trace: str) -> Awaitable[list[_Reply]]:
+    async def _answer_apart(self, requests: list[Request], received: int, trace: str) -> list[Answer]:
+        """Answer what takes its time in a thread: others are answered meanwhile."""
+        known, new = self._known(requests)
+        answers = await asyncio.get_running_loop().run_in_executor(
+            self._apart, self._logged, [requests[i] for i in new], [received] * len(new), [trace] * len(new)
+        )
+        return self._settled(requests, known, new, answers)
+
+    def _submit(self, requests: list[Request], received: int, trace: str) -> Awaitable[list[Answer]]:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(requests, received, trace, loop.create_future())
         if not self._queue:
@@ -193,26 +236,47 @@ class Door:
     def _answer(self, batch: Sequence[_Waiting]) -> None:
         requests = [request for waiting in batch for request in waiting.requests]
         received = [waiting.received for waiting in batch for _ in waiting.requests]
-        known = [self._recent.get(request) for request in requests]
-        replies = [_Reply(body or b"") for body in known]
-        new = [place for place, body in enumerate(known) if body is None]
-        answers = self._predictor.predict([requests[i] for i in new], DOOR, [received[i] for i in new])
+        known, new = self._known(requests)
         traces = [waiting.trace for waiting in batch for _ in waiting.requests] if self._tracing else []
-        self._log.results([answer.result for answer in answers], [traces[i] for i in new] if traces else ())
-        self._metrics.answered(DOOR, answers)
-        self._metrics.batched(DOOR, len(requests))
-        self._shadow(answers)
-        for place, answer in zip(new, answers, strict=True):
-            body = encode(prediction(answer.result))
-            replies[place] = _Reply(body, answer.problem, answer.result.error or "")
-            if answer.problem is None:  # who asks again after an error may have more luck
-                self._recent.put(requests[place], body)
+        answers = self._logged(
+            [requests[i] for i in new], [received[i] for i in new], [traces[i] for i in new] if traces else ()
+        )
+        self._metrics.batched(self._name, len(requests))
+        found = self._settled(requests, known, new, answers)
         start = 0
         for waiting in batch:
             end = start + len(waiting.requests)
             if not waiting.answers.done():  # who has gone away is not told
-                waiting.answers.set_result(replies[start:end])
+                waiting.answers.set_result(found[start:end])
             start = end
+
+    def _known(self, requests: Sequence[Request]) -> tuple[list[Answer | None], list[int]]:
+        """Give the answers that were given lately, and the places of the requests that have none."""
+        known = [self._recent.get(request) for request in requests]
+        return known, [place for place, answer in enumerate(known) if answer is None]
+
+    def _logged(
+        self, requests: list[Request], received: Sequence[int], traces: Sequence[str]
+    ) -> list[Answer]:
+        """Answer requests, and log the answers; for any thread."""
+        answers = self._predictor.predict(requests, self._name, received)
+        self._log.results([answer.result for answer in answers], traces if self._tracing else ())
+        return answers
+
+    def _settled(
+        self,
+        requests: Sequence[Request],
+        known: list[Answer | None],
+        new: Sequence[int],
+        answers: Sequence[Answer],
+    ) -> list[Answer]:
+        """Give all answers in order, the known and the new, once these are counted, shadowed and kept."""
+        self._metrics.answered(self._name, answers)
+        self._shadow(answers)
+        for place, answer in zip(new, answers, strict=True):
+            self._recent.put(requests[place], answer)
+            known[place] = answer
+        return [answer for answer in known if answer is not None]
 
     def _shadow(self, answers: Sequence[Answer]) -> None:
         due = [answer for answer in answers if answer.job is not None and answer.job.shadow is not None]

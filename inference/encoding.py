@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from features.types import Value
 from inference.delivery import Outgoing
-from inference.records import Result, VectorRow
+from inference.records import Explanation, Result, VectorRow
 from schemas.codec import Codec
 from schemas.records import TOPICS, load
 
@@ -22,12 +22,14 @@ _FIELDS = (
     *("deduplication_key", "request_id", "model_name", "model_version_used", "variant", "door", "prediction"),
     *("error", "entity_keys", "inputs", "feature_values_used", "rows", "requested_at", "predicted_at"),
     *("latency_features_ms", "latency_on_demand_ms", "latency_model_ms", "latency_total_ms"),
+    *("outputs", "predicted_class", "bias", "contributions"),
 )
 T = TypeVar("T")
 _DOUBLE = Struct("<d").pack
 _LATENCIES = Struct("<4d").pack
 _NULL, _SECOND, _END = b"\x00", b"\x02", b"\x00"  # the first and the second branch of a union; no more blocks
 _TRUE, _FALSE = b"\x01", b"\x00"
+_UNEXPLAINED = _NULL + _END
 _SHORT = 1 << 10
 
 
@@ -88,6 +90,7 @@ def encode(result: Result) -> bytes:
         result.error,
         result.latency,
     )
+    decided, explanation = result.predicted_class, result.explanation
     return b"".join(
         (
             text(result.deduplication_key),
@@ -105,8 +108,26 @@ def encode(result: Result) -> bytes:
             long(result.requested_at),
             long(result.predicted_at),
             _LATENCIES(took.features, took.on_demand, took.model, took.total),
+            _doubles(result.outputs),
+            _NULL if decided is None else _SECOND + text(decided),
+            _UNEXPLAINED if explanation is None else _explanation(explanation),
         )
     )
+
+
+def _doubles(values: Sequence[float]) -> bytes:
+    if not values:
+        return _END
+    return b"%b%b%b" % (long(len(values)), _packer(len(values))(*values), _END)
+
+
+@lru_cache(maxsize=256)
+def _packer(count: int) -> Callable[..., bytes]:
+    return Struct(f"<{count}d").pack
+
+
+def _explanation(explanation: Explanation) -> bytes:
+    return _SECOND + _DOUBLE(explanation.bias) + _map(explanation.contributions, _DOUBLE)
 
 
 def _map(values: Mapping[str, T], encode_value: Callable[[T], bytes]) -> bytes:

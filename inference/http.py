@@ -1,7 +1,7 @@
 """The HTTP door: the application."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 
 import orjson
@@ -16,13 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference.access import Access
+from inference.access import Access, Refusal
 from inference.bodies import Models as ModelsBody
 from inference.bodies import encode, model_body
 from inference.door import ROUTE, Door
 from inference.log import AnswerLog
 from inference.metrics import Metrics
 from inference.models import Models
+from inference.open_inference import LIVE, READY, OpenInference, error_of, infers, refused, speaks
 from inference.openapi import document
 from inference.predictor import Predictor
 from inference.problems import problem, problem_of
@@ -32,7 +33,7 @@ from schemas.tracing import Tracing
 
 _TITLE = "Augury"
 _OPENAPI = "/openapi.json"
-_OPEN = frozenset({"/healthz", "/readyz"})
+_OPEN = frozenset({"/healthz", "/readyz", LIVE, READY})
 LIMIT = 1_024
 
 
@@ -46,12 +47,14 @@ def create_app(
     limit: int = LIMIT,
     metrics: Metrics | None = None,
     tracing: Tracing | None = None,
+    beside: AbstractAsyncContextManager[object] | None = None,
 ) -> ASGIApp:
     """Build the application. `ping` raises where the online store cannot be reached; `clock` gives ms.
 
-    All routes but the two of health ask `access`: predictions for the scope `predict`, all else for `read`.
+    All routes but those of health ask `access`: predictions for the scope `predict`, all else for `read`.
     A body has at most 1 MiB, and at most `limit` requests are answered at a time. Every error is an
-    `application/problem+json` of RFC 9457.
+    `application/problem+json` of RFC 9457, below `/v2` what the Open Inference Protocol has. `beside` is
+    entered while the application runs, in its event loop.
     """
     counted = metrics or Metrics(CollectorRegistry())
     door = Door(models, predictor, log, clock, limit, counted, tracing)
@@ -84,12 +87,13 @@ def create_app(
     def redoc(_: Request) -> Response:
         return get_redoc_html(openapi_url=_OPENAPI, title=_TITLE)
 
-    async def failed(_: Request, error: Exception) -> Response:
-        return problem_of(error)
+    async def failed(request: Request, error: Exception) -> Response:
+        return error_of(error) if speaks(request.url.path) else problem_of(error)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
+        async with beside or nullcontext():
+            yield
         await run_in_threadpool(door.close)
 
     rest = Starlette(
@@ -102,6 +106,7 @@ def create_app(
             Route(_OPENAPI, openapi),
             Route("/docs", swagger),
             Route("/redoc", redoc),
+            *OpenInference(door, models, ping, _TITLE, version("augury")).routes,
         ],
         exception_handlers=dict.fromkeys((HTTPException, RequestError, RedisError, Exception), failed),
         lifespan=lifespan,
@@ -113,12 +118,11 @@ def create_app(
             return
         path = scope["path"]
         if path not in _OPEN:
-            allowed = Allowed.PREDICT if path == ROUTE else Allowed.READ
+            allowed = Allowed.PREDICT if path == ROUTE or infers(path) else Allowed.READ
             refusal = access.check(_authorization(scope), allowed)
             if refusal is not None:
-                status, kind, detail, challenge = refusal
-                refused = problem(kind, detail, status, headers={"WWW-Authenticate": challenge})
-                await refused(scope, receive, send)
+                answer = refused(refusal) if speaks(path) else _refused(refusal)
+                await answer(scope, receive, send)
                 return
         if path == ROUTE:  # before the router, which would take as long as the model
             await door(scope, receive, send)
@@ -126,6 +130,11 @@ def create_app(
             await rest(scope, receive, send)
 
     return app
+
+
+def _refused(refusal: Refusal) -> Response:
+    status, kind, detail, challenge = refusal
+    return problem(kind, detail, status, headers={"WWW-Authenticate": challenge})
 
 
 def _authorization(scope: Scope) -> bytes | None:

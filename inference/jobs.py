@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from features.types import Value
 from inference.models import LoadedModel, Models, OutageError, Variants
-from inference.records import Request, RequestError, VectorRow, check_inputs
+from inference.records import Explanation, Request, RequestError, Variant, VectorRow, check_inputs
 from inference.routing import entity_text, takes_challenger
 from inference.runtime import Matrix
 
-CHAMPION, CHALLENGER, SHADOW, PINNED = "champion", "challenger", "shadow", "pinned"
+CHAMPION: Literal["champion"] = "champion"
+CHALLENGER, SHADOW, PINNED = "challenger", "shadow", "pinned"
 
 
 @dataclass(eq=False, slots=True)
@@ -36,6 +38,10 @@ class Job:
     values: dict[str, float | None] = field(default_factory=dict)
     error: RequestError | None = None
     prediction: float | None = None
+    outputs: list[float] = field(default_factory=list)
+    predicted_class: str | None = None
+    explain: bool = False
+    explanation: Explanation | None = None
 
 
 def accept(request: Request, requested_at: int, models: Models) -> Job:
@@ -45,6 +51,14 @@ def accept(request: Request, requested_at: int, models: Models) -> Job:
     model, variant = _route(request, entities, variants, models)
     job = job_for(request, requested_at, model, variant, entities)
     job.shadow = variants.shadow if variant == CHAMPION else None
+    if request.explain:
+        if model.explainer is None:
+            raise RequestError(
+                "no-explainer",
+                "a model is explained by the trees that it was registered with, so there is no answer; "
+                f"{model.name} version {model.version} was registered without",
+            )
+        job.explain = True
     return job
 
 
@@ -83,21 +97,41 @@ def _route(
     request: Request, entities: Mapping[str, str], variants: Variants, models: Models
 ) -> tuple[LoadedModel, str]:
     if request.model_version is not None:
+        if request.variant is not None:
+            raise RequestError(
+                "version-and-variant",
+                "a request names a model_version, a variant or neither, or it could not be told who answers; "
+                f"this one names version {request.model_version} and the {request.variant}",
+            )
         return models.version(request.model_name, request.model_version), PINNED
+    if request.variant is not None:
+        return named(request.variant, request.model_name, variants), PINNED
     challenger = variants.challenger
     if challenger is not None:
         unit = entity_text(entities) or request.request_id
         if takes_challenger(request.model_name, unit, variants.challenger_share):
             return challenger, CHALLENGER
-    if variants.champion is None and variants.outage:
-        raise OutageError(f"{request.model_name} waits for its champion: {'; '.join(variants.problems)}")
-    if variants.champion is None:
+    return named(CHAMPION, request.model_name, variants), CHAMPION
+
+
+def named(variant: Variant, model_name: str, variants: Variants) -> LoadedModel:
+    """Give who has this part now; raises `RequestError`, and `OutageError` where it may be there later."""
+    found: LoadedModel | None = getattr(variants, variant)
+    if found is not None:
+        return found
+    if variants.outage:
+        raise OutageError(f"{model_name} waits for its {variant}: {'; '.join(variants.problems)}")
+    if variant == CHAMPION:
         raise RequestError(
             "no-champion",
-            "a request without a model_version goes to the champion, so nothing can answer; "
-            f"{request.model_name} has none that is loaded",
+            "a request that names nobody else goes to the champion, so nothing can answer; "
+            f"{model_name} has none that is loaded",
         )
-    return variants.champion, CHAMPION
+    raise RequestError(
+        "no-such-variant",
+        f"a variant that is named answers, and no other in its place; {model_name} has no {variant} that is "
+        "loaded, so nothing can answer",
+    )
 
 
 def _check_entities(entities: Mapping[str, str], model: LoadedModel) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from features.cutover import CutoverError, Routes, reroute
 from features.vector import ModelPlan
 from inference.artifacts import ArtifactMismatchError, ArtifactStore
+from inference.explainer import Explainer, explainer_of
 from inference.records import RequestError
 from inference.registry import ModelVersion, Registry, UnknownModelError
 from inference.runtime import OnnxModel, UnfitModelError
 from inference.vector import VectorReader
 
 _PINNED = 16
-_UNLOADABLE = (UnfitModelError, ArtifactMismatchError, FileNotFoundError, CutoverError)
+UNLOADABLE = (UnfitModelError, ArtifactMismatchError, FileNotFoundError, CutoverError)
 _LOG = logging.getLogger(__name__)
 
 
@@ -27,7 +28,8 @@ class OutageError(RuntimeError):
 class LoadedModel:
     """A model version that can answer. Whoever holds it can finish with it, swapped out or not.
 
-    `signed` is the plan that it was trained on, `plan` the same with the group versions that it reads.
+    `signed` is the plan that it was trained on, `plan` the same with the group versions that it reads;
+    `explainer` what the version was registered with, if it was.
     """
 
     name: str
@@ -37,6 +39,7 @@ class LoadedModel:
     plan: ModelPlan
     reader: VectorReader
     onnx: OnnxModel
+    explainer: Explainer | None
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Models:
                     model = self._load(self._registry.get(model_name, version), self._routes)
                 except UnknownModelError as error:
                     raise RequestError("unknown-version", str(error)) from None
-                except _UNLOADABLE as error:
+                except UNLOADABLE as error:
                     raise RequestError(
                         "unloadable-version", f"{model_name} version {version} cannot answer: {error}"
                     ) from error
@@ -186,7 +189,7 @@ class Models:
             return self._load(self._registry.get(model_name, version), routes)
         except Exception as error:  # whatever is wrong with a new model must not end the old one
             text = f"{model_name} version {version} was not loaded, the rest goes on serving: {error}"
-            problems[text] = not isinstance(error, _UNLOADABLE)
+            problems[text] = not isinstance(error, UNLOADABLE)
             return None
 
     def _load(self, version: ModelVersion, routes: Routes) -> LoadedModel:
@@ -194,6 +197,7 @@ class Models:
         try:
             plan = ModelPlan.from_dict(version.signature)
             reader = VectorReader(plan)
+            explainer = explainer_of(version.signature, self._artifacts, len(plan.names))
         except Exception as error:  # nothing outside is asked, so it is the signature's
             raise UnfitModelError(
                 f"a signature is a model's plan; this one cannot be read: {error!r}"
@@ -203,7 +207,9 @@ class Models:
                 f"a model takes the vector of its contract ({len(plan.names)} values); it would be filled "
                 f"wrongly (the file takes {onnx.width})"
             )
-        signed = LoadedModel(version.model_name, version.version, version.sha256, plan, plan, reader, onnx)
+        signed = LoadedModel(
+            version.model_name, version.version, version.sha256, plan, plan, reader, onnx, explainer
+        )
         return _routed(signed, routes)
 
 

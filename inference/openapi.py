@@ -7,10 +7,35 @@ from typing import Any
 from msgspec.json import schema_components
 
 from inference.bodies import Batch, ModelBody, Models, Prediction, Predictions
+from inference.open_inference import (
+    LIVE,
+    MODEL,
+    READY,
+    ROOT,
+    VERSION,
+    ErrorBody,
+    ModelReady,
+    ServerLive,
+    ServerMetadata,
+    ServerReady,
+)
 from inference.problems import MEDIA_TYPE, Problem
 from inference.records import Request
+from inference.tensors import InferRequest, InferResponse, ModelMetadata
 
-_BODIES = (Request, Batch, Prediction, Predictions, ModelBody, Models, Problem)
+_BODIES = (
+    *(Request, Batch, Prediction, Predictions, ModelBody, Models, Problem),
+    *(
+        InferRequest,
+        InferResponse,
+        ModelMetadata,
+        ServerMetadata,
+        ServerLive,
+        ServerReady,
+        ModelReady,
+        ErrorBody,
+    ),
+)
 _REQUEST = {
     "request_id": "2013-06-01-AA-119-LGA",
     "model_name": "late_arrival",
@@ -41,7 +66,13 @@ _ANSWER = {
     "predicted_at": 1370083264003,
     "latency_ms": {"features": 0.6, "on_demand": 0.1, "model": 0.2, "total": 1.0},
 }
-_EXAMPLES = {"Request": _REQUEST, "Prediction": _ANSWER}
+_CALL = {
+    "id": "2013-06-01-AA-119-LGA",
+    "inputs": [
+        {"name": "vector", "shape": [2, 3], "datatype": "FP64", "data": [4.5, 11.0, None, 2.25, 12.0, 1389.0]}
+    ],
+}
+_EXAMPLES = {"Request": _REQUEST, "Prediction": _ANSWER, "InferRequest": _CALL}
 
 
 def document(title: str, version: str, closed: bool) -> dict[str, Any]:
@@ -109,6 +140,7 @@ def document(title: str, version: str, closed: bool) -> dict[str, Any]:
             }
         },
     }
+    paths |= _open_inference(named, guard)
     scheme = {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}} if closed else {}
     return {
         "openapi": "3.1.0",
@@ -116,3 +148,58 @@ def document(title: str, version: str, closed: bool) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": shapes, **scheme},
     }
+
+
+def _open_inference(named: Mapping[str, Any], guard: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the paths of the Open Inference Protocol."""
+    failed = {"content": {"application/json": {"schema": named["ErrorBody"]}}}
+    closed_to = [401, 403] if guard else []
+
+    def operation(
+        name: str, summary: str, path: str, body: str, *statuses: int, **more: object
+    ) -> dict[str, Any]:
+        parameters = [
+            {"name": part, "in": "path", "required": True, "schema": {"type": "string"}}
+            for part in ("name", "version")
+            if f"{{{part}}}" in path
+        ]
+        answers = {"200": {"description": "OK", "content": {"application/json": {"schema": named[body]}}}} | {
+            str(status): {"description": HTTPStatus(status).phrase, **failed} for status in sorted(statuses)
+        }
+        stated = {"operationId": name, "summary": summary, "responses": answers, **more}
+        return stated | ({"parameters": parameters} if parameters else {})
+
+    paths: dict[str, Any] = {
+        ROOT: {
+            "get": operation(
+                "v2_server", "Tell what server this is", ROOT, "ServerMetadata", *closed_to, **guard
+            )
+        },
+        LIVE: {"get": operation("v2_live", "Tell that the process runs", LIVE, "ServerLive")},
+        READY: {"get": operation("v2_ready", "Tell that calls can be answered", READY, "ServerReady", 503)},
+    }
+    call = {"required": True, "content": {"application/json": {"schema": named["InferRequest"]}}}
+    for kind, path in (("", MODEL), ("_version", VERSION)):
+        known = (404, 503, *closed_to)
+        paths[path] = {
+            "get": operation(f"v2_model{kind}", "Describe a model", path, "ModelMetadata", *known, **guard)
+        }
+        ready = f"{path}/ready"
+        paths[ready] = {
+            "get": operation(
+                f"v2_model_ready{kind}", "Tell that a model can answer", ready, "ModelReady", *known, **guard
+            )
+        }
+        infer = f"{path}/infer"
+        paths[infer] = {
+            "post": operation(
+                f"v2_infer{kind}",
+                "Answer ready vectors",
+                infer,
+                "InferResponse",
+                *(400, 408, 413, 429, 500, 504, *known),
+                requestBody=call,
+                **guard,
+            )
+        }
+    return paths

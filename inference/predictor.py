@@ -4,7 +4,8 @@ This is the hot module: what it does for a batch is one multi-get, one NumPy vie
 model. Nothing on the way is looked up by name that a model's `VectorReader` could compile to a position.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from math import isfinite
 from time import perf_counter
 from typing import NamedTuple
@@ -13,8 +14,8 @@ import numpy as np
 
 from features.layout import LayoutMismatchError
 from inference.jobs import CHAMPION, PINNED, SHADOW, Job, accept, job_for
-from inference.models import LoadedModel, Models, OutageError
-from inference.records import Latency, Request, RequestError, Result, loggable
+from inference.models import UNLOADABLE, LoadedModel, Models, OutageError
+from inference.records import Explanation, Latency, Request, RequestError, Result, loggable
 from inference.routing import deduplication_key
 from inference.runtime import Matrix
 from inference.store import Rows
@@ -168,6 +169,9 @@ class Predictor:
             job.requested_at,
             predicted_at,
             latency,
+            job.outputs,
+            job.predicted_class,
+            job.explanation,
         )
         return Answer(result, None if job.error is None else job.error.kind, job)
 
@@ -180,7 +184,7 @@ class Predictor:
         shadow: LoadedModel | None = None,
     ) -> Result:
         entities = dict(request.entity_keys)
-        asked = CHAMPION if request.model_version is None else PINNED
+        asked = CHAMPION if request.model_version is None and request.variant is None else PINNED
         return Result(
             deduplication_key=deduplication_key(entities, request.model_name, request.request_id),
             request_id=request.request_id,
@@ -268,15 +272,43 @@ def _run(part: _Part) -> None:
                 "model-failed", f"{model.name} version {model.version} could not be run: {error}"
             )
         return
-    for job, value in zip(jobs, found.tolist(), strict=True):
-        if isfinite(value):
-            job.prediction = value
+    classes: Iterable[str | None] = found.classes or repeat(None)
+    scored = zip(found.scores.tolist(), found.outputs.tolist(), classes, strict=False)  # classes may go on
+    for job, (value, outputs, decided) in zip(jobs, scored, strict=True):
+        if all(map(isfinite, outputs)):
+            job.prediction, job.outputs, job.predicted_class = value, outputs, decided
         else:
             job.error = RequestError(
                 "no-number",
                 f"a prediction is a finite number, so there is none; {model.name} version "
-                f"{model.version} gave {value} for this vector",
+                f"{model.version} gave {', '.join(map(str, outputs))} for this vector",
             )
+    asked = [job for job in jobs if job.explain and job.error is None]
+    if asked:
+        _explain(model, asked)
+
+
+def _explain(model: LoadedModel, jobs: Sequence[Job]) -> None:
+    """Note what made the predictions of jobs that have one; without it they have an error."""
+    assert model.explainer is not None  # or they would not have been accepted
+    try:
+        vectors = np.stack([job.vector for job in jobs if job.vector is not None])
+        found = model.explainer.explain(vectors, [int(np.argmax(job.outputs)) for job in jobs])
+    except UNLOADABLE as error:
+        for job in jobs:
+            job.prediction, job.outputs, job.predicted_class = None, [], None
+            job.error = RequestError(
+                "unloadable-explainer",
+                f"{model.name} version {model.version} cannot be explained, so there is no answer: {error}",
+            )
+        return
+    except Exception as error:  # the stores' clients share no base
+        raise OutageError(
+            f"what explains {model.name} version {model.version} waits for a store to answer: {error}"
+        ) from error
+    names = model.reader.names
+    for job, (*contributions, bias) in zip(jobs, found.tolist(), strict=True):
+        job.explanation = Explanation(bias, dict(zip(names, contributions, strict=True)))
 
 
 def _reason(error: Exception) -> RequestError:

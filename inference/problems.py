@@ -16,8 +16,10 @@ from inference.spool import SpoolError
 _STATUS = {
     "unknown-model": HTTPStatus.NOT_FOUND,
     "unknown-version": HTTPStatus.NOT_FOUND,
+    "no-such-variant": HTTPStatus.NOT_FOUND,
     "no-champion": HTTPStatus.SERVICE_UNAVAILABLE,
     "unloadable-version": HTTPStatus.SERVICE_UNAVAILABLE,
+    "unloadable-explainer": HTTPStatus.SERVICE_UNAVAILABLE,
     "stale-features": HTTPStatus.SERVICE_UNAVAILABLE,
     "too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "wrong-layout": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -51,13 +53,20 @@ def problem(
     request_id: str | None = None,
 ) -> Response:
     """Answer with a problem; a kind without a status of its own is a fault of the request."""
-    code = HTTPStatus(status or _STATUS.get(kind, HTTPStatus.UNPROCESSABLE_ENTITY))
-    given = dict(headers or {})
-    if code in _RETRY:
-        given.setdefault("Retry-After", "1")
+    code = HTTPStatus(status or status_of(kind))
     title = kind.replace("-", " ").capitalize()
     body = Problem(f"urn:augury:{kind}", title, code.value, detail, request_id)
-    return Response(msgspec.json.encode(body), code, given, media_type=MEDIA_TYPE)
+    return Response(msgspec.json.encode(body), code, patience(code, headers), media_type=MEDIA_TYPE)
+
+
+def status_of(kind: str) -> HTTPStatus:
+    """Give the status of a kind of problem."""
+    return _STATUS.get(kind, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def patience(code: HTTPStatus, headers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the headers of a problem: with `Retry-After` where it passes."""
+    return {**({"Retry-After": "1"} if code in _RETRY else {}), **(headers or {})}
 
 
 def kind_of(error: Exception) -> str:
@@ -77,16 +86,21 @@ def kind_of(error: Exception) -> str:
             return "fault"
 
 
-def problem_of(error: Exception) -> Response:
-    """Answer with the problem that an exception is; one that nobody has foreseen is a fault of the door."""
-    kind = kind_of(error)
+def detail_of(error: Exception) -> str:
+    """Give what is told of an exception; one that nobody has foreseen is a fault of the door."""
     match error:
         case HTTPException():
-            return problem(kind, str(error.detail), error.status_code, headers=error.headers)
+            return str(error.detail)
         case RequestError() | RedisError() | SpoolError() | OutageError():
-            return problem(kind, str(error))
+            return str(error)
         case _:
             # What it was goes to the door's own log; its text may hold what is not the client's to know.
-            return problem(
-                kind, f"a request that trips over a fault of the door has no answer ({type(error).__name__})"
-            )
+            return f"a request that trips over a fault of the door has no answer ({type(error).__name__})"
+
+
+def problem_of(error: Exception) -> Response:
+    """Answer with the problem that an exception is."""
+    kind, detail = kind_of(error), detail_of(error)
+    if isinstance(error, HTTPException):
+        return problem(kind, detail, error.status_code, headers=error.headers)
+    return problem(kind, detail)

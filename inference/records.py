@@ -1,7 +1,7 @@
 """Requests and results: what both doors take in and give out."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, NoReturn, TypedDict
+from typing import Annotated, Literal, NoReturn, TypedDict, get_args
 
 from msgspec import Meta, Struct, field
 
@@ -9,6 +9,7 @@ from features.types import MAX_TIME, MIN_TIME, DataType, Value, fits
 
 ID_CHARACTERS = 256
 """The longest `request_id` and `model_name`: they are keys of the log."""
+Variant = Literal["champion", "challenger", "shadow"]
 _KEY_BYTES = 4 << 10
 _INPUT_BYTES = 64 << 10
 
@@ -25,7 +26,8 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     """A request for one prediction: entities with their inputs, or a ready vector.
 
     `entity_id` stands for `entity_keys` where the model has one entity. A ready vector replaces entities and
-    inputs.
+    inputs. Who names a `model_version` or a `variant`, not both, has it answer whatever the traffic's split
+    is; such an answer is `pinned`, and no trial counts it.
     """
 
     request_id: Annotated[
@@ -56,6 +58,12 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=3_600_000)] | None,
         Meta(description="How long the caller waits; what cannot be begun by then is not done, and said."),
     ] = None
+    variant: Annotated[
+        Variant | None, Meta(description="Who has this part now answers; in place of model_version.")
+    ] = None
+    explain: Annotated[
+        bool, Meta(description="Whether the answer tells what each feature contributed; for models of trees.")
+    ] = False
 
 
 class VectorRow(TypedDict):
@@ -85,8 +93,22 @@ class Latency(Struct, frozen=True):
     total: float = 0.0
 
 
+class Explanation(Struct, frozen=True):
+    """What made a prediction: `bias` and the features' contributions add up to the model's raw score.
+
+    The raw score is a value as it is, and of a probability its log-odds; of one of several classes, what the
+    softmax takes.
+    """
+
+    bias: float
+    contributions: dict[str, float]
+
+
 class Result(Struct, frozen=True):
-    """One answer, field by field the record `prediction_result`, where latencies are fields of their own."""
+    """One answer, field by field the record `prediction_result`.
+
+    There latencies, and the two parts of an explanation, are fields of their own.
+    """
 
     deduplication_key: str
     request_id: str
@@ -103,6 +125,9 @@ class Result(Struct, frozen=True):
     requested_at: int
     predicted_at: int
     latency: Latency = Latency()
+    outputs: list[float] = field(default_factory=list)
+    predicted_class: str | None = None
+    explanation: Explanation | None = None
 
 
 def request_of(record: object) -> Request:
@@ -172,6 +197,8 @@ def _is_number(value: object) -> bool:
 _REQUIRED: dict[str, Callable[[object], bool]] = {"request_id": _is_text, "model_name": _is_text}
 _OPTIONAL: dict[str, Callable[[object], bool]] = {
     "model_version": _is_integer,
+    "explain": lambda explain: isinstance(explain, bool),
+    "variant": lambda variant: variant in get_args(Variant),
     "entity_keys": lambda keys: isinstance(keys, dict) and all(map(_is_text, keys.values())),
     "inputs": lambda inputs: isinstance(inputs, dict) and all(map(_is_scalar, inputs.values())),
     "vector": lambda vector: isinstance(vector, list) and all(map(_is_number, vector)),

@@ -1,21 +1,39 @@
 """ONNX Runtime: one session a model, one thread, float32 in and float64 out."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
 Matrix = npt.NDArray[np.float64]
+_FLOATS = frozenset({"tensor(float)", "tensor(double)"})
+_CLASSES = frozenset({"tensor(int64)", "tensor(string)"})
+_BINARY = 2
 
 
 class UnfitModelError(ValueError):
     """A file is not a model that can serve here."""
 
 
-class OnnxModel:
-    """A loaded model, warmed up by one run. `width` is the length of its vector.
+class Predicted(NamedTuple):
+    """What a model gave for n vectors: a score each (n,), all its values (n, m), and a classifier's classes.
 
-    Raises `UnfitModelError` where the file is no ONNX model, or does not take one float matrix (n, width)
-    and give a column of values, or two columns of probabilities.
+    The score is the value, of several targets the first; of a classifier the positive class's probability,
+    of more than two classes the predicted one's. `classes` is None where the model is no classifier.
+    """
+
+    scores: Matrix
+    outputs: Matrix
+    classes: list[str] | None
+
+
+class OnnxModel:
+    """A loaded model, warmed up by one run.
+
+    `width` is the length of its vector, `outputs` the number m of its values; `classifies` where it decides
+    on a class too. Raises `UnfitModelError` where the file is no ONNX model, or does not take one float
+    matrix (n, width) and give one of floats (n, m), with a column of classes beside it or without.
     """
 
     def __init__(self, payload: bytes) -> None:
@@ -37,27 +55,41 @@ class OnnxModel:
             )
         self.width: int = shape[1]
         self._input = inputs[0].name
-        floats = [o.name for o in outputs if o.type in ("tensor(float)", "tensor(double)")]
-        if len(floats) != 1:  # a classifier's label is no float, and a zipmap no tensor
+        floats = [o.name for o in outputs if o.type in _FLOATS]
+        classes = [o.name for o in outputs if o.type in _CLASSES]
+        if len(floats) != 1 or len(classes) > 1:  # a zipmap is no tensor
             raise UnfitModelError(
-                "a served model has one float output, values or probabilities (zipmap off); its prediction "
-                f"could not be told (outputs {[(o.name, o.type) for o in outputs]})"
+                "a served model has one float output, values or probabilities (zipmap off), and one of "
+                "classes at most; its prediction could not be told "
+                f"(outputs {[(o.name, o.type) for o in outputs]})"
             )
-        self._output = floats[0]
+        self.classifies = bool(classes)
+        self._names = [*floats, *classes]
+        self.outputs = 0
         try:
-            self.predict(np.zeros((1, self.width)))
+            self.outputs = self._run(np.zeros((1, self.width)))[0].shape[1]
         except UnfitModelError:
             raise
         except Exception as error:  # as above
             raise UnfitModelError(f"a served model runs; this one does not: {error}") from None
 
-    def predict(self, vectors: Matrix) -> Matrix:
-        """Give the probability of the positive class, or the regression's value, for each row (n, width)."""
+    def predict(self, vectors: Matrix) -> Predicted:
+        """Run the model for the rows of (n, width)."""
+        outputs, classes = self._run(vectors)
+        if classes is None:
+            return Predicted(outputs[:, 0], outputs, None)
+        scores = outputs[:, -1] if outputs.shape[1] <= _BINARY else outputs.max(axis=1)
+        return Predicted(scores, outputs, list(map(str, classes)))
+
+    def _run(self, vectors: Matrix) -> tuple[Matrix, list[object] | None]:
         # The only place where a vector becomes float32.
-        (found,) = self._session.run([self._output], {self._input: vectors.astype(np.float32)})
-        if found.size not in (len(vectors), 2 * len(vectors)):
+        values, *classes = self._session.run(self._names, {self._input: vectors.astype(np.float32)})
+        n, size = len(vectors), values.size
+        if size < n or size % n or (classes and classes[0].size != n):
             raise UnfitModelError(
-                "a served model gives one value a row, or the probabilities of two classes; output "
-                f"{self._output!r} cannot be read as a prediction (shape {found.shape})"
+                "a served model gives each row as many values as any other, and one class; outputs "
+                f"{self._names} cannot be read as predictions "
+                f"(shapes {[part.shape for part in (values, *classes)]})"
             )
-        return np.asarray(found.reshape(len(vectors), -1)[:, -1], dtype=np.float64)
+        outputs: Matrix = values.reshape(n, size // n).astype(np.float64)
+        return outputs, classes[0].ravel().tolist() if classes else None

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import grpc
 import uvicorn
 from prometheus_client import CollectorRegistry
 from redis import Redis
@@ -22,10 +24,11 @@ from inference.access import Access
 from inference.artifacts import ArtifactStore
 from inference.batches import Batches
 from inference.delivery import Delivery
+from inference.door import Door
 from inference.encoding import ResultEncoder
 from inference.files import BatchFiles
 from inference.follower import follow_registry
-from inference.http import create_app
+from inference.http import LIMIT, create_app
 from inference.letters import Letters
 from inference.log import AnswerLog
 from inference.metrics import Metrics
@@ -33,6 +36,7 @@ from inference.models import Models
 from inference.predictor import Predictor
 from inference.registry import Registry
 from inference.replies import Replies
+from inference.rpc import Place, RpcDoor
 from inference.scoring import Scoring
 from inference.shipper import Shipper
 from inference.spool import Spool
@@ -99,12 +103,19 @@ class Tls:
             options |= {"ssl_ca_certs": str(self.client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
         return options
 
+    def credentials(self) -> grpc.ServerCredentials:
+        """Give gRPC's credentials; raises `OSError` where a file cannot be read."""
+        authority = None if self.client_ca is None else self.client_ca.read_bytes()
+        pair = (self.key.read_bytes(), self.cert.read_bytes())
+        return grpc.ssl_server_credentials([pair], authority, authority is not None)
+
 
 def serve_http(
     addresses: Addresses,
     *,
     host: str,
     port: int,
+    grpc_port: int = 0,
     spool: Path,
     clock: Callable[[], int],
     replay: bool = False,
@@ -117,10 +128,11 @@ def serve_http(
     """Serve the HTTP door until SIGTERM or SIGINT, then finish the running requests; for the main thread.
 
     `spool` is a folder of this process's own; `clock` gives ms since the epoch; with `replay` requests
-    are judged by their own `requested_at`; with `tls` the door speaks HTTPS; `ready` is called when
-    connections are taken. Raises `SpoolError` where another process holds the folder, `OSError` where the
-    port is taken or a file of `tls` cannot be read, `OpenDoorError` where others than this host could come
-    in without a token.
+    are judged by their own `requested_at`; with `tls` the door speaks HTTPS; at `grpc_port`, if it is not 0,
+    the Open Inference Protocol is spoken over gRPC. `ready` is called when connections are taken. Raises
+    `SpoolError` where another process holds the folder, `OSError` where the port is taken or a file of `tls`
+    cannot be read, `SystemExit` where gRPC's port is taken, `OpenDoorError` where others than this host could
+    come in without a token.
     """
     if access.open and not _is_loopback(host):
         raise OpenDoorError(
@@ -133,15 +145,22 @@ def serve_http(
         counted = Metrics(metrics or CollectorRegistry())
         counted.watch_models(models)
         counted.watch_spool(spooled.depth)
+        predictor, log = Predictor(models, rows, clock, replay), AnswerLog(spooled, ResultEncoder(codec))
+        beside = None
+        if grpc_port:
+            place = Place(host, grpc_port, None if tls is None else tls.credentials())
+            rpc = Door(models, predictor, log, clock, LIMIT, counted, tracing, "grpc")
+            beside = RpcDoor(place, rpc, models, rows.ping, access, clock, version("augury"))
         app = create_app(
             models,
-            Predictor(models, rows, clock, replay),
-            AnswerLog(spooled, ResultEncoder(codec)),
+            predictor,
+            log,
             rows.ping,
             clock,
             access,
             metrics=counted,
             tracing=tracing,
+            beside=beside,
         )
         config = uvicorn.Config(
             app,

@@ -13,6 +13,7 @@ from augury.load.door import http_client
 from augury.load.kafka import KafkaDoor
 from augury.options import utc
 from augury.settings import Settings
+from inference.records import Variant
 
 app = typer.Typer()
 
@@ -22,6 +23,12 @@ def predict(
     model: Annotated[str, typer.Argument(help="A model's name.")],
     values: Annotated[list[str] | None, typer.Argument(help="name=value, of entities and inputs.")] = None,
     version: Annotated[int | None, typer.Option(help="The champion without it.")] = None,
+    variant: Annotated[
+        Variant | None, typer.Option(help="Who has this part now, in place of a version.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what each feature contributed; for models of trees.")
+    ] = False,
     request_id: Annotated[str | None, typer.Option(help="For a label to name; made up without it.")] = None,
     url: Annotated[str | None, typer.Option(help="The HTTP door; by the settings without it.")] = None,
     kafka: Annotated[bool, typer.Option("--kafka", help="Ask by the log, not by HTTP.")] = False,
@@ -36,7 +43,9 @@ def predict(
     try:
         with http_client(settings, url) as client:
             contract = Contract.read(client, model)
-            request = contract.request(values or [], request_id or uuid.uuid4().hex, version)
+            request = contract.request(
+                values or [], request_id or uuid.uuid4().hex, version, variant, explain
+            )
             answer = _by_kafka(settings, request) if kafka else ask_http(client, request)
     except AskingError as error:
         typer.echo(f"augury: {error}", err=True)
@@ -64,9 +73,20 @@ def _show(console: Console, answer: dict[str, Any]) -> None:
         soft_wrap=True,
         highlight=False,
     )
-    table = Table("value", Column("", justify="right"))
+    if len(answer["outputs"]) > 1:
+        decided = "" if answer["predicted_class"] is None else f", so {answer['predicted_class']}"
+        console.print(
+            f"outputs {', '.join(f'{value:.6g}' for value in answer['outputs'])}{decided}", highlight=False
+        )
+    explained = answer["explanation"]
+    table = Table(
+        "value", Column("", justify="right"), *([Column("contribution", justify="right")] * bool(explained))
+    )
     for name, value in answer["feature_values_used"].items():
-        table.add_row(name, "NULL" if value is None else f"{value:.6g}")
+        told = [f"{explained['contributions'][name]:+.6g}"] if explained else []
+        table.add_row(name, "NULL" if value is None else f"{value:.6g}", *told)
+    if explained:
+        table.add_row("bias", "", f"{explained['bias']:+.6g}")
     console.print(table)
     rows = Table("group", "entity", "state", "row", Column("seq", justify="right"))
     for row in answer["groups"]:

@@ -27,6 +27,7 @@ def run(
             addresses(settings),
             host=settings.http_host,
             port=settings.http_port,
+            grpc_port=settings.grpc_port,
             spool=spool(settings),
             clock=wall_ms,
             replay=settings.replay,

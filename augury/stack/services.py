@@ -42,4 +42,5 @@ def _http(settings: Settings, project: str) -> Part:
     scheme = "http" if settings.http_tls_cert is None else "https"
     address = f"{scheme}://{settings.http_host}:{settings.http_port}"
     part = _service(settings, project, "http")
-    return replace(part, address=address, ports={"http_port": settings.http_port})
+    ports = {"http_port": settings.http_port} | ({"grpc_port": port} if (port := settings.grpc_port) else {})
+    return replace(part, address=address, ports=ports)

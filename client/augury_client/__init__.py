@@ -13,13 +13,14 @@ from augury_client.errors import (
     UnreachableError,
 )
 from augury_client.http import AsyncClient, Client
-from augury_client.records import Latency, ModelInfo, Prediction, Request, Row
+from augury_client.records import Explanation, Latency, ModelInfo, Prediction, Request, Row
 from augury_client.retry import Retry
 
 __all__ = [
     "AsyncClient",
     "AuguryError",
     "Client",
+    "Explanation",
     "FaultError",
     "ForbiddenError",
     "InvalidRequestError",

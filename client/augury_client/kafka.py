@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from augury_client.avro import Schemas, encode
 from augury_client.errors import AuguryError, PredictionError, UnreachableError
-from augury_client.records import Asked, Latency, Prediction, Request, Row, known
+from augury_client.records import Asked, Explanation, Latency, Prediction, Request, Row, known
 
 _REQUESTS, _RESULTS = "prediction.requests", "prediction.results"
 _POLL_S = 0.05
@@ -270,19 +270,13 @@ def _late(request: Request, timeout: float) -> ResultTimeoutError:
 
 def _prediction(record: Mapping[str, Any]) -> Prediction:
     """Read a `prediction_result`."""
-    return Prediction(
-        request_id=record["request_id"],
-        model_name=record["model_name"],
-        model_version_used=record["model_version_used"],
-        variant=record["variant"],
-        prediction=record["prediction"],
-        error=record["error"],
-        feature_values_used=record["feature_values_used"],
-        groups=tuple(Row(**known(Row, row)) for row in record["rows"]),
-        requested_at=record["requested_at"],
-        predicted_at=record["predicted_at"],
-        latency_ms=Latency(*(record[f"latency_{part}_ms"] for part in _PARTS)),
-    )
+    told = {
+        "groups": tuple(Row(**known(Row, row)) for row in record["rows"]),
+        "latency_ms": Latency(*(record[f"latency_{part}_ms"] for part in _PARTS)),
+    }
+    if record.get("bias") is not None:
+        told["explanation"] = Explanation(record["bias"], record["contributions"])
+    return Prediction(**known(Prediction, {**record, **told}))
 
 
 _PARTS = ("features", "on_demand", "model", "total")

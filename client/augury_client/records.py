@@ -3,12 +3,13 @@
 import math
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 Value = bool | int | float | str | datetime | None
 """An input: a timestamp is a datetime with a zone, or ms since the epoch."""
+Variant = Literal["champion", "challenger", "shadow"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -21,10 +22,11 @@ def _new_id() -> str:
 class Request:
     """A request for one prediction: entities with their inputs, or a ready vector in the model's order.
 
-    `entity_keys` maps entity names to key texts; the columns of a key are joined by `|`. `model_version`
-    None asks the champion. In a vector None is a missing value. The log knows the request by `request_id`,
+    `entity_keys` maps entity names to key texts; the columns of a key are joined by `|`. Who
+    names a `model_version` or a `variant`, not both, has it answer; with neither the champion does, or its
+    challenger. In a vector None is a missing value. The log knows the request by `request_id`,
     and a label names it later: give one of your own where there will be labels. What a door has not begun
-    within `timeout_ms` it does not do, and says so.
+    within `timeout_ms` it does not do, and says so. `explain` asks a model of trees what made its prediction.
     """
 
     model_name: str
@@ -34,6 +36,8 @@ class Request:
     model_version: int | None = None
     vector: Sequence[float | None] | None = None
     timeout_ms: int | None = None
+    variant: Variant | None = None
+    explain: bool = False
 
     def fields(self) -> dict[str, object]:
         """Give the request as plain data. Raises `ValueError` for a datetime without a zone."""
@@ -41,10 +45,12 @@ class Request:
             "request_id": self.request_id,
             "model_name": self.model_name,
             "model_version": self.model_version,
+            "variant": self.variant,
             "entity_keys": dict(self.entity_keys),
             "inputs": {name: _plain(name, value) for name, value in self.inputs.items()},
             "vector": None if self.vector is None else [_number(value) for value in self.vector],
             "timeout_ms": self.timeout_ms,
+            "explain": self.explain,
         }
 
 
@@ -57,6 +63,8 @@ class Asked(TypedDict, total=False):
     model_version: int | None
     vector: Sequence[float | None] | None
     timeout_ms: int | None
+    variant: Variant | None
+    explain: bool
 
 
 @dataclass(frozen=True)
@@ -86,10 +94,23 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """What made a prediction: `bias` and the features' `contributions` add up to the model's raw score.
+
+    Of a probability that is its log-odds.
+    """
+
+    bias: float
+    contributions: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """An answer. One of a batch may have an `error`, and then no `prediction`.
 
-    Times are ms since the epoch.
+    `prediction` is the value, the first target, the positive class's probability, or of more than two classes
+    the predicted one's; `outputs` are all that the model gave, and `predicted_class` is what a classifier
+    decided on. Times are ms since the epoch.
     """
 
     request_id: str
@@ -103,6 +124,9 @@ class Prediction:
     requested_at: int
     predicted_at: int
     latency_ms: Latency
+    outputs: Sequence[float] = ()
+    predicted_class: str | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)
@@ -121,8 +145,12 @@ class ModelInfo:
 
 
 def known(record: type, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Take a record's fields out of what was read. What a later door adds is passed over."""
-    return {field.name: body[field.name] for field in fields(record)}
+    """Take a record's fields out of what was read.
+
+    What a later door adds is passed over; what an earlier one does not tell has its default.
+    """
+    told = (f for f in fields(record) if f.name in body or f.default is MISSING)
+    return {f.name: body[f.name] for f in told}
 
 
 def _plain(name: str, value: Value) -> bool | int | float | str | None:

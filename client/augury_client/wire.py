@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from augury_client.records import Latency, ModelInfo, Prediction, Request, Row, known
+from augury_client.records import Explanation, Latency, ModelInfo, Prediction, Request, Row, known
 
 _MOST_REQUESTS = 1_000
 _MOST_BYTES = (1 << 20) - 64  # what the door takes, less the frame of a batch
@@ -12,7 +12,8 @@ _MOST_BYTES = (1 << 20) - 64  # what the door takes, less the frame of a batch
 
 def body_of(request: Request) -> bytes:
     """Give a request as JSON. Raises `ValueError` for infinity, NaN and a datetime without a zone."""
-    stated = {name: held for name, held in request.fields().items() if held is not None}
+    # What is not asked for is not written: an earlier door may not know of it.
+    stated = {name: held for name, held in request.fields().items() if held is not None and held is not False}
     return json.dumps(stated, allow_nan=False).encode()
 
 
@@ -39,6 +40,8 @@ def prediction_of(body: Mapping[str, Any]) -> Prediction:
     read = known(Prediction, body)
     read["groups"] = tuple(Row(**known(Row, row)) for row in body["groups"])
     read["latency_ms"] = Latency(**known(Latency, body["latency_ms"]))
+    explained = body.get("explanation")
+    read["explanation"] = None if explained is None else Explanation(**known(Explanation, explained))
     return Prediction(**read)
 
 

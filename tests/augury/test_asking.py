@@ -36,9 +36,16 @@ def test_a_request_is_what_the_pairs_state() -> None:
         "request_id": "r",
         "model_name": "late",
         "model_version": 2,
+        "variant": None,
+        "explain": False,
         "entity_keys": {"route": "JFK|A=B"},
         "inputs": {"n": 3},
     }
+
+
+def test_a_variant_is_asked_by_name() -> None:
+    asked = CONTRACT.request(["route=A|B"], "r", variant="shadow")
+    assert (asked["model_version"], asked["variant"]) == (None, "shadow")
 
 
 @pytest.mark.parametrize("pair", ["route", "nothing=1", "=1"])

@@ -79,6 +79,10 @@ def test_a_prediction(augury: Client) -> None:
     pinned = augury.predict("late", vector=LATE, model_version=1)
     assert (pinned.variant, pinned.model_version_used) == ("pinned", 1)
     assert len(pinned.request_id) == 32
+    named = augury.predict("late", vector=LATE, variant="champion")
+    assert (named.variant, named.model_version_used) == ("pinned", 1)
+    with pytest.raises(NotFoundError, match="late has no shadow that is loaded"):
+        augury.predict("late", vector=LATE, variant="shadow")
 
 
 @pytest.mark.stack

@@ -40,6 +40,14 @@ def test_a_request_with_entities_and_inputs(served: Served) -> None:
     assert answer.latency_ms.total > 0
 
 
+def test_who_answers_can_be_named(served: Served) -> None:
+    with kafka_client(served) as augury:
+        named = augury.predict("late", vector=LATE, variant="champion")
+        assert (named.variant, named.model_version_used) == ("pinned", 1)
+        with pytest.raises(PredictionError, match="late has no challenger that is loaded"):
+            augury.predict("late", vector=LATE, variant="challenger")
+
+
 def test_an_error_of_one_is_an_exception_and_of_many_a_field(served: Served) -> None:
     with kafka_client(served) as augury:
         with pytest.raises(PredictionError, match="nothing can answer for 'early'") as caught:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augury_client import Prediction, Request, Row
+from augury_client import Explanation, Prediction, Request, Row
 from augury_client.records import known
 from augury_client.wire import prediction_of
 
@@ -56,6 +56,7 @@ def test_nan_in_a_vector_is_a_missing_value() -> None:
 
 def test_an_answer_is_read_whole_and_what_a_later_door_adds_is_passed_over() -> None:
     answer = prediction_of(ANSWER)
+    assert (answer.outputs, answer.predicted_class, answer.explanation) == ((), None, None)
     later = ANSWER | {"new": 1, "latency_ms": ANSWER["latency_ms"] | {"queue": 0.1}}  # type: ignore[operator]
     assert prediction_of(later) == answer
     assert isinstance(answer, Prediction)
@@ -63,3 +64,11 @@ def test_an_answer_is_read_whole_and_what_a_later_door_adds_is_passed_over() -> 
     assert answer.latency_ms.total == 1.0
     with pytest.raises(KeyError, match="seq"):
         known(Row, {"group": "g", "version": 1, "entity": "AA", "event_timestamp": 5})
+
+
+def test_outputs_and_an_explanation_are_read() -> None:
+    explained = {"bias": 1.0, "contributions": {"hour": 0.5}}
+    told = {"outputs": [0.5, 0.5], "predicted_class": "1", "explanation": explained}
+    answer = prediction_of(ANSWER | told)
+    assert (answer.outputs, answer.predicted_class) == ([0.5, 0.5], "1")
+    assert answer.explanation == Explanation(1.0, {"hour": 0.5})

@@ -17,6 +17,8 @@ def test_a_body_has_what_is_stated() -> None:
         "entity_keys": {"carrier": "ÅÄ"},
         "inputs": {"x": None},
     }
+    asked = json.loads(body_of(Request("late", variant="shadow", explain=True, request_id="r")))
+    assert (asked["variant"], asked["explain"]) == ("shadow", True)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -109,10 +109,14 @@ class History:
                 "entity_keys": {"carrier": "A"},
                 "inputs": {},
                 "feature_values_used": used,
-                "rows": [row | {"state": state, "age_ms": 0}],
+                "rows": [row | {"state": state, "age_ms": 0, "defaulted": False}],
                 "requested_at": at,
                 "predicted_at": at,
                 **{f"latency_{part}_ms": 0.1 for part in ("features", "on_demand", "model", "total")},
+                "outputs": [0.5, 0.5],
+                "predicted_class": "1",
+                "bias": None,
+                "contributions": {},
             }
             lines.append([*target.row(record), at])
             labels.append([f"{i}", "late", drawn["label"][i], at, at])

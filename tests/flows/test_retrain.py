@@ -7,9 +7,11 @@ import onnxruntime
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from features.vector import ModelPlan
 from flows.context import configure
 from flows.retrain import retrain
 from inference.artifacts import ArtifactStore
+from inference.explainer import explainer_of
 from inference.registry import ModelStatus
 from tests.flows.world import NOW, World
 
@@ -28,17 +30,23 @@ def test_an_alert_ends_with_one_version_in_staging(world: World, tmp_path: Path)
     assert retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW) == 1
     version = world.registry.get("punctual", 1)
     assert version.status is ModelStatus.STAGING
-    assert version.signature == world.project.model_plans["punctual"].to_dict()
+    artifacts = ArtifactStore(f"file://{tmp_path}/artifacts")
+    explainer = explainer_of(version.signature, artifacts, 3)
+    assert explainer is not None
+    raw = explainer.explain(np.zeros((1, 3)), [0]).sum()
+    plan = world.project.model_plans["punctual"]
+    assert version.signature == plan.to_dict() | {"explainer": version.signature["explainer"]}
+    assert ModelPlan.from_dict(version.signature) == plan
     assert world.asked == [("punctual", "punctual-alert-1", NOW)]
     assert world.published == ["registered 1"]
     ((*frozen, scores),) = world.frozen
     assert frozen == ["punctual", version.experiment_id, "a_table"]
     assert len(scores) == 400  # the holdout's
-    payload = ArtifactStore(f"file://{tmp_path}/artifacts").get(version.artifact_uri, version.sha256)
+    payload = artifacts.get(version.artifact_uri, version.sha256)
     (chances,) = onnxruntime.InferenceSession(payload).run(
         ["probabilities"], {"vector": np.zeros((1, 3), np.float32)}
     )
-    assert 0 < chances[0, 1] < 1
+    assert chances[0, 1] == pytest.approx(1 / (1 + np.exp(-raw)), abs=1e-5)
 
     assert retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW) == 1
     assert len(world.registry.versions("punctual")) == 1

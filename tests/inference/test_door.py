@@ -1,7 +1,8 @@
 """The prediction route, asked by many at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -9,9 +10,10 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from inference.records import Request
+from inference.runtime import Matrix
 from schemas.tracing import Tracing
 
-from .onnx_models import regressor
+from .onnx_models import regressor, trees
 from .test_http import BODY, Door
 from .world import World
 
@@ -140,3 +142,32 @@ def test_a_traced_call_is_one_span_and_its_records_say_whose_they_are(world: Wor
     assert {span.context.trace_id for span in (answered, refused)} == {int(caller.split("-")[1], 16)}
     own = f"00-{caller.split('-')[1]}-{answered.context.span_id:016x}-01"
     assert [record.trace for record in records] == [own, own]
+
+
+def test_nobody_waits_for_an_explanation(door: Door, world: World) -> None:
+    """The explanation is held up until the other answer is there."""
+    version = world.register_trees(*trees(6)).version
+    explainer = world.models.version("late", version).explainer
+    assert explainer is not None
+    explain, others_are_answered = explainer.explain, threading.Event()
+
+    def held_up(vectors: Matrix, classes: Sequence[int]) -> Matrix:
+        assert others_are_answered.wait(60)
+        return explain(vectors, classes)
+
+    async def both() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(door.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://door") as client:
+            asked = BODY | {"request_id": "e", "model_version": version, "explain": True}
+            explained = asyncio.create_task(client.post("/v1/predict", json=asked))
+            await asyncio.sleep(0)  # it is asked first
+            other = await client.post("/v1/predict", json=BODY)
+            others_are_answered.set()
+            return [await explained, other]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explainer, "explain", held_up)
+        explained, other = asyncio.run(both())
+    assert explained.json()["explanation"]["contributions"]
+    assert other.json()["explanation"] is None
+    assert {record["request_id"] for _, record in door.logged()} == {"e", "r1"}

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from inference.encoding import RESULTS, ResultEncoder
-from inference.records import Latency, Result, VectorRow
+from inference.records import Explanation, Latency, Result, VectorRow
 from schemas.codec import Codec
 from schemas.records import TOPICS, load
 
@@ -48,14 +49,19 @@ RESULTS_MADE = st.builds(
     requested_at=LONGS,
     predicted_at=LONGS,
     latency=st.builds(Latency, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
+    outputs=st.lists(NUMBERS, max_size=70),
+    predicted_class=st.none() | TEXTS,
+    explanation=st.none() | st.builds(Explanation, NUMBERS, st.dictionaries(TEXTS, NUMBERS, max_size=5)),
 )
 
 
 def as_record(result: Result) -> dict[str, Any]:
     """A result as the mapping that the schema describes."""
-    fields = {name: getattr(result, name) for name in result.__struct_fields__ if name != "latency"}
-    took = {f"latency_{name}_ms": getattr(result.latency, name) for name in Latency.__struct_fields__}
-    return fields | took
+    fields = {name: getattr(result, name) for name in result.__struct_fields__}
+    latency, explained = fields.pop("latency"), fields.pop("explanation")
+    took = {f"latency_{name}_ms": getattr(latency, name) for name in Latency.__struct_fields__}
+    parts = {"bias": None, "contributions": {}} if explained is None else to_builtins(explained)
+    return fields | took | parts
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +93,14 @@ def test_a_result_from_before_defaults_were_told_reads_as_one_without() -> None:
     assert read["rows"] == [row | {"age_ms": 3, "defaulted": False}]
 
 
+def test_a_result_from_before_outputs_were_told_reads_as_one_without() -> None:
+    codec, former = Codec(LocalSchemas()), copy.deepcopy(load(TOPICS[RESULTS]))
+    made = as_record(Result("", "", "", None, "", "", 0.5, None, {}, {}, {}, [], 0, 0))
+    later = [former["fields"].pop()["name"] for _ in range(4)]
+    assert set(later) == {"outputs", "predicted_class", "bias", "contributions"}
+    assert codec.decoder(load(TOPICS[RESULTS]))(codec.encoder(RESULTS, former)(made)) == made
+
+
 def test_the_same_names_with_other_values_are_told_apart(
     engines: tuple[ResultEncoder, Callable[..., bytes], Codec],
 ) -> None:
@@ -102,5 +116,5 @@ def test_the_same_names_with_other_values_are_told_apart(
 def test_a_schema_of_other_fields_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     other = load(TOPICS[RESULTS]) | {"fields": load(TOPICS[RESULTS])["fields"][::-1]}
     monkeypatch.setattr("inference.encoding.load", lambda _: other)
-    with pytest.raises(ValueError, match="the fields latency_total_ms, latency_model_ms"):
+    with pytest.raises(ValueError, match="the fields contributions, bias"):
         ResultEncoder(Codec(LocalSchemas()))

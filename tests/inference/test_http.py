@@ -1,4 +1,5 @@
 import json
+import math
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from inference.tokens import Scope, TokensFile
 from schemas.codec import Codec
 from schemas.tracing import Tracing
 
-from .onnx_models import regressor
+from .onnx_models import regressor, trees
 from .world import NOW, LocalSchemas, World
 
 BODY: dict[str, Any] = {
@@ -104,6 +105,25 @@ def test_a_single_request(door: Door) -> None:
     assert record["door"] == "http"
 
 
+def test_an_explanation_is_in_the_answer_and_in_the_log(door: Door, world: World) -> None:
+    world.register_trees(*trees(6))
+    answer = door.post("/v1/predict", json=BODY | {"model_version": 2, "explain": True}).json()
+    explained = answer["explanation"]
+    assert explained["contributions"].keys() == answer["feature_values_used"].keys()
+    raw = explained["bias"] + sum(explained["contributions"].values())
+    assert answer["prediction"] == pytest.approx(1 / (1 + math.exp(-raw)), abs=1e-5)
+    assert answer["outputs"] == pytest.approx([1 - answer["prediction"], answer["prediction"]], abs=1e-6)
+    assert answer["predicted_class"] == str(int(answer["prediction"] > 0.5))
+    ((_, record),) = door.logged()
+    assert {"bias": record["bias"], "contributions": record["contributions"]} == explained
+    assert (record["outputs"], record["predicted_class"]) == (answer["outputs"], answer["predicted_class"])
+    again = door.post("/v1/predict", json=BODY | {"model_version": 2, "explain": True}).json()
+    assert again == answer
+    assert door.post("/v1/predict", json=BODY | {"model_version": 2}).json()["explanation"] is None
+    assert door.problem(BODY | {"explain": True})[:2] == (422, "urn:augury:no-explainer")
+    assert door.problem(BODY | {"explain": 1})[:2] == (422, "urn:augury:malformed")
+
+
 def test_a_batch_answers_each_request(door: Door) -> None:
     batch = [
         BODY,
@@ -122,10 +142,12 @@ def test_a_batch_answers_each_request(door: Door) -> None:
 def test_errors_are_problems_and_logged(door: Door) -> None:
     assert door.problem(BODY | {"model_name": "early"})[:2] == (404, "urn:augury:unknown-model")
     assert door.problem(BODY | {"model_version": 9})[:2] == (404, "urn:augury:unknown-version")
+    assert door.problem(BODY | {"variant": "shadow"})[:2] == (404, "urn:augury:no-such-variant")
     assert door.problem(BODY | {"entity_keys": {}})[:2] == (422, "urn:augury:missing-entity")
     assert door.problem(BODY | {"inputs": {"scheduled_at": "now"}})[:2] == (422, "urn:augury:wrong-input")
     assert door.problem(BODY | {"inputs": {"scheduled_at": 2**80}})[:2] == (422, "urn:augury:wrong-input")
-    assert len(door.logged()) == 5
+    logged = [record["variant"] for _, record in door.logged()]
+    assert logged == ["champion", "pinned", "pinned", *["champion"] * 3]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +156,7 @@ def test_errors_are_problems_and_logged(door: Door) -> None:
         ({}, "missing required field `request_id`"),
         (BODY | {"extra": 1}, "unknown field `extra`"),
         (BODY | {"inputs": {"distance": [1]}}, "inputs"),
+        (BODY | {"variant": "pinned"}, "`$.variant` (found 'pinned')"),
         (BODY | {"request_id": "\ud800"}, "surrogate"),
         ({"requests": []}, "length >= 1 - at `$.requests`"),
         ({"requests": [BODY] * 1_001}, "length <= 1000"),

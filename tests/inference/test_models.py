@@ -25,7 +25,7 @@ def test_a_promotion_swaps_the_champion(world: World) -> None:
     assert new is not None
     assert (old.version, new.version) == (1, 2)
     vector = np.ones((1, 6))
-    assert (old.onnx.predict(vector), new.onnx.predict(vector)) == (6.0, 12.0)
+    assert (old.onnx.predict(vector).scores, new.onnx.predict(vector).scores) == (6.0, 12.0)
     gone = weakref.ref(old)
     del old
     gc.collect()

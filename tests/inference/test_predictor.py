@@ -1,6 +1,7 @@
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from redis import Redis, RedisError
 
 from features.types import Value
 from inference.jobs import accept
+from inference.models import OutageError
 from inference.predictor import Predictor
 from inference.records import Request
 from inference.registry import ServingConfig
 
-from .onnx_models import classifier, regressor
+from .onnx_models import classes, classifier, regressor, targets, trees
 from .world import NOW, World, make_plan
 
 REQUEST = Request(
@@ -61,6 +63,11 @@ def test_an_answer_has_all_that_went_into_it(world: World) -> None:
     [
         ({"model_name": "early"}, "unknown-model", "nothing can answer for 'early'"),
         ({"model_version": 7}, "unknown-version", "late version 7"),
+        (
+            {"model_version": 1, "variant": "champion"},
+            "version-and-variant",
+            "names version 1 and the champion",
+        ),
         ({"entity_keys": {"carrier": "AA"}}, "missing-entity", "the rows of 'route' cannot be found"),
         ({"entity_keys": {**REQUEST.entity_keys, "plane": "N1"}}, "wrong-entity", "'plane' would be ignored"),
         ({"entity_id": "AA"}, "wrong-entity", "carrier, route"),
@@ -242,6 +249,101 @@ def test_entities_stay_with_their_variant_and_versions_can_be_pinned(world: Worl
     assert 10 <= variants[:100].count("challenger") <= 50
     pinned = replace(REQUEST, model_version=1)
     assert world.predictor.predict([pinned], "http")[0].result.variant == "pinned"
+
+
+def test_a_named_variant_answers_and_is_no_part_of_a_trial(world: World) -> None:
+    fill(world)
+    world.serve(regressor(6))
+    named = [replace(REQUEST, variant=variant) for variant in ("champion", "challenger", "shadow")]
+    answers = world.predictor.predict(named, "http")
+    assert [answer.problem for answer in answers] == [None, "no-such-variant", "no-such-variant"]
+    assert "late has no challenger that is loaded" in (answers[1].result.error or "")
+    for weight in (2.0, 3.0):
+        world.register(regressor(6, weight))
+    world.registry.set_serving_config(ServingConfig("late", 2, 0.0, 3))
+    world.models.refresh()
+    answers = world.predictor.predict(named, "http")
+    first = answers[0].result.prediction
+    assert first is not None
+    assert [a.result.model_version_used for a in answers] == [1, 2, 3]
+    assert [a.result.prediction for a in answers] == pytest.approx([first, 2 * first, 3 * first])
+    assert {a.result.variant for a in answers} == {"pinned"}
+    assert world.predictor.shadow(answers) == []
+
+
+def test_an_answer_has_all_outputs_and_the_class(world: World) -> None:
+    fill(world)
+    world.serve(targets(6, 3))
+    ((result, _, _),) = world.predictor.predict([REQUEST], "http")
+    assert result.prediction == pytest.approx(7.25)
+    assert result.outputs == pytest.approx([7.25, 14.5, 21.75])
+    assert result.predicted_class is None
+    world.register(classes(6, [10, 20, 30]))
+    ((result, _, _),) = world.predictor.predict([replace(REQUEST, model_version=2)], "http")
+    assert (result.predicted_class, result.prediction) == ("30", max(result.outputs))
+    ((refused, _, _),) = world.predictor.predict([Request("bad", "late")], "http")
+    assert (refused.outputs, refused.predicted_class) == ([], None)
+
+
+def test_a_request_to_explain_gets_contributions_and_others_none(world: World) -> None:
+    fill(world)
+    payload, booster = trees(6)
+    world.register_trees(payload, booster)
+    world.promote(1)
+    world.register(regressor(6))
+    world.registry.start_trial("late", 2, by="t", why="t")
+    world.models.refresh()
+    explained = replace(REQUEST, explain=True)
+    answers = world.predictor.predict([REQUEST, explained], "kafka")
+    plain, told = (answer.result for answer in answers)
+    assert plain.explanation is None
+    assert told.explanation is not None
+    assert told.explanation.contributions.keys() == told.feature_values_used.keys()
+    raw = told.explanation.bias + sum(told.explanation.contributions.values())
+    assert told.prediction == plain.prediction == pytest.approx(1 / (1 + math.exp(-raw)), abs=1e-5)
+    shadows = world.predictor.shadow(answers)  # which nobody asked to explain
+    assert [(shadow.error, shadow.explanation) for shadow in shadows] == [(None, None)] * 2
+
+
+def test_a_model_without_trees_explains_nothing(world: World) -> None:
+    fill(world)
+    world.serve(regressor(6))
+    explained = replace(REQUEST, explain=True)
+    ((result, problem, _),) = world.predictor.predict([explained], "http")
+    assert (result.prediction, problem) == (None, "no-explainer")
+    assert "late version 1 was registered without" in (result.error or "")
+
+
+def test_trees_that_are_not_the_registered_ones_explain_nothing(world: World) -> None:
+    fill(world)
+    payload, booster = trees(6)
+    uri = world.register_trees(payload, booster).signature["explainer"]["uri"]
+    world.promote(1)
+    world.models.refresh()
+    requests = [REQUEST, replace(REQUEST, explain=True)]
+    trees_file = Path(uri.removeprefix("file://"))
+    kept = trees_file.read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.artifacts, "get", lambda *_: (_ for _ in ()).throw(ConnectionError("gone")))
+        with pytest.raises(OutageError, match="late version 1 waits for a store"):
+            world.predictor.predict(requests, "http")
+    trees_file.write_bytes(b"other")
+    plain, told = world.predictor.predict(requests, "http")
+    assert (plain.problem, told.problem) == (None, "unloadable-explainer")
+    assert (told.result.prediction, told.result.outputs, told.result.explanation) == (None, [], None)
+    trees_file.write_bytes(kept)
+    assert [answer.problem for answer in world.predictor.predict(requests, "http")] == [None, None]
+
+
+def test_a_variant_that_waits_for_a_store_is_an_outage(world: World) -> None:
+    world.serve()
+    uri = world.register(classifier(6, 0.5)).artifact_uri
+    world.registry.set_serving_config(ServingConfig("late", 2, 0.5, None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.artifacts, "get", lambda *_: (_ for _ in ()).throw(ConnectionError(uri)))
+        world.models.refresh()
+    with pytest.raises(OutageError, match="late waits for its challenger"):
+        world.predictor.predict([replace(REQUEST, variant="challenger")], "http")
 
 
 def test_the_shadow_sees_the_champions_vector(world: World) -> None:

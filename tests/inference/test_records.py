@@ -11,6 +11,14 @@ def test_a_requests_time_is_one_that_every_engine_holds(at: int | None) -> None:
     assert request_of(RECORD | {"requested_at": at}).requested_at == at
 
 
+def test_a_variant_is_named_or_not() -> None:
+    assert request_of(RECORD | {"variant": "shadow"}).variant == "shadow"
+    assert request_of(RECORD | {"variant": None}).variant is None
+    for other in ("pinned", "", 1, ["shadow"]):
+        with pytest.raises(RequestError, match="its variant is"):
+            request_of(RECORD | {"variant": other})
+
+
 @pytest.mark.parametrize("at", [MIN_TIME - 1, MAX_TIME + 1, 2**63, 0.5, "now", True])
 def test_another_is_refused(at: object) -> None:
     with pytest.raises(RequestError, match="its requested_at is"):

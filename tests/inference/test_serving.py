@@ -1,4 +1,5 @@
 import signal
+import socket
 import threading
 import time
 import uuid
@@ -6,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+import tritonclient.grpc as triton
 
+from augury.settings import free_ports
 from augury.stack import Stack
 from inference.access import Access
 from inference.registry import publish_events
@@ -16,7 +20,7 @@ from schemas.log import producer
 from schemas.records import load
 
 from .onnx_models import regressor
-from .processes import running
+from .processes import HTTP, running
 from .served import Served
 from .world import NOW, next_version
 
@@ -25,6 +29,10 @@ VECTOR_OF_AA = {
     "entity_keys": {"carrier": "AA", "route": "JFK|LAX"},
     "inputs": {"scheduled_at": NOW, "distance": 900.0},
 }
+
+GRPC = "import sys; grpc_port = int(sys.argv.pop())" + HTTP.replace(
+    "clock=wall_ms, access", "grpc_port=grpc_port, clock=wall_ms, access"
+)
 
 pytestmark = pytest.mark.stack
 
@@ -83,6 +91,29 @@ def test_a_door_to_the_network_has_a_token(served: Served, tmp_path: Path) -> No
             access=Access(clock),
         )
     assert not (tmp_path / "none").exists()
+
+
+def test_the_second_listener_speaks_grpc(served: Served) -> None:
+    (port,) = free_ports(1)
+    _, *arguments = served.arguments
+    vector = triton.InferInput("vector", [1, 6], "FP64")
+    vector.set_data_from_numpy(np.ones((1, 6)))
+    with running(GRPC, *arguments, str(port)) as door:
+        served.await_ready()
+        with triton.InferenceServerClient(f"127.0.0.1:{port}") as client:
+            assert client.infer("late", [vector], request_id="rpc").as_numpy("prediction") == [6.0]
+        assert served.ask(served.client, "rest")["prediction"] == 6.0
+        (answer,) = served.log.collect("prediction.results", {"rpc"})["rpc"]
+        assert (answer["door"], answer["prediction"]) == ("grpc", 6.0)
+        door.send_signal(signal.SIGTERM)
+        assert door.wait(30) == 0
+
+
+def test_a_second_listener_whose_port_is_taken_ends_the_door(served: Served) -> None:
+    _, *arguments = served.arguments
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken, running(GRPC, *arguments, str(taken.getsockname()[1])) as door:
+        assert door.wait(60) != 0
 
 
 def test_an_event_swaps_the_model_without_a_failed_request(served: Served) -> None:

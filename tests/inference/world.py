@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 from redis import Redis
 
 from features.aggregates import count, last, mean
@@ -18,6 +19,7 @@ from features.layout import Layout, clock_key, pack_clock, row_key
 from features.types import DataType
 from features.vector import ModelPlan, VectorGroup
 from inference.artifacts import ArtifactStore
+from inference.explainer import explainer_entry
 from inference.models import Models
 from inference.predictor import Predictor
 from inference.registry import ModelVersion, Registry
@@ -107,6 +109,14 @@ class World:
         return self.registry.register(
             plan.name, **(stated | change), experiment_id=experiment, by="test", why="test"
         )
+
+    def register_trees(
+        self, payload: bytes, booster: lightgbm.Booster, plan: ModelPlan | None = None
+    ) -> ModelVersion:
+        """Register a model with the trees that explain it."""
+        plan = plan or self.plan
+        trees = self.artifacts.put(plan.name, booster.model_to_string().encode())
+        return self.register(payload, plan, signature=plan.to_dict() | explainer_entry(*trees))
 
     def promote(self, version: int) -> None:
         if self.registry.champion("late") is not None:

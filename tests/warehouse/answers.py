@@ -77,6 +77,10 @@ def answer(
         "requested_at": at,
         "predicted_at": at + 1,
         **{f"latency_{part}_ms": 0.1 for part in ("features", "on_demand", "model", "total")},
+        "outputs": [0.5, 0.5],
+        "predicted_class": "1",
+        "bias": None,
+        "contributions": {},
     }
 
 

@@ -300,9 +300,14 @@ def test_records_land_in_their_tables(world: World) -> None:
         "requested_at": 10,
         "predicted_at": 12,
         **{f"latency_{p}_ms": 0.5 for p in ("features", "on_demand", "model", "total")},
+        "outputs": [0.75, 0.25],
+        "predicted_class": "0",
+        "bias": -1.5,
+        "contributions": {"g.z": 0.5, "g.a": 0.0},
     }
     failed = answer | {"deduplication_key": "k2", "prediction": None, "error": "no such model", "rows": []}
-    failed |= {"model_version_used": None, "inputs": {}, "feature_values_used": {}}
+    failed |= {"model_version_used": None, "inputs": {}, "feature_values_used": {}, "outputs": []}
+    failed |= {"predicted_class": None, "bias": None, "contributions": {}}
     sent: dict[str, list[dict[str, Any]]] = {
         "prediction.results": [answer, failed, answer],
         "prediction.shadow": [answer, answer | {"model_version_used": 4}, answer],
@@ -367,6 +372,12 @@ def test_records_land_in_their_tables(world: World) -> None:
     assert (found["rows.group"], found["rows.seq"], found["rows.age_ms"]) == ("g", 2, 3)
     assert found["rows.defaulted"] is True
     assert (found["prediction"], found["model_version_used"], found["variant"]) == (0.25, 3, "champion")
+    assert (found["outputs"], found["predicted_class"]) == ([0.75, 0.25], "0")
+    assert (found["bias"], found["contributions"]) == (-1.5, {"g.z": 0.5, "g.a": 0.0})
+    told = "outputs, predicted_class, bias, contributions"
+    assert world.query(f"SELECT {told} FROM model_prediction_log WHERE error IS NOT NULL") == [
+        ([], None, None, {})
+    ]
     assert found["log_time"].timestamp() == pytest.approx(0.099)
     assert world.query("SELECT error, prediction FROM model_prediction_log WHERE error IS NOT NULL") == [
         ("no such model", None)
