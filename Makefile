@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint bench bench-backfill bench-asof bench-stream bench-serving bench-drift
+.PHONY: demo test lint bench bench-backfill bench-asof bench-stream bench-serving bench-drift faults
 .PHONY: environment jars operator operator-test clean
 
 demo: environment jars operator
@@ -52,6 +52,10 @@ bench-serving: environment jars
 bench-drift: environment
 	$(SAY) "drift: Augury, Evidently, NannyML"
 	.venv/bin/python -m benchmarks.drift --size $(SIZE)
+
+faults: environment jars
+	$(SAY) "faults: every part is killed, taken away or fed nonsense under load"
+	.venv/bin/python -m benchmarks.faults --size $(SIZE)
 
 environment: .venv/synced
 jars: .jars/stamp

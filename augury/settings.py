@@ -113,6 +113,8 @@ class Settings(BaseSettings):
     http_tls_key: Path | None = None
     http_tls_client_ca: Path | None = None
     prefect_auth: SecretStr = SecretStr("")  # "user:password" of Prefect's server
+    spool_max_mb: int = Field(default=4096, gt=0)  # of answers that wait for Kafka in the HTTP door's spool
+    spool_shed: bool = False  # answers beyond that leave unlogged; else they are refused
     replay: bool = False  # requests are judged by their own requested_at, and nothing ticks by the wall clock
 
     @model_validator(mode="before")

@@ -79,6 +79,8 @@ class _Either(Struct):
     requests: msgspec.Raw
 
 
+# What msgspec raises for bytes that are no UTF-8, or nested too deeply, is none of its own errors.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 encode = msgspec.json.Encoder().encode
 _one = msgspec.json.Decoder(Request)
 _batch = msgspec.json.Decoder(Batch)
@@ -89,7 +91,7 @@ def requests_of(body: bytes) -> tuple[list[Request], bool]:
     """Read one request, or a batch of them, which the second value tells; raises `RequestError`."""
     try:
         requests, batch = _decode(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise _malformed(error, body) from None
     for request in requests:
         check_size(request)
@@ -100,13 +102,13 @@ def _decode(body: bytes) -> tuple[list[Request], bool]:
     if b'"requests"' in body:
         try:
             return _batch.decode(body).requests, True
-        except msgspec.DecodeError:
+        except _UNREADABLE:
             if _is_batch(body):
                 raise
     return [_one.decode(body)], False
 
 
-def _malformed(error: msgspec.DecodeError, body: bytes) -> RequestError:
+def _malformed(error: Exception, body: bytes) -> RequestError:
     """Give what is told of a body that does not follow its schema: the field, the rule and the value."""
     _, _, place = str(error).partition(" - at `$")
     found = _value_at(body, place.rstrip("`")) if isinstance(error, msgspec.ValidationError) else ""
@@ -160,7 +162,7 @@ def _version(model: LoadedModel | None) -> int | None:
 def _is_batch(body: bytes) -> bool:
     try:
         _either.decode(body)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return False
     return True
 
@@ -169,7 +171,7 @@ def _value_at(body: bytes, path: str) -> str:
     """Spell the value at a path such as `.requests[0].vector[2]`, or above it where the path is inexact."""
     try:
         value: Any = msgspec.json.decode(body)
-    except msgspec.DecodeError:  # a wrong type was met before what is no JSON
+    except _UNREADABLE:  # a wrong type was met before what is no JSON
         return ""
     for step in path.replace("[", ".[").split("."):
         if step.startswith("[") and step[1:-1].isdigit():

@@ -40,6 +40,7 @@ class Metrics:
         self._shadows: defaultdict[tuple[str, int | None, bool], int] = defaultdict(int)
         self._defaults: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._shed: _Counts = defaultdict(int)
+        self._unlogged: _Counts = defaultdict(int)
         self._retries: _Counts = defaultdict(int)
         self._in_flight: _Counts = defaultdict(int)
         self._batches: dict[tuple[str, ...], Distribution] = {}
@@ -83,6 +84,10 @@ class Metrics:
     def shed(self, door: str, times: int = 1) -> None:
         """Count requests that were turned away because there was too much to do."""
         self._add(self._shed, (door,), times)
+
+    def unlogged(self, times: int) -> None:
+        """Count answers that have left without a record, for the spool was full."""
+        self._add(self._unlogged, (), times)
 
     def retried(self, what: str, times: int = 1) -> None:
         """Count another try at what failed in an outage: `redis`, `registry`, `kafka`."""
@@ -154,6 +159,7 @@ class Metrics:
         )
         for counts, name, meaning, labels in (
             (self._shed, "augury_requests_shed_total", "Requests turned away under load.", ("door",)),
+            (self._unlogged, "augury_answers_unlogged_total", "Answers that are in no log.", ()),
             (
                 self._retries,
                 "augury_retries_total",

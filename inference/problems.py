@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from inference.models import OutageError
 from inference.records import RequestError
-from inference.spool import SpoolError
+from inference.spool import SpoolError, SpoolFullError
 
 _STATUS = {
     "unknown-model": HTTPStatus.NOT_FOUND,
@@ -29,6 +29,7 @@ _STATUS = {
     "online-store-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "registry-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "spool-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "spool-full": HTTPStatus.SERVICE_UNAVAILABLE,
     "fault": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 _RETRY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
@@ -78,6 +79,8 @@ def kind_of(error: Exception) -> str:
             return HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         case RedisError():
             return "online-store-unavailable"
+        case SpoolFullError():
+            return "spool-full"
         case SpoolError():
             return "spool-unavailable"
         case OutageError():

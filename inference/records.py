@@ -194,9 +194,16 @@ def _is_number(value: object) -> bool:
     return value is None or isinstance(value, float) or _is_integer(value)
 
 
-_REQUIRED: dict[str, Callable[[object], bool]] = {"request_id": _is_text, "model_name": _is_text}
+def _is_version(value: object) -> bool:
+    return isinstance(value, int) and _is_integer(value) and 1 <= value < 2**31
+
+
+_REQUIRED: dict[str, Callable[[object], bool]] = {
+    "request_id": lambda name: isinstance(name, str) and 0 < len(name) <= ID_CHARACTERS,
+    "model_name": _is_text,
+}
 _OPTIONAL: dict[str, Callable[[object], bool]] = {
-    "model_version": _is_integer,
+    "model_version": _is_version,
     "explain": lambda explain: isinstance(explain, bool),
     "variant": lambda variant: variant in get_args(Variant),
     "entity_keys": lambda keys: isinstance(keys, dict) and all(map(_is_text, keys.values())),

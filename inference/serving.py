@@ -23,6 +23,7 @@ from redis import Redis
 from inference.access import Access
 from inference.artifacts import ArtifactStore
 from inference.batches import Batches
+from inference.connections import BoundedConnection, bound_unread
 from inference.delivery import Delivery
 from inference.door import Door
 from inference.encoding import ResultEncoder
@@ -39,7 +40,7 @@ from inference.replies import Replies
 from inference.rpc import Place, RpcDoor
 from inference.scoring import Scoring
 from inference.shipper import Shipper
-from inference.spool import Spool
+from inference.spool import DEFAULT_BYTES, Spool
 from inference.store import OnlineStore
 from inference.transactions import Transactions
 from inference.worker import Worker
@@ -50,6 +51,7 @@ from schemas.registry import SchemaRegistry
 from schemas.tracing import Tracing
 
 _REDIS_SECONDS = 0.5
+_LAST_SECONDS = 12  # for the requests that run at SIGTERM: a body has 10
 # An answer is of its moment and for its caller, and what a text says is no page.
 _HEADERS = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
 WORKER_GROUP = "augury.worker"
@@ -117,6 +119,8 @@ def serve_http(
     port: int,
     grpc_port: int = 0,
     spool: Path,
+    spool_bytes: int = DEFAULT_BYTES,
+    spool_shed: bool = False,
     clock: Callable[[], int],
     replay: bool = False,
     access: Access,
@@ -127,25 +131,27 @@ def serve_http(
 ) -> None:
     """Serve the HTTP door until SIGTERM or SIGINT, then finish the running requests; for the main thread.
 
-    `spool` is a folder of this process's own; `clock` gives ms since the epoch; with `replay` requests
-    are judged by their own `requested_at`; with `tls` the door speaks HTTPS; at `grpc_port`, if it is not 0,
-    the Open Inference Protocol is spoken over gRPC. `ready` is called when connections are taken. Raises
-    `SpoolError` where another process holds the folder, `OSError` where the port is taken or a file of `tls`
-    cannot be read, `SystemExit` where gRPC's port is taken, `OpenDoorError` where others than this host could
-    come in without a token.
+    `spool` is a folder of this process's own. Where answers of `spool_bytes` wait there for Kafka, further
+    ones are refused; with `spool_shed` they leave, and are in no log. `clock` gives ms since the epoch; with
+    `replay` requests are judged by their own `requested_at`; with `tls` the door speaks HTTPS; at
+    `grpc_port`, if it is not 0, the Open Inference Protocol is spoken over gRPC. `ready` is called when connections are
+    taken. Raises `SpoolError` where another process holds the folder, `OSError` where the port is taken or a
+    file of `tls` cannot be read, `SystemExit` where gRPC's port is taken, `OpenDoorError` where others than
+    this host could come in without a token.
     """
     if access.open and not _is_loopback(host):
         raise OpenDoorError(
             "a door without a token listens on the loopback interface only, or anybody on the network could "
             f"ask it; set a token, or the host to 127.0.0.1 (the host is {host!r})"
         )
-    with _serving(addresses, clock) as (models, codec, rows), Spool(spool) as spooled:
+    with _serving(addresses, clock) as (models, codec, rows), Spool(spool, most_bytes=spool_bytes) as spooled:
         connect = partial(producer, addresses.kafka, **addresses.kafka_options)
         shipper = Shipper(spooled, Delivery(connect, Letters(codec, clock).unsent), tracing)
         counted = Metrics(metrics or CollectorRegistry())
         counted.watch_models(models)
         counted.watch_spool(spooled.depth)
-        predictor, log = Predictor(models, rows, clock, replay), AnswerLog(spooled, ResultEncoder(codec))
+        predictor = Predictor(models, rows, clock, replay)
+        log = AnswerLog(spooled, ResultEncoder(codec), counted.unlogged if spool_shed else None)
         beside = None
         if grpc_port:
             place = Place(host, grpc_port, None if tls is None else tls.credentials())
@@ -166,7 +172,9 @@ def serve_http(
             app,
             log_level="warning",
             access_log=False,
+            http=BoundedConnection,
             timeout_keep_alive=30,
+            timeout_graceful_shutdown=_LAST_SECONDS,
             server_header=False,
             headers=_HEADERS,
             **({} if tls is None else tls.options()),
@@ -176,6 +184,7 @@ def serve_http(
         gc.freeze()  # what is loaded stays, and is not looked through again and again
         try:
             with socket.create_server((host, port), backlog=1_024) as listening:
+                bound_unread(listening)
                 ready()
                 signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it is done
                 uvicorn.Server(config).run([listening])

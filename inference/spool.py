@@ -22,12 +22,17 @@ _FRAME = struct.Struct("<II")
 _PARTS = struct.Struct("<HIB")
 _SUFFIX = ".spool"
 _CHUNK_BYTES = 4 << 20
+DEFAULT_BYTES = 4 << 30
 _COUNTED = 10_000  # records at a time
 _LOG = logging.getLogger(__name__)
 
 
 class SpoolError(RuntimeError):
     """The spool cannot take a record, so the answer must not leave."""
+
+
+class SpoolFullError(SpoolError):
+    """The spool holds as much as it may: Kafka has been away for long, or cannot keep up."""
 
 
 class Position(NamedTuple):
@@ -40,14 +45,16 @@ class Position(NamedTuple):
 class Spool:
     """One process's spool in `folder`. `append` is safe from any thread.
 
-    Raises `SpoolError` where another process holds the folder. A new process starts a new segment, so
+    What is not shipped has at most `most_bytes`; beside that the folder may hold a segment that is shipped in
+    part. Raises `SpoolError` where another process holds the folder. A new process starts a new segment, so
     that a torn end stays where it is.
     """
 
-    def __init__(self, folder: Path, segment_bytes: int = 16 << 20) -> None:
+    def __init__(self, folder: Path, segment_bytes: int = 16 << 20, most_bytes: int = DEFAULT_BYTES) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._segment_bytes = segment_bytes
+        self._most_bytes = most_bytes
         self._mutex = threading.Lock()
         self._owner = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -61,11 +68,18 @@ class Spool:
         self._torn = False
         self._open(max([self.position().segment, *self.segments()]) + 1)
         self._records = self._count()
+        self._waiting = self._behind(self.position())
 
     def append(self, records: Sequence[Outgoing]) -> None:
-        """Write the records by one write, all or none; raises `SpoolError`."""
+        """Write the records by one write, all or none; raises `SpoolError`, and `SpoolFullError`."""
         frames = b"".join(_frame(record) for record in records)
         with self._mutex:
+            if self._waiting + len(frames) > self._most_bytes:
+                raise SpoolFullError(
+                    "an answer leaves only when its record is spooled, and the spool is full: of "
+                    f"{self._most_bytes} bytes that may wait for Kafka, {self._waiting} do, and the record"
+                    f"{'s of these answers have' if len(records) > 1 else ' of this one has'} {len(frames)}"
+                )
             if self._torn or self._size >= self._segment_bytes:
                 self._roll()
             try:
@@ -80,6 +94,7 @@ class Spool:
                     f"an answer leaves only when its record is spooled whole; {error}"
                 ) from error
             self._size += written
+            self._waiting += written
             self._records += len(records)
         self.grown.set()
 
@@ -110,12 +125,7 @@ class Spool:
 
     def depth(self) -> tuple[int, int]:
         """Give how many bytes and how many records are not shipped; for any thread."""
-        shipped, size = self.position(), 0
-        for segment in self.segments():
-            with suppress(FileNotFoundError):  # shipped and deleted meanwhile
-                held = self._path(segment).stat().st_size
-                size += held - shipped.offset if segment == shipped.segment else held
-        return size, self._records
+        return self._waiting, self._records
 
     def ship(self, position: Position, records: int) -> None:
         """Note durably that all before `position` is in Kafka, and delete the segments before it.
@@ -133,6 +143,7 @@ class Spool:
                 self._path(segment).unlink()
         with self._mutex:
             self._records -= records
+            self._waiting = self._behind(position)
 
     def segments(self) -> list[int]:
         """Give the numbers of the segments on disk, in order."""
@@ -157,6 +168,11 @@ class Spool:
             if after == position:
                 return count
             count, position = count + len(records), after
+
+    def _behind(self, position: Position) -> int:
+        """Count the bytes from a position on."""
+        sizes = (self._path(s).stat().st_size for s in self.segments() if s >= position.segment)
+        return sum(sizes) - position.offset
 
     def _bytes(self, position: Position, length: int) -> bytes:
         path = self._path(position.segment)

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -10,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from inference.delivery import NEVER, Outgoing, put
 
 _CALL_SECONDS = 5.0
+_MORE_SECONDS = 1.0
 _RETRY_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 _LOG = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ class Transactions:
             for record in records:
                 _produce(producer, record, note)
             if offsets:
-                producer.send_offsets_to_transaction(list(offsets), group, _CALL_SECONDS)
+                _bounded(partial(producer.send_offsets_to_transaction, list(offsets), group, _CALL_SECONDS))
             producer.commit_transaction(_CALL_SECONDS)
         except KafkaException as error:
             producer.poll(0)  # the step that fails may be behind the record that is refused
@@ -88,6 +90,29 @@ class Transactions:
             else:
                 self._producer = producer
         return self._producer
+
+
+def _bounded(call: Callable[[], object]) -> None:
+    """Do a call that is bounded by `_CALL_SECONDS`, and give it up where it does not come back by then.
+
+    librdkafka (2.16) waits for ever, whatever its time-out, where the group's coordinator goes away while it
+    is asked. What is given up may go on: a new producer of the same id fences it, so it can write nothing.
+    """
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            call()
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="transaction", daemon=True)
+    thread.start()
+    thread.join(_CALL_SECONDS + _MORE_SECONDS)
+    if thread.is_alive():
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the offsets' coordinator does not answer"))
+    if errors:
+        raise errors[0]
 
 
 def _aborted(producer: Producer, cause: KafkaError) -> bool:

@@ -20,8 +20,9 @@ from schemas.log import committed, is_fatal
 from streams.lag import Lag, Progress
 
 CLOCKS = "features.clocks"
-# For the consumer: a question for the log's ends waits behind the fetch under way, 500 ms by default.
-READING: dict[str, str | float] = {"fetch.wait.max.ms": 20}
+# For the consumer: a question for the log's ends waits behind the fetch under way, 500 ms by default. After a
+# kill the next materialiser reads when the killed one is taken for dead, 45 s by default.
+READING: dict[str, str | float] = {"fetch.wait.max.ms": 20, "session.timeout.ms": 6_000}
 
 _log = logging.getLogger(__name__)
 _BATCH = 2_000

@@ -29,6 +29,9 @@ from warehouse.refusals import Refusals
 from warehouse.targets import Target
 
 GROUP = "augury.sink"
+# For the consumer: told of a partition's end, the sink moves over what holds no record there. After a kill
+# the next sink reads when the killed one is taken for dead, 45 s by default.
+READING: dict[str, str | float] = {"enable.partition.eof": True, "session.timeout.ms": 6_000}
 _log = logging.getLogger(__name__)
 _POLL_S = 0.2
 _POLL_ROWS = 2_000
@@ -58,10 +61,10 @@ class _Partition:
 class Sink:
     """Writes the records of every topic in `targets` to its table, in batches.
 
-    A batch ends after `max_rows` records or `max_seconds`. Offsets are committed after the insert, together
-    with the partition's clock, so that a restart goes on with the same T. What breaks a rule goes to
-    `dead_letters` through `producer`; a NULL value only moves the clock. With `tracing`, the way of a traced
-    record into its table is a span.
+    `consumer` is made with `READING`. A batch ends after `max_rows` records or `max_seconds`. Offsets are
+    committed after the insert, together with the partition's clock, so that a restart goes on with the same
+    T. What breaks a rule goes to `dead_letters` through `producer`; a NULL value only moves the clock. With
+    `tracing`, the way of a traced record into its table is a span.
     """
 
     def __init__(
@@ -135,11 +138,11 @@ class Sink:
             return []
         for message in polled:
             error = message.error()
-            if error is None:
+            if error is None or error.code() == KafkaError._PARTITION_EOF:
                 messages.append(message)
             elif error.fatal():
                 raise KafkaException(error)
-            elif error.code() != KafkaError._PARTITION_EOF:
+            else:
                 _log.warning("the log reports: %s", error)
         return messages
 
@@ -182,6 +185,11 @@ class Sink:
         partition = self._partitions.get((topic, number))
         if partition is None:
             return  # revoked meanwhile: its next reader gets it
+        if message.error() is not None:  # the end: before it may be more than records, as a transaction's end
+            if offset > partition.next:
+                partition.next = offset
+                self._taken_one()
+            return
         target = self._targets[topic]
         kafka_time = message.timestamp()[1]
         clock = max(partition.clock, kafka_time)
@@ -200,6 +208,9 @@ class Sink:
             self._spans.append(self._tracing.received(topic, number, offset, GROUP, parent))
         partition.clock = clock
         partition.next = offset + 1
+        self._taken_one()
+
+    def _taken_one(self) -> None:
         if not self._taken:
             self._flush_at = time.monotonic() + self._max_seconds
         self._taken += 1
@@ -222,7 +233,7 @@ class Sink:
         clocks = [
             (topic, number, p.clock, p.next - 1)
             for (topic, number), p in moved.items()
-            if self._targets[topic].keeps_log
+            if self._targets[topic].keeps_log and p.clock != _BEFORE_ALL
         ]
         if clocks:
             self._insert("log_clock", ("topic", "partition", "log_time", "offset"), clocks)

@@ -29,6 +29,8 @@ def run(
             port=settings.http_port,
             grpc_port=settings.grpc_port,
             spool=spool(settings),
+            spool_bytes=settings.spool_max_mb << 20,
+            spool_shed=settings.spool_shed,
             clock=wall_ms,
             replay=settings.replay,
             access=access(settings),

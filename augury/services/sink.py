@@ -12,7 +12,7 @@ from augury.tracing import tracer
 from features.project import Project
 from schemas.log import consumer, producer
 from schemas.metrics import LogLag, Sampled, counter, dead_letters
-from warehouse.sink import GROUP, Sink
+from warehouse.sink import GROUP, READING, Sink
 from warehouse.targets import targets
 
 
@@ -21,7 +21,8 @@ def run(
 ) -> None:
     """Write the log into the warehouse."""
     lag = LogLag()
-    reader = consumer(settings.kafka_bootstrap, GROUP, **lag.options, **settings.kafka_client())
+    options = {**READING, **lag.options, **settings.kafka_client()}
+    reader = consumer(settings.kafka_bootstrap, GROUP, **options)
     sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
     routes = targets(project.source_plans.values(), project.group_plans.values())
     tracing = tracer(settings, "sink")

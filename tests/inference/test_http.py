@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
@@ -15,8 +16,9 @@ from inference.access import Access
 from inference.encoding import ResultEncoder
 from inference.http import LIMIT, create_app
 from inference.log import AnswerLog
+from inference.metrics import Metrics
 from inference.predictor import Predictor
-from inference.spool import Spool
+from inference.spool import DEFAULT_BYTES, Spool
 from inference.tokens import Scope, TokensFile
 from schemas.codec import Codec
 from schemas.tracing import Tracing
@@ -41,15 +43,18 @@ class Door(TestClient):
         limit: int = LIMIT,
         tokens_file: Path | None = None,
         tracing: Tracing | None = None,
+        spool_bytes: int = DEFAULT_BYTES,
+        shed: bool = False,
     ) -> None:
         self.codec = Codec(LocalSchemas())
-        self.spool = Spool(world.folder / f"spool-{uuid.uuid4().hex}")
+        self.spool = Spool(world.folder / f"spool-{uuid.uuid4().hex}", most_bytes=spool_bytes)
+        metrics = Metrics(CollectorRegistry())
         store = redis or world.redis
-        log = AnswerLog(self.spool, ResultEncoder(self.codec))
+        log = AnswerLog(self.spool, ResultEncoder(self.codec), metrics.unlogged if shed else None)
         access = Access(world.clock, token, tokens_file)
         predictor = Predictor(world.models, store, world.clock)
         super().__init__(
-            create_app(world.models, predictor, log, store.ping, world.clock, access, limit, tracing=tracing)
+            create_app(world.models, predictor, log, store.ping, world.clock, access, limit, metrics, tracing)
         )
 
     def logged(self) -> list[tuple[str, dict[str, Any]]]:
@@ -251,6 +256,52 @@ def test_no_answer_leaves_without_its_record(door: Door) -> None:
         assert door.problem(BODY)[:2] == (503, "urn:augury:spool-unavailable")
         door.spool._file = own
     assert door.logged() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000,
+        b'{"requests":' + b"[" * 200_000,
+        b'{"request_id":"r","model_name":"m","inputs":{"a":' + b'{"a":' * 100_000,
+        b'{"request_id":"r\xff","model_name":"m"}',
+        b'{"request_id":["\xff"],"model_name":"m"}',
+        b'{"requests":[{"request_id":["\xff"]}]}',
+        b'{"request_id":1,"model_name":"\xd4"}',
+    ],
+    ids=["deep", "deep batch", "deep inputs", "text", "text elsewhere", "text in a batch", "text behind"],
+)
+def test_what_is_no_utf8_or_nested_without_end_is_malformed(door: Door, body: bytes) -> None:
+    answer = door.post("/v1/predict", content=body)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:augury:malformed")
+
+
+def test_a_full_spool_refuses_until_kafka_has_taken_what_waits(door: Door, world: World) -> None:
+    door.post("/v1/predict", json=BODY)
+    room = door.spool.depth()[0] * 2 + 10
+    full = Door(world, spool_bytes=room)
+    statuses = [full.post("/v1/predict", json=BODY | {"request_id": f"s{n}"}) for n in range(3)]
+    assert [answer.status_code for answer in statuses] == [200, 200, 503]
+    assert statuses[2].json()["type"] == "urn:augury:spool-full"
+    assert f"of {room} bytes that may wait for Kafka" in statuses[2].json()["detail"]
+    assert statuses[2].headers["retry-after"] == "1"
+    assert [record["request_id"] for _, record in full.logged()] == ["s0", "s1"]
+    records, after = full.spool.read(full.spool.position(), 10)
+    full.spool.ship(after, len(records))
+    assert full.post("/v1/predict", json=BODY | {"request_id": "s2"}).status_code == 200
+    assert [record["request_id"] for _, record in full.logged()] == ["s2"]
+    full.spool.close()
+
+
+def test_a_door_that_sheds_answers_beyond_its_full_spool_and_counts_what_is_unlogged(world: World) -> None:
+    world.serve(regressor(6))
+    shedding = Door(world, spool_bytes=10, shed=True)
+    body = {"model_name": "late", "vector": [1.0] * 6}
+    answers = [shedding.post("/v1/predict", json=body | {"request_id": f"s{n}"}) for n in range(3)]
+    assert [answer.json()["prediction"] for answer in answers] == [6.0] * 3
+    assert shedding.logged() == []
+    assert "augury_answers_unlogged_total 3.0" in shedding.get("/metrics").text
+    shedding.spool.close()
 
 
 def test_the_openapi_document_has_examples(door: Door) -> None:

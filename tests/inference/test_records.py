@@ -1,6 +1,8 @@
+import msgspec
 import pytest
 
 from features.types import MAX_TIME, MIN_TIME
+from inference.bodies import requests_of
 from inference.records import RequestError, request_of
 
 RECORD = {"request_id": "r", "model_name": "late"}
@@ -23,3 +25,30 @@ def test_a_variant_is_named_or_not() -> None:
 def test_another_is_refused(at: object) -> None:
     with pytest.raises(RequestError, match="its requested_at is"):
         request_of(RECORD | {"requested_at": at})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"request_id": ""},
+        {"request_id": None},
+        {"request_id": "r" * 257},
+        {"model_name": "m" * 257},
+        {"model_name": None},
+        {"model_version": 0},
+        {"model_version": -1},
+        {"model_version": 2**31},
+        {"timeout_ms": 0},
+        {"entity_keys": {"carrier": 1}},
+        {"inputs": {"a": [1]}},
+        {"vector": ["1"]},
+    ],
+    ids=str,
+)
+def test_what_is_malformed_or_too_large_is_so_at_both_doors(change: dict[str, object]) -> None:
+    record = RECORD | change
+    with pytest.raises(RequestError) as by_kafka:
+        request_of(record)
+    with pytest.raises(RequestError) as by_http:
+        requests_of(msgspec.json.encode(record))
+    assert by_kafka.value.kind == by_http.value.kind

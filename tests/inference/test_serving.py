@@ -136,6 +136,58 @@ def test_an_event_swaps_the_model_without_a_failed_request(served: Served) -> No
         assert door.wait(30) == 0
 
 
+def test_what_is_no_event_keeps_no_door_from_the_registry(served: Served) -> None:
+    world, publisher = served.world, producer(served.addresses.kafka)
+    with running(*served.arguments) as door:
+        served.await_ready()
+        assert served.ask(served.client, "a")["prediction"] == 6.0
+        for number in range(200):
+            publisher.produce("registry.events", b"no event %d" % number)
+        publisher.flush(20)
+        world.register(regressor(6, 2.0))
+        world.promote(2)  # no event tells of it
+        deadline = time.monotonic() + 30
+        while served.ask(served.client, uuid.uuid4().hex)["prediction"] != 12.0:
+            assert time.monotonic() < deadline
+        door.send_signal(signal.SIGTERM)
+        assert door.wait(30) == 0
+
+
+def test_whatever_is_answered_before_sigterm_is_told_and_nothing_else_is_logged(served: Served) -> None:
+    """A request that the door has taken gets its answer; one that it has not is in no log."""
+    told: set[str] = set()
+    run = uuid.uuid4().hex
+
+    def ask() -> None:
+        with httpx.Client(base_url=served.client.base_url, timeout=10) as client:
+            try:
+                while True:
+                    request_id = f"{run}-{uuid.uuid4().hex}"
+                    served.ask(client, request_id)
+                    told.add(request_id)
+            except httpx.TransportError:
+                return
+
+    with running(*served.arguments) as door:
+        served.await_ready()
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        with socket.create_connection(("127.0.0.1", served.port)) as slow:
+            slow.sendall(b"POST /v1/predict HTTP/1.1\r\nhost: door\r\ncontent-length: 1000\r\n\r\n{")
+            for thread in threads:
+                thread.start()
+            while len(told) < 300:
+                assert door.poll() is None
+                threads[0].join(0.01)
+            door.send_signal(signal.SIGTERM)
+            for thread in threads:
+                thread.join()
+            assert door.wait(30) == 0  # the body that does not come is not waited for
+    with running(*served.arguments):  # ships what the first could not
+        served.log.collect("prediction.results", told)
+    logged = {result["request_id"] for result in served.log.all("prediction.results")}
+    assert {request_id for request_id in logged if request_id.startswith(run)} == told
+
+
 def test_a_cut_over_reaches_a_running_door_without_a_failed_request(served: Served) -> None:
     world = served.world
     target = next_version(world)

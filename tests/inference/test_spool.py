@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.delivery import Outgoing
-from inference.spool import Position, Spool, SpoolError
+from inference.spool import Position, Spool, SpoolError, SpoolFullError
 
 RECORD = st.builds(
     Outgoing,
@@ -89,6 +89,33 @@ def test_the_depth_is_what_is_not_shipped(tmp_path: Path) -> None:
         left, end = all_of(spool)
         spool.ship(end, len(left))
         assert spool.depth() == (0, 0)
+
+
+def test_what_waits_is_bounded_and_shipping_makes_room(tmp_path: Path) -> None:
+    record = Outgoing("t", b"k", bytes(100))
+    with Spool(tmp_path / "one") as probe:
+        probe.append([record])
+        size = probe.depth()[0]
+    with Spool(tmp_path / "spool", segment_bytes=2 * size, most_bytes=5 * size) as spool:
+        for _ in range(5):
+            spool.append([record])
+        with pytest.raises(
+            SpoolFullError, match=f"of {5 * size} bytes that may wait for Kafka, {5 * size} do"
+        ):
+            spool.append([record])
+        assert spool.depth() == (5 * size, 5)
+        read, after = spool.read(spool.position(), 1)
+        spool.ship(after, len(read))
+        with pytest.raises(SpoolFullError):  # all or none
+            spool.append([record, record])
+        spool.append([record])
+        assert len(all_of(spool)[0]) == 5
+    with Spool(tmp_path / "spool", most_bytes=5 * size) as spool:  # what an earlier process left counts too
+        with pytest.raises(SpoolFullError):
+            spool.append([record])
+        left, end = all_of(spool)
+        spool.ship(end, len(left))
+        spool.append([record])
 
 
 def test_one_process_owns_a_spool(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from schemas.codec import Codec
 from schemas.log import consumer, producer
 from schemas.registry import SchemaRegistry
 from warehouse.client import connect
-from warehouse.sink import Sink
+from warehouse.sink import READING, Sink
 from warehouse.targets import source_target
 
 SCHEMA: dict[str, Any] = {
@@ -49,7 +49,7 @@ def main(bootstrap: str, registry: str, warehouse: str, database: str, name: str
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     source = landed(name, Path(folder))
     Sink(
-        consumer(bootstrap, f"sink.{name}", **{"session.timeout.ms": 6_000}),
+        consumer(bootstrap, f"sink.{name}", **READING),
         connect(warehouse, database=database),
         Codec(SchemaRegistry(registry)),
         {source.topic: source_target(source)},

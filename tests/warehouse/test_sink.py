@@ -21,13 +21,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from features.compile import compile_group
 from schemas import records
 from schemas.codec import Codec
-from schemas.log import Topic, consumer, create_topics, producer
+from schemas.log import Topic, await_group, consumer, create_topics, producer
 from schemas.registry import SchemaRegistry
 from schemas.tracing import Tracing
 from tests.definitions import plain
 from tests.warehouse.sink_process import SCHEMA, landed
 from warehouse.client import connect, migrate
-from warehouse.sink import Sink, StaleTableError
+from warehouse.sink import READING, Sink, StaleTableError
 from warehouse.tables import group_tables, source_table
 from warehouse.targets import RECORDS, Target, group_target, source_target
 
@@ -72,7 +72,7 @@ class World:
 
     def sink(self, client: Client | None = None, tracing: Tracing | None = None) -> Sink:
         return Sink(
-            consumer(self.settings.kafka_bootstrap, f"sink.{self.name}"),
+            consumer(self.settings.kafka_bootstrap, f"sink.{self.name}", **READING),
             client or self.client,
             self.codec,
             self.targets,
@@ -520,6 +520,24 @@ class Unsteady(Consumer):
         if self.asked < 3:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT))
         return super().committed(*given, **more)
+
+
+def test_the_ends_of_transactions_are_not_waited_for(world: World) -> None:
+    """A transaction's end takes an offset of the log, as a record does, and no reader is given it."""
+    writer = producer(world.settings.kafka_bootstrap, **{"transactional.id": world.name})
+    writer.init_transactions(60)
+    with Running(world.sink()) as running:
+        for end in (writer.commit_transaction, writer.abort_transaction):
+            writer.begin_transaction()
+            writer.produce(world.name, world.encode(EVENT | {"id": end.__name__}), partition=0, timestamp=1)
+            writer.flush(60)
+            end(60)
+        until(lambda: world.count() == 1)
+        await_group(world.settings.kafka_bootstrap, f"sink.{world.name}", 60)
+        world.send(EVENT | {"id": "later"}, 2)
+        until(lambda: world.count() == 2)
+        assert running.error is None
+    assert world.committed()[0] == (5, "2")
 
 
 def test_an_outage_of_the_log_at_an_assignment_is_waited_out(world: World) -> None:
