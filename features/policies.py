@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from features.definitions import FeatureGroup, Model
 from features.errors import DefinitionError
+from features.evaluation import EvaluationPolicy
 from features.windows import milliseconds
+
+__all__ = ["CLASSICAL", "METHODS", "DriftPolicy", "EvaluationPolicy", "MonitoringPolicy", "Policy"]
 
 METHODS = ("psi", "ks", "wasserstein")
 """How the distributions of a number can be compared."""
@@ -14,23 +17,6 @@ CLASSICAL = (0.10, 0.20, 0.25)
 `flows.discoveries.false_alarms_per_month` tells what each amounts to."""
 MAX_BINS = 100
 _MONTH_MS = 30 * 86_400_000
-
-
-@dataclass(frozen=True)
-class EvaluationPolicy:
-    """When a challenger replaces the champion of `model`.
-
-    Challenger and champion answer the same requests (shadow mode); `alpha` bounds the probability
-    that a challenger which is no better is ever promoted, however often one looks. The trial ends with
-    a rejection after `max_units` matured labels. `look_every` is on the log's clock.
-    """
-
-    model: Model
-    alpha: float = 0.05
-    threshold: float = 0.5
-    min_units: int = 100
-    max_units: int = 20_000
-    look_every: str = "1d"
 
 
 @dataclass(frozen=True)

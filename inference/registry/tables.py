@@ -166,6 +166,20 @@ class EvaluationPolicyRow(Base):
     min_units: Mapped[int]
     max_units: Mapped[int]
     look_every: Mapped[str]
+    metric: Mapped[str]
+    minimum_improvement: Mapped[float]
+    method: Mapped[str]
+    mode: Mapped[str]
+    share: Mapped[float]
+    horizon: Mapped[str | None]
+    guards: Mapped[list[Any]] = mapped_column(JSON)
+    segments: Mapped[list[str]]
+    segment_margin: Mapped[float]
+    block: Mapped[int]
+    k: Mapped[int]
+    value: Mapped[str | None]
+    value_range: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    sprt: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     updated_at: Mapped[int]
 
 

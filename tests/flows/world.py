@@ -115,7 +115,8 @@ class World:
     def _query(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
         columns = zip(*self.units, strict=True) if self.units else ([], [], [], [])
         names = ("request_id", "champion", "challenger", "label")
-        return pa.table(dict(zip(names, map(list, columns), strict=True)))
+        segments: list[list[str]] = [[] for _ in self.units]
+        return pa.table({**dict(zip(names, map(list, columns), strict=True)), "segments": segments})
 
     def _audit(self, audit_id: str, model_name: str, since: int, until: int, sample: int | None) -> Audit:
         self.audited.append((audit_id, model_name, since, until, sample))
