@@ -32,7 +32,7 @@ def look(policy: DriftPolicy, end: int) -> Report:
     if champion is None:
         raise NoReferenceError(
             f"drift is from what the champion was trained on, and {policy.model.name} has none; "
-            "`augury promote` makes one"
+            "`augury models promote` makes one"
         )
     return context.check_drift(policy, champion, end)
 

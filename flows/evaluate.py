@@ -1,6 +1,7 @@
 """The flows of a trial: it starts, is looked at, and ends with a promotion or a rejection."""
 
 from dataclasses import asdict
+from typing import Any
 
 from prefect import flow, task
 from prefect.logging import get_run_logger
@@ -51,11 +52,12 @@ def look(model_name: str, champion: int, version: int, until: int) -> Verdict:
 def conclude(model_name: str, version: int, verdict: Verdict) -> str:
     """Act on a verdict and say what came of it."""
     registry = current().registry
+    decided: dict[str, Any] = {"by": EVALUATION, "why": verdict.reason, "evidence": asdict(verdict)}
     try:
         if verdict.decision is Decision.PROMOTE:
-            registry.promote(model_name, version, by=EVALUATION, why=verdict.reason)
+            registry.promote(model_name, version, **decided)
         elif verdict.decision in (Decision.REJECT, Decision.STOP):
-            registry.reject(model_name, version, by=EVALUATION, why=verdict.reason)
+            registry.reject(model_name, version, **decided)
     except ConflictError as conflict:
         return str(conflict)
     return {

@@ -115,6 +115,7 @@ class ModelEvent(Base):
     at: Mapped[int]
     sha256: Mapped[str | None]
     artifact_uri: Mapped[str | None]
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class PublishedEvent(Base):
@@ -126,13 +127,15 @@ class PublishedEvent(Base):
 
 
 class Serving(Base):
-    """How requests for a model are routed."""
+    """How requests for a model are routed, and since when where a canary's challenger has a share of them."""
 
     __tablename__ = "model_serving_config"
     model_name: Mapped[str] = mapped_column(primary_key=True)
     challenger_version: Mapped[int | None]
     challenger_share: Mapped[float]
     shadow_model_version: Mapped[int | None]
+    canary_since: Mapped[int | None]
+    step_since: Mapped[int | None]
     updated_at: Mapped[int]
 
 
