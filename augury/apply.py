@@ -205,12 +205,15 @@ def _skew(source: SourcePlan) -> dict[str, str]:
 
 
 def _policy_row(policy: Policy) -> dict[str, Any]:
-    names = [f.name for f in fields(policy) if f.name not in ("group", "model")]
-    row = {name: getattr(policy, name) for name in names}
+    row = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name in (f.name for f in fields(policy) if f.name not in ("group", "model"))
+        for value in (getattr(policy, name),)
+    }
     row["model_name"] = policy.model.name
     if isinstance(policy, DriftPolicy):
         group = policy.group
-        row |= {"group_name": "", "group_version": 0, "categorical": list(policy.categorical)}
+        row |= {"group_name": "", "group_version": 0}
         if group is not None:
             row |= {"group_name": group.name, "group_version": group.version}
     if isinstance(policy, EvaluationPolicy):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from features.evaluation import SPLIT, EvaluationPolicy
 from flows.eprocess import log_e_value
 from flows.evidence import Evidence, asymptotic, primary
-from flows.metrics import Array, Labelled, Running, improvement
+from flows.improvement import Array, Labelled, Running, improvement
 from flows.ratio import log_ratio_evidence
 from flows.units import Unit
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from features.evaluation import BERNSTEIN, E_PROCESS, LEAST_OBSERVATIONS, SHADOW, SPRT, EvaluationPolicy
 from flows.eprocess import log_e_value, win_share_bounds
-from flows.metrics import Array, Labelled, Running, improvement, series, widest
+from flows.improvement import Array, Labelled, Running, improvement, series, widest
 from flows.sequences import (
     best_rho,
     gamma_exponential_bound,

@@ -208,13 +208,22 @@ class DriftPolicyRow(Base):
 
 
 class MonitoringPolicyRow(Base):
-    """Which rolling metric of a model is watched."""
+    """Which rolling metric of a model is watched, and what harm sets off."""
 
     __tablename__ = "monitoring_policy"
     model_name: Mapped[str] = mapped_column(primary_key=True)
     metric: Mapped[str] = mapped_column(primary_key=True)
     window: Mapped[str]
+    every: Mapped[str]
     threshold: Mapped[float]
+    k: Mapped[float]
+    segments: Mapped[list[str]]
+    gap: Mapped[float | None]
+    alpha: Mapped[float]
+    false_alarms_per_month: Mapped[float]
+    min_units: Mapped[int]
+    on_harm: Mapped[str]
+    actions_per_day: Mapped[int]
     updated_at: Mapped[int]
 
 

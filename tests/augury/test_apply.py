@@ -31,7 +31,7 @@ POLICIES: dict[str, Policy] = {
     "drift_policy": DriftPolicy(
         whole, late, categorical=("carrier_last",), bins=20, threshold=0.3, retrain=True
     ),
-    "monitoring_policy": MonitoringPolicy(late, metric="brier", window="1d"),
+    "monitoring_policy": MonitoringPolicy(late, metric="rmse", window="1d", segments=("carrier",)),
 }
 
 

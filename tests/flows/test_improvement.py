@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from features.evaluation import EvaluationPolicy
-from flows.metrics import Labelled, gains, improvement, of_block, series
+from flows.improvement import Labelled, gains, improvement, of_block, series
 from tests.definitions import late
 
 RNG = np.random.default_rng(1)
