@@ -41,7 +41,8 @@ def look(policy: MonitoringPolicy, end: int) -> Performance:
     champion = context.registry.champion(policy.model.name)
     if champion is None:
         raise NoReferenceError(
-            f"performance is the champion's, and {policy.model.name} has none; `augury models promote` makes one"
+            f"performance is the champion's, and {policy.model.name} has none; "
+            "`augury models promote` makes one"
         )
     found = context.check_performance(policy, champion, end)
     return replace(found, explanation=_explained(policy, champion, end)) if found.harm else found
