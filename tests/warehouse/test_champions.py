@@ -119,6 +119,10 @@ def test_an_answer_stands_beside_the_champion_of_its_moment(database: Client, re
         "feature_values_used": {},
         "rows": [],
         **{f"latency_{part}_ms": 0.1 for part in ("features", "on_demand", "model", "total")},
+        "outputs": [],
+        "predicted_class": None,
+        "bias": None,
+        "contributions": {},
     }
     ends = [reigns[0].valid_from - 1, *(r.valid_from for r in reigns), *(r.valid_to or 0 for r in reigns)]
     moments = sorted({*ends, *(end - 1 for end in ends)})
