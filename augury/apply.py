@@ -1,7 +1,7 @@
 """Making a project so: schemas, topics, tables, policies, jobs, and the record of what was applied."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from features.errors import DefinitionError
 from features.handover import HandoverError, check_handover
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
-from features.policies import DriftPolicy, Policy
+from features.policies import DriftPolicy, EvaluationPolicy, Policy
 from features.project import Project
 from schemas.log import Topic, create_topics
 from schemas.records import TOPICS, load
@@ -205,12 +205,21 @@ def _skew(source: SourcePlan) -> dict[str, str]:
 
 
 def _policy_row(policy: Policy) -> dict[str, Any]:
-    row = {name: value for name, value in vars(policy).items() if name not in ("group", "model")}
+    row = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name in (f.name for f in fields(policy) if f.name not in ("group", "model"))
+        for value in (getattr(policy, name),)
+    }
     row["model_name"] = policy.model.name
     if isinstance(policy, DriftPolicy):
         group = policy.group
-        row |= {"group_name": "", "group_version": 0, "categorical": list(policy.categorical)}
+        row |= {"group_name": "", "group_version": 0}
         if group is not None:
             row |= {"group_name": group.name, "group_version": group.version}
+    if isinstance(policy, EvaluationPolicy):
+        row |= {"method": policy.weighed_by, "segments": list(policy.segments)}
+        row["guards"] = [asdict(guard) for guard in policy.guards]
+        row["sprt"] = None if policy.sprt is None else asdict(policy.sprt)
+        row["value_range"] = None if policy.value_range is None else list(policy.value_range)
     kinds = {"DriftPolicy": "drift_policy", "EvaluationPolicy": "evaluation_policy"}
     return row | {"policy": kinds.get(type(policy).__name__, "monitoring_policy")}

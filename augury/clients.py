@@ -1,6 +1,6 @@
 """Clients of the log, the online store and the warehouse, from settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis import Redis
@@ -9,7 +9,7 @@ from augury.settings import Settings
 from features.project import Project
 from schemas.codec import Codec
 from schemas.log import deliver, producer
-from schemas.records import load
+from schemas.records import TOPICS, load
 from schemas.registry import SchemaRegistry
 from warehouse.backfill import log_clock
 from warehouse.client import Client, connect
@@ -22,10 +22,19 @@ def codec(settings: Settings) -> Codec:
 
 def send_alert(settings: Settings, alert: Mapping[str, Any]) -> None:
     """Send an alert to the log, its `at` as the record's time; return once the log holds it."""
-    encode = codec(settings).encoder("alerts", load("alert"))
+    _send(settings, "alerts", [alert])
+
+
+def send_states(settings: Settings, states: Sequence[Mapping[str, Any]]) -> None:
+    """Send to the log what followed on alerts; return once the log holds it."""
+    _send(settings, "alerts.states", states)
+
+
+def _send(settings: Settings, topic: str, records: Sequence[Mapping[str, Any]]) -> None:
+    encode = codec(settings).encoder(topic, load(TOPICS[topic]))
     sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
     try:
-        deliver(sender, [{"topic": "alerts", "value": encode(alert), "timestamp": alert["at"]}])
+        deliver(sender, [{"topic": topic, "value": encode(r), "timestamp": r["at"]} for r in records])
     finally:
         sender.close()
 

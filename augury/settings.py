@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     bridge_metrics_port: int = 0
     flows_metrics_port: int = 0
     ticker_metrics_port: int = 0
+    alerts_metrics_port: int = 0
     metrics_host: str = LOOPBACK
     log_format: Literal["text", "json"] = "text"
     otlp_endpoint: str = ""  # a collector's base URL; nothing is traced without it
@@ -115,6 +116,9 @@ class Settings(BaseSettings):
     prefect_auth: SecretStr = SecretStr("")  # "user:password" of Prefect's server
     spool_max_mb: int = Field(default=4096, gt=0)  # of answers that wait for Kafka in the HTTP door's spool
     spool_shed: bool = False  # answers beyond that leave unlogged; else they are refused
+    alert_urls: SecretStr = SecretStr("")  # Apprise's, apart by spaces
+    alert_repeat: str = "1d"  # of the log's clock, between notices of an incident that goes on
+    documents_url: str = ""  # where docs/playbooks is found by who is told
     replay: bool = False  # requests are judged by their own requested_at, and nothing ticks by the wall clock
 
     @model_validator(mode="before")

@@ -182,7 +182,7 @@ def measure(work: Work, limit_s: float) -> list[Result]:
         client, folder = running.client, Path(scratch)
         generate(client, defined, work)
         export_days(client, work, folder)
-        frozen = running.measured(lambda: freeze(client, defined, "fraud", "benchmark", TABLE, [0.0]))
+        frozen = running.measured(lambda: freeze(client, defined, "fraud", "benchmark", TABLE, [0.0], [0.0]))
         reports: list[Report] = []
         days = range(1, 1 + work.quiet + work.drifting)
         cost = running.measured(

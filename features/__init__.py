@@ -21,8 +21,9 @@ from features.aggregates import (
 )
 from features.definitions import Entity, FeatureGroup, FeatureRef, Freshness, Label, Lookup, Model, Source
 from features.errors import DefinitionError
+from features.evaluation import EvaluationPolicy, Guard, Sprt
 from features.on_demand import decayed
-from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
+from features.policies import DriftPolicy, MonitoringPolicy
 from features.types import DataType
 
 __all__ = [
@@ -34,11 +35,13 @@ __all__ = [
     "FeatureGroup",
     "FeatureRef",
     "Freshness",
+    "Guard",
     "Label",
     "Lookup",
     "Model",
     "MonitoringPolicy",
     "Source",
+    "Sprt",
     "count",
     "count_distinct",
     "decayed",

@@ -14,7 +14,7 @@ _SOURCES_TAKEN = frozenset(
     {"alerts", "ground_truth", "dead_letters", "model_prediction_log", "shadow_predictions"}
     | {"model_registry_events", "feature_drift_report", "model_performance_monitor"}
     | {"feature_group_config", "log_clock", "datasets", "schema_migrations"}
-    | {"served_vector_audit"}
+    | {"served_vector_audit", "alert_states", "alerts_open", "holdout_predictions"}
     | {"taken", "windowed", "refused", "clocks"}
 )
 _VIEWS = ("clocked_", "looked_up_")

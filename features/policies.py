@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from features.definitions import FeatureGroup, Model
 from features.errors import DefinitionError
+from features.evaluation import EvaluationPolicy
 from features.windows import milliseconds
+
+__all__ = ["CLASSICAL", "METHODS", "DriftPolicy", "EvaluationPolicy", "MonitoringPolicy", "Policy"]
 
 METHODS = ("psi", "ks", "wasserstein")
 """How the distributions of a number can be compared."""
@@ -13,24 +16,10 @@ CLASSICAL = (0.10, 0.20, 0.25)
 """The customary thresholds of PSI: moderate, significant and major change. They are no test:
 `flows.discoveries.false_alarms_per_month` tells what each amounts to."""
 MAX_BINS = 100
+METRICS = {"auc": 1, "precision_at_k": 1, "log_loss": -1, "calibration_error": -1, "rmse": -1}
+"""What performance can be measured by: 1 where more is better, -1 where less is."""
+ON_HARM = ("tell", "retrain")
 _MONTH_MS = 30 * 86_400_000
-
-
-@dataclass(frozen=True)
-class EvaluationPolicy:
-    """When a challenger replaces the champion of `model`.
-
-    Challenger and champion answer the same requests (shadow mode); `alpha` bounds the probability
-    that a challenger which is no better is ever promoted, however often one looks. The trial ends with
-    a rejection after `max_units` matured labels. `look_every` is on the log's clock.
-    """
-
-    model: Model
-    alpha: float = 0.05
-    threshold: float = 0.5
-    min_units: int = 100
-    max_units: int = 20_000
-    look_every: str = "1d"
 
 
 @dataclass(frozen=True)
@@ -111,12 +100,89 @@ class DriftPolicy:
 
 @dataclass(frozen=True)
 class MonitoringPolicy:
-    """Which rolling metric of `model` is watched, and when it raises an alert."""
+    """How the performance of `model`'s champion is watched, and what harm sets off.
+
+    In windows of length `window`, which end each `every` on the log's clock, `metric` of the answers whose
+    labels arrived is set beside that of the champion's holdout; `k` is the share of requests that precision
+    at k takes, those with the largest predictions. Harm is a metric that is worse than the holdout's by more
+    than `threshold`: by a test that allows `false_alarms_per_month`, on what is measured; by the interval of
+    what is estimated while labels are missing; or by a sequential test of the loss against the holdout's,
+    which errs with a probability of at most `alpha` in the champion's whole life.
+
+    `segments` are entities, inputs or features of the model: requests with one value are a segment, which
+    alarms where it is worse than the others of its kind by more than `gap` (`threshold` where it is not
+    stated). Windows and segments of less than `min_units` are reported and not judged.
+
+    `on_harm` is "tell" or "retrain": at most `actions_per_day` times a day, and never where the alert looks
+    like a broken pipeline. Raises `DefinitionError`.
+    """
 
     model: Model
     metric: str = "auc"
     window: str = "7d"
+    every: str = "1d"
     threshold: float = 0.05
+    k: float = 0.1
+    segments: tuple[str, ...] = ()
+    gap: float | None = None
+    alpha: float = 0.05
+    false_alarms_per_month: float = 0.5
+    min_units: int = 200
+    on_harm: str = "tell"
+    actions_per_day: int = 1
+
+    def __post_init__(self) -> None:
+        place = f"monitoring policy {self.name}"
+        if self.metric not in METRICS:
+            rule = f"performance is one of {', '.join(METRICS)}"
+            raise DefinitionError(place, rule, "nothing could be measured", self.metric)
+        if self.on_harm not in ON_HARM:
+            rule = f"what harm sets off is one of {', '.join(ON_HARM)}"
+            raise DefinitionError(place, rule, "nobody would know what follows", self.on_harm)
+        if not 0 < self.k <= 1:
+            rule = "k is a share of the requests"
+            raise DefinitionError(place, rule, "none would be taken, or more than there are", self.k)
+        if self.threshold < 0 or (self.gap is not None and self.gap < 0):
+            rule = "a difference that is tolerated is 0 or more"
+            raise DefinitionError(place, rule, "a better model would be called worse", self.threshold)
+        if not 0 < self.alpha < 1:
+            rule = "the error rate of a test lies between 0 and 1"
+            raise DefinitionError(
+                place, rule, "an alert would tell nothing, or there could be none", self.alpha
+            )
+        if self.min_units < 2:
+            rule = "what is judged has at least two units"
+            raise DefinitionError(place, rule, "its error could not be told", self.min_units)
+        if not 1 <= self.actions_per_day <= 24:
+            rule = "harm sets off 1 to 24 actions a day"
+            raise DefinitionError(place, rule, "nothing would follow, or too much", self.actions_per_day)
+        milliseconds(self.window, f"{place}, window")
+        if not 0 < self.level <= 0.5:
+            rule = "false alarms are allowed in at most half of the windows, and in some"
+            consequence = "an alert would tell nothing, or there could be none"
+            raise DefinitionError(place, rule, consequence, self.false_alarms_per_month)
+        known = {e.name for e in self.model.entities} | {*self.model.inputs, *self.model.on_demand}
+        known |= {f"{ref.group.name}.{ref.feature}" for ref in self.model.features}
+        for name in self.segments:
+            if name not in known:
+                rule = "a segment is by an entity, an input or a feature of its model"
+                raise DefinitionError(place, rule, "no request could be told to be in it", name)
+
+    @property
+    def name(self) -> str:
+        """The name in alerts and reports: `<metric>/<model>`."""
+        return f"{self.metric}/{self.model.name}"
+
+    @property
+    def level(self) -> float:
+        """The chance of an alert of one window whose metric is worse by no more than the threshold."""
+        every = milliseconds(self.every, f"monitoring policy {self.name}, every")
+        return self.false_alarms_per_month * every / _MONTH_MS
+
+    @property
+    def tolerated_gap(self) -> float:
+        """By how much a segment may be worse than the others."""
+        return self.threshold if self.gap is None else self.gap
 
 
 Policy = EvaluationPolicy | DriftPolicy | MonitoringPolicy

@@ -1,11 +1,11 @@
 """The flow that audits what was served: each vector from raw events again, and an alert where one differs."""
 
-import json
 from dataclasses import asdict
 from typing import Any
 
 from prefect import flow, task
 
+from features.alerts import Alert
 from flows.context import current
 from flows.retrain import await_warehouse
 from flows.steps import RETRIED, show
@@ -48,18 +48,19 @@ def audit(model_name: str, since: int, until: int, sample: int | None = None) ->
     facts = {"audited": found.vectors, "differ": found.mismatches, "of other versions": found.skipped}
     show(f"audit-{model_name}", f"Audit of {audit_id}", facts | differences)
     if found.mismatches:
-        send(
-            {
-                "alert_id": f"{AUDIT}/{audit_id}",
-                "policy": AUDIT,
-                "kind": AUDIT,
-                "subject": model_name,
-                "model_name": model_name,
-                "severity": "critical",
-                "evidence": json.dumps(asdict(found)),
-                "at": until,
-            }
+        alert = Alert(
+            alert_id=f"{AUDIT}/{audit_id}",
+            policy=AUDIT,
+            kind=AUDIT,
+            subject=model_name,
+            severity="critical",
+            evidence=asdict(found),
+            at=until,
+            playbook=AUDIT,
+            owner=current().model(model_name).owner,
+            model_name=model_name,
         )
+        send(alert.record)
         raise DifferingVectorsError(
             f"a served vector is a function of the log, and {found.mismatches} of {found.vectors} of "
             f"{model_name} differ: what served them cannot be trusted ({differences})"

@@ -1,11 +1,10 @@
 """A drift check: one policy's features in one window against what its model was trained on."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from features.policies import DriftPolicy
+from features.alerts import BROKEN, CHANGED, Alert
+from features.policies import DriftPolicy, MonitoringPolicy
 from features.project import Project
 from features.windows import floor, milliseconds
 from flows.causes import DATA, causes
@@ -29,14 +28,15 @@ class Report:
 
     window: Window
     findings: tuple[Finding, ...]
+    owner: str = ""
 
     @property
     def drifted(self) -> tuple[Finding, ...]:
         """The findings of features that drifted."""
         return tuple(f for f in self.findings if f.drifted)
 
-    def alert(self) -> dict[str, Any] | None:
-        """Give the record of `alerts`, one for a policy and window; None where nothing drifted."""
+    def alert(self) -> Alert | None:
+        """Give the alert, one for a policy and window; None where nothing drifted."""
         if not self.drifted:
             return None
         window = self.window
@@ -53,27 +53,35 @@ class Report:
         ]
         broken = any(f.causes != (DATA,) for f in self.drifted)
         evidence = {
-            "looks_like": "a broken pipeline" if broken else "a change of the data",
+            "looks_like": BROKEN if broken else CHANGED,
             "features": features,
             "of": len(self.findings),
             "model_version": window.model_version,
             "window_start": window.start,
         }
-        return {
-            "alert_id": f"drift/{window.policy}/{window.end}",
-            "policy": window.policy,
-            "kind": "drift",
-            "subject": f"{window.group}.v{window.version}" if window.group else window.model_name,
-            "model_name": window.model_name,
-            "severity": "warning",
-            "evidence": json.dumps(evidence),
-            "at": window.end,
-        }
+        return Alert(
+            alert_id=f"drift/{window.policy}/{window.end}",
+            policy=window.policy,
+            kind="drift",
+            subject=self.subject,
+            severity="warning",
+            evidence=evidence,
+            at=window.end,
+            playbook="broken-pipeline" if broken else "drift",
+            owner=self.owner,
+            model_name=window.model_name,
+        )
+
+    @property
+    def subject(self) -> str:
+        """What drifted, or did not: the group's label, or the model's name."""
+        window = self.window
+        return f"{window.group}.v{window.version}" if window.group else window.model_name
 
 
-def window_end(policy: DriftPolicy, clock: int) -> int:
+def window_end(policy: DriftPolicy | MonitoringPolicy, clock: int) -> int:
     """Give the end (ms) of the newest of a policy's windows that is over at `clock` (ms)."""
-    return floor(clock, milliseconds(policy.every, f"drift policy {policy.name}, every"))
+    return floor(clock, milliseconds(policy.every, f"policy {policy.name}, every"))
 
 
 def check(client: Client, project: Project, policy: DriftPolicy, version: ModelVersion, end: int) -> Report:
@@ -99,7 +107,8 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
     judged |= _explained(client, project, policy, version, judged, start, end)
     group = ("", 0) if policy.group is None else (policy.group.name, policy.group.version)
     over = Window(policy.name, policy.model.name, version.version, *group, start, end)
-    report = Report(over, tuple(judged.values()))
+    owner = policy.model.owner if policy.group is None else policy.group.owner
+    report = Report(over, tuple(judged.values()), owner)
     keep(client, over, report.findings)
     return report
 

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from features.definitions import Model
-from features.policies import DriftPolicy, EvaluationPolicy
+from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from features.project import Project
 from flows.contracts import (
     Artifacts,
     AuditServed,
     BuildDataset,
     CheckDrift,
+    CheckPerformance,
     FreezeReferences,
     Query,
+    ResolveAlerts,
     SendAlert,
 )
 from inference.registry import Registry
@@ -39,8 +41,10 @@ class Context:
     audit: AuditServed
     freeze: FreezeReferences
     check_drift: CheckDrift
+    check_performance: CheckPerformance
     clock: Callable[[], int]
     alert: SendAlert
+    resolve: ResolveAlerts
     publish: Callable[[], int]
     code_version: str
     wait_for_warehouse: Callable[[int], None] = lambda _until: None
@@ -61,6 +65,11 @@ class Context:
     def drift_policies(self) -> list[DriftPolicy]:
         """The project's drift policies, in its order."""
         return [p for p in self.project.policies if isinstance(p, DriftPolicy)]
+
+    @property
+    def monitoring_policies(self) -> list[MonitoringPolicy]:
+        """The project's monitoring policies, in its order."""
+        return [p for p in self.project.policies if isinstance(p, MonitoringPolicy)]
 
     def evaluation_policy(self, model_name: str) -> EvaluationPolicy:
         """Give the policy that judges challengers of a model; raises `LookupError` where it has none."""

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from features.policies import DriftPolicy
+from features.policies import DriftPolicy, MonitoringPolicy
 from flows.check import Report
+from flows.performance import Performance
 from inference.registry import ModelVersion
 from warehouse.audit import Audit
 
@@ -68,10 +69,12 @@ class AuditServed(Protocol):
 
 
 class FreezeReferences(Protocol):
-    """Freezes what a model was trained on, for its drift policies."""
+    """Freezes what a model was trained and tried on, for its drift and monitoring policies."""
 
-    def __call__(self, model_name: str, experiment_id: str, table: str, scores: ArrayLike) -> None:
-        """Freeze the training set `table`, and the model's `scores` of what it was not trained on."""
+    def __call__(
+        self, model_name: str, experiment_id: str, table: str, scores: ArrayLike, labels: ArrayLike
+    ) -> None:
+        """Freeze the training set `table`, and the `scores` and `labels` of what it was not trained on."""
 
 
 class CheckDrift(Protocol):
@@ -81,11 +84,25 @@ class CheckDrift(Protocol):
         """Check the window that ends at `end` (ms) against what a version was trained on."""
 
 
+class CheckPerformance(Protocol):
+    """Checks a window of a monitoring policy, and keeps the outcome where SQL can read it."""
+
+    def __call__(self, policy: MonitoringPolicy, version: ModelVersion, end: int) -> Performance:
+        """Check the window that ends at `end` (ms) against the holdout of a version."""
+
+
 class SendAlert(Protocol):
     """Sends a record of `alerts` to the log."""
 
     def __call__(self, alert: Mapping[str, Any]) -> None:
         """Return once the log has acknowledged it."""
+
+
+class ResolveAlerts(Protocol):
+    """Resolves what is over."""
+
+    def __call__(self, incident: str, why: str, at: int) -> None:
+        """Resolve the open alerts of an incident, if there are any; return once the log holds it."""
 
 
 class CreateRun(Protocol):

@@ -32,7 +32,7 @@ def look(policy: DriftPolicy, end: int) -> Report:
     if champion is None:
         raise NoReferenceError(
             f"drift is from what the champion was trained on, and {policy.model.name} has none; "
-            "`augury promote` makes one"
+            "`augury models promote` makes one"
         )
     return context.check_drift(policy, champion, end)
 
@@ -43,12 +43,19 @@ def send(alert: dict[str, Any]) -> None:
     current().alert(alert)
 
 
+@task(**RETRIED)
+def clear(incident: str, why: str, at: int) -> None:
+    """Resolve the open alerts of an incident that is over."""
+    current().resolve(incident, why, at)
+
+
 @flow(name=DRIFT)
 def drift(policy: str | None = None, at: int | None = None) -> int:
     """Check a policy, or all of the project's, and give how many features drifted.
 
     The window ends at `at` (ms); without it at the newest of the policy's ends that the log's clock has
-    passed. A window checked again has the same rows in `feature_drift_report` and the same alert. Where all
+    passed. A window checked again has the same rows in `feature_drift_report` and the same alert; one in
+    which nothing drifted resolves the alerts that are open. Where all
     are checked, those of models without a champion, or without a frozen reference, are passed over and
     named on the run's page; a policy that is named fails the run then.
     """
@@ -70,7 +77,10 @@ def drift(policy: str | None = None, at: int | None = None) -> int:
             continue
         alert = report.alert()
         if alert is not None:
-            send(alert)
+            send(alert.record)
+        elif any(f.q_value is not None for f in report.findings):
+            end = report.window.end
+            clear(f"{DRIFT}/{one.name}/{report.subject}", f"nothing drifted in the window to {end} ms", end)
         found += len(report.drifted)
         drifted = ", ".join(f"{f.reference.feature} ({', '.join(f.causes)})" for f in report.drifted)
         facts[one.name] = drifted or f"none of {len(report.findings)} features drifted"

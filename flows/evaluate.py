@@ -1,10 +1,12 @@
 """The flows of a trial: it starts, is looked at, and ends with a promotion or a rejection."""
 
 from dataclasses import asdict
+from typing import Any
 
 from prefect import flow, task
 from prefect.logging import get_run_logger
 
+from features.evaluation import SPLIT
 from flows.context import current
 from flows.retrain import await_warehouse, publish_changes
 from flows.steps import RETRIED, show
@@ -17,7 +19,9 @@ from inference.registry import ConflictError, ModelStatus
 @task(**RETRIED)
 def open_trial(model_name: str, version: int, why: str) -> str:
     """Make a version the challenger in shadow, or say why it cannot be now."""
-    registry = current().registry
+    context, registry = current(), current().registry
+    if context.evaluation_policy(model_name).mode == SPLIT:
+        return "a trial by split traffic is not started by a flow; its policy may say mode='shadow'"
     if registry.champion(model_name) is None:
         return "there is no champion to compare with; a first version is promoted by hand"
     try:
@@ -31,31 +35,35 @@ def open_trial(model_name: str, version: int, why: str) -> str:
 def look(model_name: str, champion: int, version: int, until: int) -> Verdict:
     """Judge the trial by the units whose label windows had closed at `until` (ms)."""
     context = current()
+    policy = context.evaluation_policy(model_name)
     units = read_units(
         context.query,
         model_name,
         champion=champion,
         challenger=version,
         until=until,
-        horizon=context.project.model_plans[model_name].label.horizon_ms,
+        horizon=policy.horizon_ms,
+        segments=policy.segments,
     )
-    return judge(units, context.evaluation_policy(model_name))
+    return judge(units, policy)
 
 
 @task(**RETRIED)
 def conclude(model_name: str, version: int, verdict: Verdict) -> str:
     """Act on a verdict and say what came of it."""
     registry = current().registry
+    decided: dict[str, Any] = {"by": EVALUATION, "why": verdict.reason, "evidence": asdict(verdict)}
     try:
         if verdict.decision is Decision.PROMOTE:
-            registry.promote(model_name, version, by=EVALUATION, why=verdict.reason)
-        elif verdict.decision is Decision.REJECT:
-            registry.reject(model_name, version, by=EVALUATION, why=verdict.reason)
+            registry.promote(model_name, version, **decided)
+        elif verdict.decision in (Decision.REJECT, Decision.STOP):
+            registry.reject(model_name, version, **decided)
     except ConflictError as conflict:
         return str(conflict)
     return {
         Decision.PROMOTE: "promoted",
         Decision.REJECT: "rejected",
+        Decision.STOP: "stopped",
         Decision.CONTINUE: "goes on",
     }[verdict.decision]
 

@@ -10,18 +10,27 @@ from flows.watched import methods, reference
 from warehouse.bins import Bins
 from warehouse.client import Client
 from warehouse.drift import count, levels, quantiles
+from warehouse.outcomes import keep_holdout
 from warehouse.references import DECILES, Reference, keep
 from warehouse.samples import PREDICTION
 
 
 def freeze(
-    client: Client, project: Project, model_name: str, experiment_id: str, table: str, scores: ArrayLike
+    client: Client,
+    project: Project,
+    model_name: str,
+    experiment_id: str,
+    table: str,
+    scores: ArrayLike,
+    labels: ArrayLike,
 ) -> None:
-    """Freeze the references of all of a model's drift policies.
+    """Freeze the references of all of a model's drift policies, and its holdout for monitoring policies.
 
     `table` is the training set's. `scores`, shape (n,), are the model's predictions of what it was not
-    trained on: those on the training set itself would be too sure. Raises `NothingWatchedError`.
+    trained on, `labels` what came true: those on the training set itself would be too sure. Raises
+    `NothingWatchedError`.
     """
+    keep_holdout(client, experiment_id, np.asarray(scores).tolist(), np.asarray(labels).tolist())
     for policy in project.policies:
         if isinstance(policy, DriftPolicy) and policy.model.name == model_name:
             keep(client, experiment_id, policy.name, references(client, project, policy, table, scores))

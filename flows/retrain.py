@@ -52,8 +52,9 @@ def export_model(trained: Trained) -> bytes:
 
 @task(**RETRIED)
 def freeze_references(model_name: str, experiment_id: str, dataset: Dataset, trained: Trained) -> None:
-    """Freeze what drift will be measured from; before the version is known, so that none is without."""
-    current().freeze(model_name, experiment_id, dataset.table, trained.holdout.scores)
+    """Freeze what later windows are compared with; before the version is known, so that none is without."""
+    held = trained.holdout
+    current().freeze(model_name, experiment_id, dataset.table, held.scores, held.labels)
 
 
 @task(**RETRIED)

@@ -1,10 +1,12 @@
 """Which event sets off which flow run, under which key: pure, and the same after every restart."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from features.policies import DriftPolicy, EvaluationPolicy
+from features.alerts import BROKEN
+from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from features.windows import floor, milliseconds
 
 RETRAINING = "retraining"
@@ -12,6 +14,7 @@ RETRAINING = "retraining"
 EVALUATION = "evaluation"
 """Who ends trials by themselves, and then starts the next one itself."""
 _ENDS = {"promoted", "rejected", "rolled_back"}
+_DAY_MS = 86_400_000
 RETRAIN, START_TRIAL, EVALUATE = "retrain", "start-trial", "evaluate"
 """The flows' names."""
 
@@ -30,9 +33,15 @@ class Trigger:
 
 
 class Triggers:
-    """The rules of a project: its drift policies and its evaluation policies."""
+    """The rules of a project: its policies of drift, of evaluation and of monitoring."""
 
-    def __init__(self, drift: Iterable[DriftPolicy], evaluation: Iterable[EvaluationPolicy]) -> None:
+    def __init__(
+        self,
+        drift: Iterable[DriftPolicy],
+        evaluation: Iterable[EvaluationPolicy],
+        monitoring: Iterable[MonitoringPolicy] = (),
+    ) -> None:
+        self._monitoring = {p.name: p for p in monitoring}
         self._drift = {p.name: p for p in drift}
         self._debounce = {
             name: milliseconds(p.debounce, f"drift policy {name}") for name, p in self._drift.items()
@@ -43,11 +52,13 @@ class Triggers:
         }
 
     def on_alert(self, alert: Mapping[str, Any]) -> Trigger | None:
-        """Give the retraining that an `alert` record sets off.
+        """Give the retraining that an `alert` record of drift or of performance sets off.
 
         Alerts of one policy whose `at` lies in one `debounce` bucket are one trigger: the key is the
         bucket, so an alert that is written twice is one too. Raises `UnknownPolicyError`.
         """
+        if alert["kind"] == "performance":
+            return self._on_harm(alert)
         if alert["kind"] != "drift":
             return None
         policy = self._drift.get(alert["policy"])
@@ -58,17 +69,20 @@ class Triggers:
             )
         if not policy.retrain:
             return None
-        bucket = floor(alert["at"], self._debounce[alert["policy"]])
-        return Trigger(
-            RETRAIN,
-            f"{alert['policy']}/{bucket}",
-            {
-                "model_name": policy.model.name,
-                "alert_id": alert["alert_id"],
-                "policy": alert["policy"],
-                "at": alert["at"],
-            },
-        )
+        return _retraining(alert, policy.model.name, self._debounce[alert["policy"]])
+
+    def _on_harm(self, alert: Mapping[str, Any]) -> Trigger | None:
+        """Give what harm sets off: once in each bucket of a day, and nothing on a broken pipeline."""
+        policy = self._monitoring.get(alert["policy"])
+        if policy is None:
+            raise UnknownPolicyError(
+                f"an alert of performance names a policy of the project "
+                f"({', '.join(self._monitoring) or 'it has none'}); nothing says what follows from "
+                f"{alert['policy']!r}"
+            )
+        if policy.on_harm == "tell" or json.loads(alert["evidence"]).get("looks_like") == BROKEN:
+            return None
+        return _retraining(alert, policy.model.name, -(-_DAY_MS // policy.actions_per_day))
 
     def on_registry_event(self, event: Mapping[str, Any]) -> Trigger | None:
         """Give the trial that a `registry_event` record sets off.
@@ -90,6 +104,19 @@ class Triggers:
         """Give the newest moment (ms) up to `clock` at which trials of the model are looked at, if any."""
         every = self._look_every.get(model_name)
         return None if every is None else floor(clock, every)
+
+
+def _retraining(alert: Mapping[str, Any], model_name: str, bucket_ms: int) -> Trigger:
+    return Trigger(
+        RETRAIN,
+        f"{alert['policy']}/{floor(alert['at'], bucket_ms)}",
+        {
+            "model_name": model_name,
+            "alert_id": alert["alert_id"],
+            "policy": alert["policy"],
+            "at": alert["at"],
+        },
+    )
 
 
 def evaluation(model_name: str, version: int, until: int) -> Trigger:

@@ -160,7 +160,7 @@ class Models:
             return self._next(old, model_name, version, routes, problems)
 
         new = Variants(
-            bring(None if champion is None else champion.version) or old.champion,
+            None if champion is None else bring(champion.version) or old.champion,
             bring(config.challenger_version),
             config.challenger_share,
             bring(config.shadow_model_version),

@@ -48,6 +48,8 @@ _ANSWER = {
     "model_version_used": 3,
     "variant": "champion",
     "prediction": 0.27,
+    "outputs": [0.73, 0.27],
+    "predicted_class": "0",
     "error": None,
     "feature_values_used": {"carrier_delay.arr_delay_mean_1h": 4.5, "hour": 11.0},
     "groups": [
@@ -62,6 +64,10 @@ _ANSWER = {
             "defaulted": False,
         }
     ],
+    "explanation": {
+        "bias": -0.5,
+        "contributions": {"carrier_delay.arr_delay_mean_1h": -0.55, "hour": 0.055},
+    },
     "requested_at": 1370083264000,
     "predicted_at": 1370083264003,
     "latency_ms": {"features": 0.6, "on_demand": 0.1, "model": 0.2, "total": 1.0},

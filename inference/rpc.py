@@ -1,6 +1,7 @@
 """The Open Inference Protocol over gRPC: a second listener of the HTTP door's process, in its event loop."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -40,6 +41,7 @@ _CODES = {
     HTTPStatus.GATEWAY_TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
+_LOG = logging.getLogger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -127,8 +129,10 @@ class RpcDoor:
             except Exception as error:
                 if isinstance(error, grpc.aio.AbortError):
                     raise
-                self._door.refused(error)
-                await context.abort(_code(error), detail_of(error))
+                code = _code(error)
+                if code is grpc.StatusCode.INTERNAL:
+                    _LOG.exception("%s was not answered", name)
+                await context.abort(code, detail_of(error))
 
         return call
 

@@ -10,6 +10,7 @@ Matrix = npt.NDArray[np.float64]
 _FLOATS = frozenset({"tensor(float)", "tensor(double)"})
 _CLASSES = frozenset({"tensor(int64)", "tensor(string)"})
 _BINARY = 2
+_ERRORS = 3
 
 
 class UnfitModelError(ValueError):
@@ -38,6 +39,8 @@ class OnnxModel:
 
     def __init__(self, payload: bytes) -> None:
         options = onnxruntime.SessionOptions()
+        # converters state the shapes of one row, of which each batch would warn
+        options.log_severity_level = _ERRORS
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         try:

@@ -15,6 +15,7 @@ TOPICS: dict[str, str] = {
     "ground_truth": "ground_truth",
     "registry.events": "registry_event",
     "alerts": "alert",
+    "alerts.states": "alert_state",
     "dead_letters": "dead_letter",
     "features.clocks": "feature_clock",
 }

@@ -12,7 +12,7 @@ from augury.settings import PREFIX, ROOT, Settings
 from features import FeatureGroup
 from features.compile import compile_group
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 

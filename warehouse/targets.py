@@ -123,6 +123,7 @@ RECORDS: dict[str, Target] = {
     "ground_truth": _record_target("ground_truth", "ground_truth"),
     "registry.events": _record_target("model_registry_events", "registry_event"),
     "alerts": _record_target("alerts", "alert"),
+    "alerts.states": _record_target("alert_states", "alert_state"),
     "dead_letters": _record_target("dead_letters", "dead_letter"),
 }
 """The targets of the record topics that land in a table."""

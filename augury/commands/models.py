@@ -1,24 +1,37 @@
-"""`augury models`: what is registered, and what serves."""
+"""`augury models`: what is registered, where it comes from, what serves, and every change of that."""
 
+import json
+from typing import Annotated
+
+import httpx
 import typer
+from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
 
-from augury.models import registry
+from augury.models import publish, registry
+from augury.options import utc
 from augury.settings import Settings
+from inference.registry import ModelVersion, Registry, UnknownModelError
 
-app = typer.Typer()
+app = typer.Typer(no_args_is_help=True, help="What is registered, what serves, and every change of that.")
+
+Model = Annotated[str, typer.Argument(help="The model's name.")]
+Version = Annotated[int, typer.Argument(help="One of its versions.")]
+Why = Annotated[str, typer.Option(help="The reason; it is kept for ever.")]
+By = Annotated[str, typer.Option(help="Who decides.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")]
+_A_PERSON = "a person"
 
 
-@app.command()
-def models() -> None:
-    """Show every model's versions with their status and metrics."""
+@app.command("list")
+def list_models() -> None:
+    """List every model's versions with their status and metrics."""
     held = registry(Settings())
     table = Table("model", "version", "status", "holdout AUC", "experiment", "SHA-256")
     for name in held.models():
         for version in held.versions(name):
-            metrics = held.experiment_metrics(version.experiment_id)
-            auc = metrics.get("holdout_auc")
+            auc = held.experiment_metrics(version.experiment_id).get("holdout_auc")
             table.add_row(
                 name,
                 str(version.version),
@@ -28,3 +41,120 @@ def models() -> None:
                 version.sha256[:12],
             )
     Console().print(table)
+
+
+@app.command()
+def show(
+    model: Model,
+    version: Annotated[int | None, typer.Argument(help="The champion without it, or the newest.")] = None,
+) -> None:
+    """Show a version: where it comes from, and what has happened to it; and who was champion of its model."""
+    held, console = registry(Settings()), Console()
+    shown = _newest(held, model) if version is None else held.get(model, version)
+    lineage = held.history.lineage(model, shown.version)
+    console.print(f"{model} version {shown.version} ({shown.status})")
+    for name, value in (
+        ("artifact", shown.artifact_uri),
+        ("SHA-256", shown.sha256),
+        ("framework", f"{shown.framework}, served as {shown.serving_flavour}"),
+        ("registered", utc(shown.created_at)),
+        ("experiment", lineage.experiment_id),
+        ("corrects", lineage.parent_experiment_id or ""),
+        ("training set", lineage.training_dataset_version),
+        ("groups", ", ".join(f"{group}.v{v}" for group, v in lineage.feature_group_versions.items())),
+        ("code", lineage.code_version),
+        ("environment", json.dumps(lineage.environment)),
+        ("seed", lineage.seed),
+        *held.experiment_metrics(shown.experiment_id).items(),
+    ):
+        if value not in ("", None):
+            console.print(f"  {name:20} {value}", highlight=False, markup=False, soft_wrap=True)
+    events = Table("at", "what", "by", "why", "evidence", title="events")
+    for event in held.history.events(model):
+        if event.version == shown.version:
+            events.add_row(utc(event.at), event.kind, event.by, event.why, event.evidence or "")
+    console.print(events)
+    reigns = Table("version", "from", "to", "by", "why", title=f"champions of {model}")
+    for reign in held.history.champions(model):
+        until = "" if reign.valid_to is None else utc(reign.valid_to)
+        reigns.add_row(str(reign.version), utc(reign.valid_from), until, reign.by, reign.why)
+    console.print(reigns)
+
+
+@app.command()
+def promote(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
+    """Make a version the champion, and retire the one before; every door swaps to it."""
+    settings, held, subject = _asked(model, version)
+    champion = held.champion(model)
+    before = "which has none" if champion is None else f"in place of version {champion.version}"
+    _confirm(f"{subject} becomes the champion of {model}, {before}", yes)
+    held.promote(model, version, by=by, why=why)
+    _tell(settings, held, f"{model} version {version} is champion")
+
+
+@app.command()
+def reject(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
+    """Turn a staging or challenger version down for good; its trial or canary ends."""
+    settings, held, subject = _asked(model, version)
+    _confirm(f"{subject} is rejected for good, and its trial or canary ends", yes)
+    held.reject(model, version, by=by, why=why)
+    _tell(settings, held, f"{model} version {version} is rejected")
+
+
+@app.command()
+def retire(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
+    """Take a version out of use without judging it; retired, a champion leaves its model without any."""
+    settings, held, subject = _asked(model, version)
+    champion = held.champion(model)
+    serves = champion is not None and champion.version == version
+    after = f"{model} answers nothing until a version is promoted" if serves else "it cannot be promoted"
+    _confirm(f"{subject} is retired, and {after}", yes)
+    held.retire(model, version, by=by, why=why)
+    _tell(settings, held, f"{model} version {version} is retired")
+
+
+@app.command()
+def rollback(model: Model, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
+    """Bring the champion before back at once; every door swaps to it."""
+    settings = Settings()
+    held = registry(settings)
+    champion = held.champion(model)
+    now = "which has none" if champion is None else f"in place of version {champion.version}"
+    _confirm(f"the champion before comes back as the champion of {model}, {now}", yes)
+    back = held.rollback(model, by=by, why=why)
+    _tell(settings, held, f"{model} version {back.version} is champion again")
+
+
+def _asked(model: str, version: int) -> tuple[Settings, Registry, str]:
+    """Open the registry and spell what is asked of, so that nobody confirms what does not exist."""
+    settings = Settings()
+    held = registry(settings)
+    found = held.get(model, version)
+    return settings, held, f"version {version} ({found.status}, of {utc(found.created_at)})"
+
+
+def _confirm(what: str, yes: bool) -> None:
+    if not yes:
+        typer.confirm(f"{what}. Go on?", abort=True)
+
+
+def _tell(settings: Settings, held: Registry, done: str) -> None:
+    """Say what was done, and send its events; what the log does not take now stays in the outbox."""
+    typer.echo(done)
+    try:
+        publish(settings, held)
+    except (RuntimeError, OSError, httpx.HTTPError, KafkaException) as error:
+        typer.echo(
+            f"its events wait in the outbox, until the bridge or the next change sends them: {error}",
+            err=True,
+        )
+
+
+def _newest(held: Registry, model: str) -> ModelVersion:
+    champion = held.champion(model)
+    if champion is not None:
+        return champion
+    versions = held.versions(model)
+    if not versions:
+        raise UnknownModelError(model)
+    return versions[-1]

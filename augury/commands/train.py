@@ -27,7 +27,7 @@ def train(
     """Build the as-of training set of all labels known now, train, export and register, as a flow run.
 
     The version is registered in `staging`. Where there is a champion its trial in shadow begins; without
-    one, `augury promote` makes it the champion.
+    one, `augury models promote` makes it the champion.
     """
     settings, console = Settings(), Console()
     loaded = load_project(project)

@@ -226,8 +226,8 @@ class Demo:
         if alert is None:
             self.console.print(f"no drift: the largest PSI is {worst:.2f}")
             return
-        send_alert(self.settings, alert)
-        self.console.print(f"drift: PSI up to {worst:.2f}, alert {alert['alert_id']}; retraining follows")
+        send_alert(self.settings, alert.record)
+        self.console.print(f"drift: PSI up to {worst:.2f}, alert {alert.alert_id}; retraining follows")
         self._until(lambda: _on_trial(held, model) is not None)
         self.summary.challenger_version = _on_trial(held, model)
         self.console.print(f"version {self.summary.challenger_version} is on trial, in shadow")

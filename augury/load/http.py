@@ -58,7 +58,10 @@ class _Run:
             for task in (reporting, *tasks):
                 task.cancel()
             await asyncio.gather(reporting, *tasks, return_exceptions=True)
-        return self.recorder, time.perf_counter() - self._start
+        elapsed = time.perf_counter() - self._start
+        for _ in range(self._pace.given_up(self.recorder.answered + self.recorder.errors.total())):
+            self.recorder.add(elapsed, "not sent")
+        return self.recorder, elapsed
 
     async def _report(self, report: Report) -> None:
         while True:
@@ -68,8 +71,8 @@ class _Run:
     async def _use(self, connection: Connection) -> None:
         while True:
             number = next(self._numbers)
-            due = self._pace.due(number)
-            if due is None or time.perf_counter() - self._start >= self._pace.seconds:
+            due = self._pace.due(number, time.perf_counter() - self._start)
+            if due is None:
                 break
             if self._pace.rate is not None:
                 await self._await(self._start + due)

@@ -77,7 +77,7 @@ def load_kafka(
     deadline = start + pace.seconds
     while True:
         now = time.perf_counter()
-        due = pace.due(number) if now < deadline else None
+        due = pace.due(number, now - start)
         while due is not None and len(waiting) < pace.at_once and start + due <= now:
             name = f"{run}-{number}"
             try:
@@ -86,7 +86,7 @@ def load_kafka(
                 break
             waiting[name] = now if pace.rate is None else start + due
             number += 1
-            due = pace.due(number)
+            due = pace.due(number, now - start)
         if (due is None and not waiting) or now > deadline + _TIMEOUT_S:
             break
         for answer in door.answers(0.001):
@@ -98,4 +98,6 @@ def load_kafka(
             reported = now
     for _ in waiting:
         recorder.add(_TIMEOUT_S, "no answer")
+    for _ in range(pace.given_up(number)):
+        recorder.add(_TIMEOUT_S, "not sent")
     return recorder, time.perf_counter() - start

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from augury.clients import codec
 from augury.models import registry
 from augury.settings import Settings
-from features.policies import DriftPolicy, EvaluationPolicy
+from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from features.project import Project
 from flows.bridge import Bridge
 from flows.runs import PrefectRuns
@@ -42,6 +42,7 @@ def run(
     triggers = Triggers(
         [p for p in project.policies if isinstance(p, DriftPolicy)],
         [p for p in project.policies if isinstance(p, EvaluationPolicy)],
+        [p for p in project.policies if isinstance(p, MonitoringPolicy)],
     )
     lag = LogLag()
     reader = consumer(settings.kafka_bootstrap, "augury.bridge", **lag.options, **settings.kafka_client())

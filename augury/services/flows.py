@@ -9,6 +9,7 @@ from typing import Any
 from prefect import Flow
 from prometheus_client import CollectorRegistry
 
+from augury.alerting import resolve
 from augury.auditing import Auditor
 from augury.clients import project_clock, send_alert, warehouse
 from augury.models import artifacts, publish, registry
@@ -18,8 +19,12 @@ from features.project import Project
 from flows.audit import audit
 from flows.check import check
 from flows.context import Context, configure
-from flows.drift import drift, intervals
+from flows.drift import drift
+from flows.drift import intervals as drift_intervals
 from flows.evaluate import evaluate, start_trial
+from flows.monitor import intervals as monitor_intervals
+from flows.monitor import monitor
+from flows.performance import check_performance
 from flows.reference import freeze
 from flows.retrain import retrain
 from flows.worker import FlowWorker
@@ -45,18 +50,19 @@ def run(
             audit=Auditor(client, project, settings.backfill_memory_mb << 20, held.cutovers.routes),
             freeze=partial(freeze, client, project),
             check_drift=partial(check, client, project),
+            check_performance=partial(check_performance, client, project),
             clock=partial(project_clock, client, project),
             alert=partial(send_alert, settings),
+            resolve=partial(resolve, settings, client),
             publish=partial(publish, settings, held),
             code_version=code_version(),
             wait_for_warehouse=partial(_await_sink, settings),
         )
     )
     auth = settings.prefect_auth.get_secret_value() or None
-    flows: list[Flow[..., Any]] = [retrain, start_trial, evaluate, audit, drift]
-    worker = FlowWorker(
-        settings.prefect_api_url, flows, "flows", auth=auth, intervals_ms=intervals(project.policies)
-    )
+    flows: list[Flow[..., Any]] = [retrain, start_trial, evaluate, audit, drift, monitor]
+    intervals = drift_intervals(project.policies) | monitor_intervals(project.policies)
+    worker = FlowWorker(settings.prefect_api_url, flows, "flows", auth=auth, intervals_ms=intervals)
     meaning = "Flow runs that ended here, by flow and state."
     metrics.register(
         Sampled(lambda: [counter("augury_flow_runs_ended_total", meaning, ("flow", "state"), worker.ended)])

@@ -8,7 +8,7 @@ from pathlib import Path
 from augury.settings import Settings
 from augury.stack.part import Part
 
-NAMES = ("sink", "materialiser", "worker", "bridge", "flows")
+NAMES = ("sink", "materialiser", "worker", "bridge", "flows", "alerts")
 _SERVERS = ("kafka", "registry", "redis", "warehouse", "prefect")
 
 

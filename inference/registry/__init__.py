@@ -4,9 +4,11 @@ from inference.registry.cutovers import Cutover
 from inference.registry.events import publish_events
 from inference.registry.records import (
     ConflictError,
+    Lineage,
     ModelStatus,
     ModelVersion,
     RegistryEvent,
+    Reign,
     ServingConfig,
     UnknownModelError,
 )
@@ -15,10 +17,12 @@ from inference.registry.registry import Registry
 __all__ = [
     "ConflictError",
     "Cutover",
+    "Lineage",
     "ModelStatus",
     "ModelVersion",
     "Registry",
     "RegistryEvent",
+    "Reign",
     "ServingConfig",
     "UnknownModelError",
     "publish_events",

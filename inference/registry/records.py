@@ -48,17 +48,26 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class ServingConfig:
-    """How requests are routed: `challenger_share` (0 to 1) of the entities go to the challenger."""
+    """How requests are routed: `challenger_share` (0 to 1) of the entities go to the challenger.
+
+    Where that is a canary, it has been on since `canary_since` and with this share since `step_since` (ms).
+    """
 
     model_name: str
     challenger_version: int | None = None
     challenger_share: float = 0.0
     shadow_model_version: int | None = None
+    canary_since: int | None = None
+    step_since: int | None = None
 
 
 @dataclass(frozen=True)
 class RegistryEvent:
-    """One change of one model version; the fields are those of the record `registry_event`."""
+    """One change of one model version; the fields are those of the record `registry_event`.
+
+    `position` counts up over all events of a registry. `evidence` is JSON: the figures that it was decided
+    by, None where there are none.
+    """
 
     event_id: str
     model_name: str
@@ -70,3 +79,38 @@ class RegistryEvent:
     at: int
     sha256: str | None
     artifact_uri: str | None
+    position: int
+    evidence: str | None
+
+
+@dataclass(frozen=True)
+class Reign:
+    """When one version was the champion of a model, [valid_from, valid_to) in ms; None: it still is.
+
+    `by`, `why` and `evidence` are of the decision that began it, `kind` is `promoted` or `rolled_back`;
+    `ended_by` and `ended_why` are of the one that ended it.
+    """
+
+    model_name: str
+    version: int
+    valid_from: int
+    valid_to: int | None
+    kind: str
+    by: str
+    why: str
+    evidence: dict[str, Any] | None
+    ended_by: str | None
+    ended_why: str | None
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a model version comes from: the experiment, and the data and the code behind that."""
+
+    experiment_id: str
+    parent_experiment_id: str | None
+    training_dataset_version: str
+    feature_group_versions: dict[str, int]
+    code_version: str
+    environment: dict[str, Any]
+    seed: int

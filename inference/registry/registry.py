@@ -10,18 +10,24 @@ from sqlalchemy.orm import Session
 from inference.registry import tables
 from inference.registry.cutovers import Cutovers
 from inference.registry.database import Database
-from inference.registry.history import append_event
+from inference.registry.history import History, append_event, event_of, last_champion
 from inference.registry.records import (
     ConflictError,
     ModelStatus,
     ModelVersion,
     RegistryEvent,
     ServingConfig,
-    UnknownModelError,
 )
-
-_EVENT_FIELDS = tuple(RegistryEvent.__dataclass_fields__)
-_VERSION_FIELDS = tuple(f for f in ModelVersion.__dataclass_fields__ if f != "status")
+from inference.registry.rows import (
+    CANDIDATES,
+    champion_row,
+    clear_trial,
+    model_row,
+    require,
+    require_judged,
+    serving_row,
+    version_of,
+)
 
 
 class Registry:
@@ -35,6 +41,7 @@ class Registry:
         self._database = Database(url)
         self._clock = clock
         self.cutovers = Cutovers(self._database, clock)
+        self.history = History(self._database)
 
     def migrate(self) -> None:
         """Create or upgrade the tables."""
@@ -129,18 +136,18 @@ class Registry:
         """Give all versions of a model, oldest first; none where the name is not known."""
         with self._database.reading() as session:
             rows = select(tables.Model).filter_by(model_name=model_name).order_by(tables.Model.version)
-            return [_version(row) for row in session.scalars(rows)]
+            return [version_of(row) for row in session.scalars(rows)]
 
     def get(self, model_name: str, version: int) -> ModelVersion:
         """Give one version; raises `UnknownModelError`."""
         with self._database.reading() as session:
-            return _version(_model(session, model_name, version))
+            return version_of(model_row(session, model_name, version))
 
     def champion(self, model_name: str) -> ModelVersion | None:
         """Give the version that serves, or None before the first promotion."""
         with self._database.reading() as session:
-            row = _champion(session, model_name)
-            return None if row is None else _version(row)
+            row = champion_row(session, model_name)
+            return None if row is None else version_of(row)
 
     def register(
         self,
@@ -179,7 +186,7 @@ class Registry:
                 session.add(row)
                 session.flush()
                 self._record(session, row, "registered", by, why)
-            return _version(row)
+            return version_of(row)
 
     def start_trial(self, model_name: str, version: int, *, by: str, why: str) -> None:
         """Make a version the challenger and shadow of today's champion.
@@ -188,10 +195,10 @@ class Registry:
         A challenger whose champion has gone meanwhile starts anew against the present one.
         """
         with self._database.writing(model_name) as session:
-            row = _model(session, model_name, version)
-            champion = _champion(session, model_name)
+            row = model_row(session, model_name, version)
+            champion = champion_row(session, model_name)
             against = None if champion is None else champion.version
-            serving = self._serving(session, model_name)
+            serving = serving_row(session, model_name, self._clock)
             running = serving.shadow_model_version == version and row.judged_against == against
             if row.status == ModelStatus.CHALLENGER and running:
                 return
@@ -200,70 +207,100 @@ class Registry:
                     f"{model_name}: one trial runs at a time, or its units would be split; version {version} "
                     f"cannot start while version {serving.shadow_model_version} is on trial"
                 )
-            _require(row, "only a staging or challenger version goes on trial", _CANDIDATES)
+            require(row, "only a staging or challenger version goes on trial", CANDIDATES)
             row.status = ModelStatus.CHALLENGER
             row.judged_against = against
             serving.shadow_model_version = version
             serving.updated_at = self._clock()
             self._record(session, row, "trial_started", by, why)
 
-    def promote(self, model_name: str, version: int, *, by: str, why: str) -> None:
+    def promote(
+        self,
+        model_name: str,
+        version: int,
+        *,
+        by: str,
+        why: str,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> None:
         """Make a version the champion and retire the old one, in one transaction; ends its trial.
 
         The first champion may come straight from staging; after it, only a challenger is promoted, and
-        only over the champion that its trial compared it with. Raises `ConflictError` otherwise: then
-        somebody else has promoted first, and the judgement no longer holds.
+        only over the champion that its trial compared it with. `evidence` are the figures that it was
+        decided by. Raises `ConflictError` otherwise: then somebody else has promoted first, and the
+        judgement no longer holds.
         """
         with self._database.writing(model_name) as session:
-            row = _model(session, model_name, version)
-            old = _champion(session, model_name)
+            row = model_row(session, model_name, version)
+            old = champion_row(session, model_name)
             if row.status == ModelStatus.CHAMPION:
                 return
-            _require(row, "only a staging or challenger version is promoted", _CANDIDATES)
-            present = None if old is None else old.version
-            if row.judged_against != present:
-                judged = "no champion" if row.judged_against is None else f"version {row.judged_against}"
-                raise ConflictError(
-                    f"{model_name}: a version is promoted over the champion that it was judged against; "
-                    f"version {version} was judged against {judged}, but the champion is {present}, so it "
-                    "needs a (new) trial"
-                )
+            require(row, "only a staging or challenger version is promoted", CANDIDATES)
+            require_judged(row, old)
+            at = None
             if old is not None:
-                self._retire(session, old, by, f"version {version} was promoted: {why}")
+                at = self._retire(session, old, by, f"version {version} was promoted: {why}")
             row.status = ModelStatus.CHAMPION
-            row.replaced = present
-            self._clear_trial(session, model_name)
-            self._record(session, row, "promoted", by, why)
+            row.replaced = None if old is None else old.version
+            clear_trial(session, model_name, self._clock)
+            self._record(session, row, "promoted", by, why, evidence, at)
 
-    def reject(self, model_name: str, version: int, *, by: str, why: str) -> None:
-        """Turn a staging or challenger version down for good, and end its trial."""
+    def reject(
+        self,
+        model_name: str,
+        version: int,
+        *,
+        by: str,
+        why: str,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Turn a staging or challenger version down for good, and end its trial or its canary."""
         with self._database.writing(model_name) as session:
-            row = _model(session, model_name, version)
+            row = model_row(session, model_name, version)
             if row.status == ModelStatus.REJECTED:
                 return
-            _require(row, "only a staging or challenger version is rejected", _CANDIDATES)
+            require(row, "only a staging or challenger version is rejected", CANDIDATES)
             row.status = ModelStatus.REJECTED
-            self._clear_trial(session, model_name, version)
-            self._record(session, row, "rejected", by, why)
+            clear_trial(session, model_name, self._clock, version)
+            self._record(session, row, "rejected", by, why, evidence)
+
+    def retire(self, model_name: str, version: int, *, by: str, why: str) -> None:
+        """Take a version out of use without judging it, and end its trial or its canary.
+
+        A champion that is retired leaves no other: its model answers nothing until a version is promoted,
+        or it is brought back by `rollback`. Raises `ConflictError` for a rejected version.
+        """
+        with self._database.writing(model_name) as session:
+            row = model_row(session, model_name, version)
+            if row.status == ModelStatus.RETIRED:
+                return
+            require(row, "a rejected version stays rejected", (*CANDIDATES, ModelStatus.CHAMPION))
+            served = row.status == ModelStatus.CHAMPION  # what is on trial was compared with it
+            clear_trial(session, model_name, self._clock, None if served else version)
+            self._retire(session, row, by, why)
 
     def rollback(self, model_name: str, *, by: str, why: str) -> ModelVersion:
         """Bring back the champion that the present one replaced, and end any trial.
 
-        Raises `ConflictError` where there is none to come back to.
+        Where the champion was retired without a successor it is that one which comes back. Raises
+        `ConflictError` where there is none to come back to.
         """
         with self._database.writing(model_name) as session:
-            current = _champion(session, model_name)
-            if current is None or current.replaced is None:
+            current = champion_row(session, model_name)
+            back = session.scalar(last_champion(model_name)) if current is None else current.replaced
+            if back is None:
                 raise ConflictError(
                     f"{model_name}: a rollback needs a champion that replaced another; nothing was changed "
                     f"(champion {None if current is None else current.version})"
                 )
-            previous = _model(session, model_name, current.replaced)
-            self._retire(session, current, by, f"rolled back to version {previous.version}: {why}")
+            previous = model_row(session, model_name, back)
+            at = None
+            if current is not None:
+                at = self._retire(session, current, by, f"rolled back to version {previous.version}: {why}")
             previous.status = ModelStatus.CHAMPION
-            self._clear_trial(session, model_name)
-            self._record(session, previous, "rolled_back", by, why)
-            return _version(previous)
+            clear_trial(session, model_name, self._clock)
+            self._record(session, previous, "rolled_back", by, why, at=at)
+            return version_of(previous)
 
     # -- serving and policies ------------------------------------------------------------------
 
@@ -274,11 +311,19 @@ class Registry:
             if row is None:
                 return ServingConfig(model_name)
             return ServingConfig(
-                model_name, row.challenger_version, row.challenger_share, row.shadow_model_version
+                model_name,
+                row.challenger_version,
+                row.challenger_share,
+                row.shadow_model_version,
+                row.canary_since,
+                row.step_since,
             )
 
     def set_serving_config(self, config: ServingConfig) -> None:
-        """Route requests by `config`; raises `UnknownModelError` and `ValueError` (a share outside 0..1)."""
+        """Route requests by `config`, by hand: a canary that is on ends, without a decision.
+
+        Raises `UnknownModelError` and `ValueError` (a share outside 0..1).
+        """
         if not 0.0 <= config.challenger_share <= 1.0:
             raise ValueError(
                 f"{config.model_name}: a challenger's share is between 0 and 1; requests could not be split "
@@ -287,8 +332,9 @@ class Registry:
         with self._database.writing(config.model_name) as session:
             for version in (config.challenger_version, config.shadow_model_version):
                 if version is not None:
-                    _model(session, config.model_name, version)
-            row = self._serving(session, config.model_name)
+                    model_row(session, config.model_name, version)
+            row = serving_row(session, config.model_name, self._clock)
+            row.canary_since = row.step_since = None
             row.challenger_version = config.challenger_version
             row.challenger_share = config.challenger_share
             row.shadow_model_version = config.shadow_model_version
@@ -315,7 +361,7 @@ class Registry:
         rows = select(tables.ModelEvent).where(tables.ModelEvent.event_id.not_in(published))
         with self._database.reading() as session:
             found = session.scalars(rows.order_by(tables.ModelEvent.position).limit(limit))
-            return [RegistryEvent(**{name: getattr(row, name) for name in _EVENT_FIELDS}) for row in found]
+            return [event_of(row) for row in found]
 
     def mark_published(self, ids: Sequence[str]) -> None:
         """Note that the log holds these events."""
@@ -325,55 +371,21 @@ class Registry:
 
     # -- parts of a transaction ----------------------------------------------------------------
 
-    def _record(self, session: Session, row: tables.Model, kind: str, by: str, why: str) -> None:
-        append_event(session, row, kind, by=by, why=why, at=self._clock())
+    def _record(
+        self,
+        session: Session,
+        row: tables.Model,
+        kind: str,
+        by: str,
+        why: str,
+        evidence: Mapping[str, Any] | None = None,
+        at: int | None = None,
+    ) -> int:
+        at = self._clock() if at is None else at
+        return append_event(session, row, kind, by=by, why=why, at=at, evidence=evidence)
 
-    def _retire(self, session: Session, row: tables.Model, by: str, why: str) -> None:
+    def _retire(self, session: Session, row: tables.Model, by: str, why: str) -> int:
+        """Retire a version and give the moment, at which its successor begins."""
         row.status = ModelStatus.RETIRED
         session.flush()  # before its successor, for the index allows one champion
-        self._record(session, row, "retired", by, why)
-
-    def _serving(self, session: Session, model_name: str) -> tables.Serving:
-        row = session.get(tables.Serving, model_name)
-        if row is None:
-            row = tables.Serving(model_name=model_name, challenger_share=0.0, updated_at=self._clock())
-            session.add(row)
-        return row
-
-    def _clear_trial(self, session: Session, model_name: str, version: int | None = None) -> None:
-        row = self._serving(session, model_name)
-        if version is None or row.shadow_model_version == version:
-            row.shadow_model_version = None
-        if version is None or row.challenger_version == version:
-            row.challenger_version = None
-            row.challenger_share = 0.0
-        row.updated_at = self._clock()
-
-
-_CANDIDATES = (ModelStatus.STAGING, ModelStatus.CHALLENGER)
-
-
-def _require(row: tables.Model, rule: str, allowed: Sequence[ModelStatus]) -> None:
-    if row.status not in allowed:
-        raise ConflictError(
-            f"{row.model_name}: {rule}; version {row.version} is {row.status}, so nothing was changed"
-        )
-
-
-def _model(session: Session, model_name: str, version: int) -> tables.Model:
-    row = session.get(tables.Model, (model_name, version))
-    if row is None:
-        raise UnknownModelError(model_name, version)
-    return row
-
-
-def _champion(session: Session, model_name: str) -> tables.Model | None:
-    return session.scalar(
-        select(tables.Model).filter_by(model_name=model_name, status=ModelStatus.CHAMPION.value)
-    )
-
-
-def _version(row: tables.Model) -> ModelVersion:
-    return ModelVersion(
-        status=ModelStatus(row.status), **{name: getattr(row, name) for name in _VERSION_FIELDS}
-    )
+        return self._record(session, row, "retired", by, why)

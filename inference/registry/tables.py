@@ -115,6 +115,7 @@ class ModelEvent(Base):
     at: Mapped[int]
     sha256: Mapped[str | None]
     artifact_uri: Mapped[str | None]
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class PublishedEvent(Base):
@@ -126,13 +127,15 @@ class PublishedEvent(Base):
 
 
 class Serving(Base):
-    """How requests for a model are routed."""
+    """How requests for a model are routed, and since when where a canary's challenger has a share of them."""
 
     __tablename__ = "model_serving_config"
     model_name: Mapped[str] = mapped_column(primary_key=True)
     challenger_version: Mapped[int | None]
     challenger_share: Mapped[float]
     shadow_model_version: Mapped[int | None]
+    canary_since: Mapped[int | None]
+    step_since: Mapped[int | None]
     updated_at: Mapped[int]
 
 
@@ -166,6 +169,20 @@ class EvaluationPolicyRow(Base):
     min_units: Mapped[int]
     max_units: Mapped[int]
     look_every: Mapped[str]
+    metric: Mapped[str]
+    minimum_improvement: Mapped[float]
+    method: Mapped[str]
+    mode: Mapped[str]
+    share: Mapped[float]
+    horizon: Mapped[str | None]
+    guards: Mapped[list[Any]] = mapped_column(JSON)
+    segments: Mapped[list[str]]
+    segment_margin: Mapped[float]
+    block: Mapped[int]
+    k: Mapped[int]
+    value: Mapped[str | None]
+    value_range: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    sprt: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     updated_at: Mapped[int]
 
 
@@ -191,13 +208,22 @@ class DriftPolicyRow(Base):
 
 
 class MonitoringPolicyRow(Base):
-    """Which rolling metric of a model is watched."""
+    """Which rolling metric of a model is watched, and what harm sets off."""
 
     __tablename__ = "monitoring_policy"
     model_name: Mapped[str] = mapped_column(primary_key=True)
     metric: Mapped[str] = mapped_column(primary_key=True)
     window: Mapped[str]
+    every: Mapped[str]
     threshold: Mapped[float]
+    k: Mapped[float]
+    segments: Mapped[list[str]]
+    gap: Mapped[float | None]
+    alpha: Mapped[float]
+    false_alarms_per_month: Mapped[float]
+    min_units: Mapped[int]
+    on_harm: Mapped[str]
+    actions_per_day: Mapped[int]
     updated_at: Mapped[int]
 
 

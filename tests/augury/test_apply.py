@@ -25,11 +25,13 @@ from warehouse.contracts import record
 GROUPS = (replace(plain, source=landed(partitions=3)), whole)
 PROJECT = Project("tried", (landed(partitions=3),), GROUPS, (late,), ())
 POLICIES: dict[str, Policy] = {
-    "evaluation_policy": EvaluationPolicy(late, alpha=0.01, min_units=5),
+    "evaluation_policy": EvaluationPolicy(
+        late, alpha=0.01, min_units=5, method="e-process", segments=("carrier",)
+    ),
     "drift_policy": DriftPolicy(
         whole, late, categorical=("carrier_last",), bins=20, threshold=0.3, retrain=True
     ),
-    "monitoring_policy": MonitoringPolicy(late, metric="brier", window="1d"),
+    "monitoring_policy": MonitoringPolicy(late, metric="rmse", window="1d", segments=("carrier",)),
 }
 
 

@@ -73,7 +73,14 @@ class History:
             for statement in group_tables(plan):
                 self.client.command(statement)
             self.client.command(f"TRUNCATE TABLE {plan.table}")
-        for table in ("model_prediction_log", "ground_truth", "feature_drift_report", "drift_reference"):
+        reports = ("feature_drift_report", "model_performance_monitor")
+        for table in (
+            "model_prediction_log",
+            "ground_truth",
+            "drift_reference",
+            "holdout_predictions",
+            *reports,
+        ):
             self.client.command(f"TRUNCATE TABLE {table}")
 
     def trained(self, drawn: dict[str, Any]) -> None:
@@ -106,7 +113,7 @@ class History:
                 "door": "http",
                 "prediction": drawn["prediction"][i],
                 "error": None,
-                "entity_keys": {"carrier": "A"},
+                "entity_keys": {"carrier": drawn["carrier"][i] if "carrier" in drawn else "A"},
                 "inputs": {},
                 "feature_values_used": used,
                 "rows": [row | {"state": state, "age_ms": 0, "defaulted": False}],

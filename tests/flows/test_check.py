@@ -38,7 +38,9 @@ def trained(history: History) -> History:
     history.trained(drawn)
     for day in range(12, 15):
         history.emitted(END - day * DAY, 1_000, ["A1", "A1", "B2", "C3", None], day)
-    freeze(history.client, project(), "late", VERSION.experiment_id, TABLE, drawn["prediction"])
+    freeze(
+        history.client, project(), "late", VERSION.experiment_id, TABLE, drawn["prediction"], drawn["label"]
+    )
     return history
 
 
@@ -69,13 +71,13 @@ def test_a_drifted_feature_is_reported_and_is_one_alert(trained: History) -> Non
     assert causes(report) == {"delay_mean_1h": (DATA,)}
     alert = report.alert()
     assert alert is not None
-    assert (alert["policy"], alert["kind"], alert["subject"]) == ("plain.v1/late", "drift", "plain.v1")
-    assert (alert["alert_id"], alert["at"]) == (f"drift/plain.v1/late/{END}", END)
-    evidence = json.loads(alert["evidence"])
+    assert (alert.policy, alert.kind, alert.subject) == ("plain.v1/late", "drift", "plain.v1")
+    assert (alert.alert_id, alert.at) == (f"drift/plain.v1/late/{END}", END)
+    evidence = json.loads(alert.record["evidence"])
     assert evidence["looks_like"] == "a change of the data"
     assert [f["feature"] for f in evidence["features"]] == ["delay_mean_1h"]
     codec = Codec(LocalSchemas())
-    assert codec.decoder(load("alert"))(codec.encoder("alerts", load("alert"))(alert)) == alert
+    assert codec.decoder(load("alert"))(codec.encoder("alerts", load("alert"))(alert.record)) == alert.record
 
 
 def test_the_report_is_one_row_a_feature_however_often_it_is_checked(trained: History) -> None:
@@ -110,7 +112,8 @@ def test_what_looks_like_a_broken_pipeline_is_named(trained: History) -> None:
     assert found["count_1h"][0].startswith("scaled by 60")
     alert = report.alert()
     assert alert is not None
-    assert json.loads(alert["evidence"])["looks_like"] == "a broken pipeline"
+    assert alert.evidence["looks_like"] == "a broken pipeline"
+    assert alert.record["playbook"] == "docs/playbooks/broken-pipeline.md"
 
 
 def test_constants_and_new_categories_of_rows_are_named(trained: History) -> None:
@@ -131,13 +134,15 @@ def test_predictions_are_the_versions_own_and_labels_the_windows(trained: Histor
     assert {f.reference.feature: f.rows for f in report.findings} == {"prediction": SERVED, "label": SERVED}
     alert = report.alert()
     assert alert is not None
-    assert (alert["policy"], alert["subject"]) == ("outputs/late", "late")
+    assert (alert.policy, alert.subject) == ("outputs/late", "late")
 
 
 def test_what_never_varied_drifts_when_it_does(history: History) -> None:
     drawn = values(TRAINED, 1) | {"count": [4.0] * TRAINED}
     history.trained(drawn)
-    freeze(history.client, project(), "late", VERSION.experiment_id, TABLE, drawn["prediction"])
+    freeze(
+        history.client, project(), "late", VERSION.experiment_id, TABLE, drawn["prediction"], drawn["label"]
+    )
     for value in (3.0, 5.0):
         history.served(values(SERVED, 2) | {"count": [value] * SERVED})
         assert list(causes(checked(history))) == ["count_1h"]
@@ -170,7 +175,15 @@ def test_other_methods_find_it_too(history: History, method: str) -> None:
     policy = replace(FEATURES, method=method)
     drawn = values(TRAINED, 1)
     history.trained(drawn)
-    freeze(history.client, project(policy), "late", VERSION.experiment_id, TABLE, drawn["prediction"])
+    freeze(
+        history.client,
+        project(policy),
+        "late",
+        VERSION.experiment_id,
+        TABLE,
+        drawn["prediction"],
+        drawn["label"],
+    )
     now = values(SERVED, 2)
     history.served(now | {"delay": [None if v is None else v + 6 for v in now["delay"]]})
     report = checked(history, policy)

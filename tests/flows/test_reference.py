@@ -25,7 +25,7 @@ pytestmark = pytest.mark.stack
 def test_quantile_bins_hold_equal_shares_and_missing_values_have_their_own(history: History) -> None:
     drawn = values(TRAINED, 1)
     history.trained(drawn)
-    freeze(history.client, project(), "late", "e", TABLE, drawn["prediction"])
+    freeze(history.client, project(), "late", "e", TABLE, drawn["prediction"], drawn["label"])
     count, delay = read(history.client, "e", FEATURES.name)
     assert (count.feature, delay.feature) == ("count_1h", "delay_mean_1h")
     assert delay.method == PSI
@@ -43,7 +43,7 @@ def test_outputs_are_the_holdouts_scores_and_the_training_sets_labels(history: H
     drawn = values(TRAINED, 1)
     history.trained(drawn)
     scores = np.array(drawn["prediction"][:500])
-    freeze(history.client, project(), "late", "e", TABLE, scores)
+    freeze(history.client, project(), "late", "e", TABLE, scores, scores)
     label, prediction = read(history.client, "e", OUTPUTS.name)
     assert (label.method, label.bins.levels) == (CHI_SQUARED, ("0", "1"))
     assert list(label.counts) == [drawn["label"].count(0.0), drawn["label"].count(1.0), 0, 0]

@@ -39,9 +39,9 @@ def test_an_alert_ends_with_one_version_in_staging(world: World, tmp_path: Path)
     assert ModelPlan.from_dict(version.signature) == plan
     assert world.asked == [("punctual", "punctual-alert-1", NOW)]
     assert world.published == ["registered 1"]
-    ((*frozen, scores),) = world.frozen
+    ((*frozen, scores, labels),) = world.frozen
     assert frozen == ["punctual", version.experiment_id, "a_table"]
-    assert len(scores) == 400  # the holdout's
+    assert len(scores) == len(labels) == 400  # the holdout's
     payload = artifacts.get(version.artifact_uri, version.sha256)
     (chances,) = onnxruntime.InferenceSession(payload).run(
         ["probabilities"], {"vector": np.zeros((1, 3), np.float32)}

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from features.policies import DriftPolicy, EvaluationPolicy
+from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from flows.triggers import Trigger, Triggers, UnknownPolicyError, evaluation
+from tests.flows.drifting import MODEL as WATCHED
 
 DAY = 86_400_000
 MODEL = SimpleNamespace(name="late_arrival")
@@ -82,3 +83,24 @@ def test_a_trial_ended_by_hand_starts_the_one_that_waits(kind: str) -> None:
         "start-trial", "m/e1", {"model_name": "m", "version": None}
     )
     assert TRIGGERS.on_registry_event({**event, "by": "evaluation"}) is None
+
+
+def harm(at: int, evidence: str = '{"harm": ["measured"]}', policy: str = "auc/late") -> dict[str, Any]:
+    return {**alert(f"h{at}", at, policy, "performance"), "evidence": evidence}
+
+
+def test_harm_retrains_at_most_so_often_a_day() -> None:
+    rules = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm="retrain", actions_per_day=2)])
+    found = [rules.on_alert(harm(10 * DAY + hour * 3_600_000)) for hour in range(24)]
+    keys = {f.key for f in found if f is not None}
+    assert keys == {f"auc/late/{10 * DAY}", f"auc/late/{10 * DAY + DAY // 2}"}
+    assert {f.flow for f in found if f is not None} == {"retrain"}
+
+
+def test_nothing_is_retrained_on_a_broken_pipeline_or_unless_it_is_stated() -> None:
+    rules = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm="retrain")])
+    assert rules.on_alert(harm(0, '{"looks_like": "a broken pipeline"}')) is None
+    assert rules.on_alert(harm(0, '{"looks_like": "a change of the data"}')) is not None
+    assert Triggers([], [], [MonitoringPolicy(WATCHED)]).on_alert(harm(0)) is None
+    with pytest.raises(UnknownPolicyError, match=r"auc/late.*'gone'"):
+        rules.on_alert(harm(0, policy="gone"))

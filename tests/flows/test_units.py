@@ -5,8 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flows.trial import Unit
-from flows.units import read_units
+from flows.units import Unit, read_units
 from warehouse.client import connect, migrate
 
 pytestmark = pytest.mark.stack

@@ -17,12 +17,14 @@ from features import (
     FeatureGroup,
     Label,
     Model,
+    MonitoringPolicy,
     Source,
     count,
 )
 from features.project import Project, collect
 from flows.check import NoReferenceError, Report
 from flows.context import Context
+from flows.performance import Performance
 from inference.artifacts import ArtifactStore
 from inference.registry import ModelVersion, Registry
 from tests.flows.test_training import FEATURES, SMALL, table
@@ -55,6 +57,7 @@ def project(folder: Path, model_name: str = "punctual") -> Project:
     policies = {
         "judge": EvaluationPolicy(model, min_units=20, max_units=500, look_every="1d"),
         "drift": DriftPolicy(group, model, retrain=True),
+        "quality": MonitoringPolicy(model, segments=("line",)),
     }
     vars(module).update(group=group, model=model, **policies)
     return collect(module)
@@ -77,7 +80,8 @@ class World:
 
     `units` is what the warehouse would answer, `found` what an audit would find, `asked` the datasets built,
     `audited` the audits made, `alerts` what was sent, `frozen` the references asked for. `reports` are what
-    drift checks would find, by policy, and `checked` those made.
+    drift checks would find, by policy, `performances` those of performance, and `checked` those made.
+    `resolved` are the incidents that were.
     """
 
     def __init__(self, folder: Path, model_name: str = "punctual") -> None:
@@ -93,6 +97,8 @@ class World:
         self.frozen: list[tuple[Any, ...]] = []
         self.reports: dict[str, Report] = {}
         self.checked: list[tuple[str, int, int]] = []
+        self.performances: dict[str, Performance] = {}
+        self.resolved: list[tuple[str, str, int]] = []
         self.context = Context(
             project=self.project,
             registry=self.registry,
@@ -102,8 +108,10 @@ class World:
             audit=self._audit,
             freeze=lambda *frozen: self.frozen.append(frozen),
             check_drift=self._check_drift,
+            check_performance=self._check_performance,
             clock=lambda: NOW,
             alert=self.alerts.append,
+            resolve=lambda *resolved: self.resolved.append(resolved),
             publish=self._publish,
             code_version="test",
         )
@@ -115,7 +123,8 @@ class World:
     def _query(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
         columns = zip(*self.units, strict=True) if self.units else ([], [], [], [])
         names = ("request_id", "champion", "challenger", "label")
-        return pa.table(dict(zip(names, map(list, columns), strict=True)))
+        segments: list[list[str]] = [[] for _ in self.units]
+        return pa.table({**dict(zip(names, map(list, columns), strict=True)), "segments": segments})
 
     def _audit(self, audit_id: str, model_name: str, since: int, until: int, sample: int | None) -> Audit:
         self.audited.append((audit_id, model_name, since, until, sample))
@@ -126,6 +135,12 @@ class World:
         if policy.name not in self.reports:
             raise NoReferenceError(f"{policy.name} has no reference")
         return self.reports[policy.name]
+
+    def _check_performance(self, policy: MonitoringPolicy, version: ModelVersion, end: int) -> Performance:
+        self.checked.append((policy.name, version.version, end))
+        if policy.name not in self.performances:
+            raise NoReferenceError(f"{policy.name} has no holdout")
+        return self.performances[policy.name]
 
     def _publish(self) -> int:
         events = self.registry.unpublished_events()

@@ -1,5 +1,7 @@
 """Contributions add up to what the trees, and the served model, say."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import lightgbm
@@ -82,3 +84,23 @@ def test_what_explains_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnfitModelError, match="of the format lightgbm"):
         explainer_of({"explainer": {"format": "shap", "uri": uri, "sha256": sha256}}, artifacts, WIDTH)
     assert explainer_of({}, artifacts, WIDTH) is None
+
+
+def test_lightgbm_is_imported_only_where_somebody_asks(tmp_path: Path) -> None:
+    _, booster = trees(WIDTH)
+    uri, sha256 = ArtifactStore(str(tmp_path)).put("m", booster.model_to_string().encode())
+    script = f"""
+import sys
+import numpy as np
+from inference.artifacts import ArtifactStore
+from inference.explainer import Explainer
+import inference.serving
+explainer = Explainer(ArtifactStore({str(tmp_path)!r}), {uri!r}, {sha256!r}, {WIDTH})
+print("sklearn" in sys.modules)
+print(explainer.explain(np.zeros((1, {WIDTH})), [0]).sum())
+print("sklearn" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    before, raw, after = done.stdout.split()
+    assert (before, after) == ("False", "True")
+    assert float(raw) == pytest.approx(booster.predict(np.zeros((1, WIDTH)), raw_score=True)[0])

@@ -89,6 +89,18 @@ def test_before_the_first_promotion_there_is_no_champion(world: World) -> None:
     assert Models(world.registry, world.artifacts).names() == []
 
 
+def test_a_retired_champion_answers_nothing_more(world: World) -> None:
+    world.serve()
+    world.registry.retire("late", 1, by="t", why="t")
+    world.models.refresh()
+    assert world.predictor.predict([Request("r", "late")], "http")[0].problem == "no-champion"
+    world.registry.rollback("late", by="t", why="t")
+    world.models.refresh()
+    champion = world.models.variants("late").champion
+    assert champion is not None
+    assert champion.version == 1
+
+
 def test_requests_and_swaps_at_once(world: World) -> None:
     world.serve(regressor(6))
     stop = threading.Event()

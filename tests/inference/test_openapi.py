@@ -82,6 +82,14 @@ def test_so_does_any_request_that_a_model_can_answer(door: Served, tmp_path: Pat
     }
     for name, properties in (("entity_keys", keys), ("inputs", inputs)):
         fields[name] = {"type": "object", "properties": properties, "required": list(properties)}
+    tensor = document["components"]["schemas"]["InputTensor"]["properties"]
+    tensor["name"], tensor["shape"] = {"enum": ["vector"]}, {"enum": [[1, 6]]}
+    tensor["data"] = {"type": "array", "items": {"type": "number"}, "minItems": 6, "maxItems": 6}
+    paths = document["paths"]
+    for path in [path for path in paths if path.startswith("/v2/models/")]:
+        for operation in paths[path].values():
+            for parameter in operation["parameters"]:
+                parameter["schema"]["enum"] = ["late"] if parameter["name"] == "name" else ["1"]
     answer = door.client.post(
         "/v1/predict",
         headers=HEADERS,

@@ -113,7 +113,7 @@ def test_a_cut_over_is_for_versions_that_keep_up_and_is_taken_back(settings: Set
     redis.set(clock_key("plain", 3), pack_clock(NOW))
     assert "late reads count_1h (bigint) of plain.v1" in cut(3).output
     assert routes(settings) == {}
-    nothing = run("rollback", "plain", "--group")
+    nothing = run("rollback", "--group", "plain")
     assert nothing.exit_code == 1
     assert "needs a cut-over that holds" in nothing.output
 
@@ -121,7 +121,7 @@ def test_a_cut_over_is_for_versions_that_keep_up_and_is_taken_back(settings: Set
     done = cut(2)
     assert done.exit_code == 0, done.output
     assert routes(settings) == {("plain", 1): "plain.v2"}
-    done = run("rollback", "plain", "--group")
+    done = run("rollback", "--group", "plain")
     assert done.exit_code == 0, done.output
     assert "plain.v1 is read; it has come to 2023-11-14 22:13:20 UTC" in done.output
     assert routes(settings) == {}

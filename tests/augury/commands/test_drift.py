@@ -33,9 +33,8 @@ def champion(served: Client, tmp_path: Path) -> Client:
         "toDateTime64('2012-12-01', 3, 'UTC') AS prediction_time, toFloat64(number % 2) AS label, "
         "CAST(number % 10, 'Nullable(Float64)') AS plain__count_1h FROM numbers(1000)"
     )
-    freeze(
-        served, load_project("drifting_project"), "late", "first", "a_training_set", [0.25, 0.5, 0.75] * 40
-    )
+    scores = [0.25, 0.5, 0.75] * 40
+    freeze(served, load_project("drifting_project"), "late", "first", "a_training_set", scores, scores)
     held = registry(Settings())
     held.record_experiment(
         experiment_id="first",

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -101,7 +102,8 @@ def test_ctrl_c_ends_it_in_peace(tmp_path: Path) -> None:
         **Settings.with_free_ports(tmp_path).environment(), TERM="xterm", COLUMNS="160"
     )
     terminal, its_end = pty.openpty()
-    process = subprocess.Popen(command, env=environment, stdout=its_end, stderr=its_end)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests may ignore it
+    process = subprocess.Popen(command, env=environment, stdout=its_end, stderr=its_end, preexec_fn=heard)
     os.close(its_end)
     shown = b""
     try:

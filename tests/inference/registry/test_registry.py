@@ -1,7 +1,8 @@
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,6 @@ from inference.registry import ConflictError, ModelStatus, ModelVersion, Registr
 from inference.registry.database import Database
 from inference.registry.records import UnknownModelError
 from inference.registry.tables import Base
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/registry.db"
 
 
 @pytest.fixture
@@ -71,7 +67,8 @@ def test_the_migration_makes_the_tables_of_the_code(registry: Registry, url: str
     database = Database(url)
     with database.engine.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-        mode = connection.execute(text("PRAGMA journal_mode")).scalar()
+        lite = url.startswith("sqlite")
+        mode = connection.execute(text("PRAGMA journal_mode")).scalar() if lite else "wal"
     database.engine.dispose()
     assert found == []
     assert mode == "wal"
@@ -178,6 +175,87 @@ def test_a_rollback_brings_the_previous_champion_back(registry: Registry) -> Non
     assert registry.rollback("late", **WHO).version == 1
 
 
+def test_a_version_is_retired_unless_it_was_rejected(registry: Registry) -> None:
+    for _ in range(3):
+        register(registry)
+    registry.promote("late", 1, **WHO)
+    registry.start_trial("late", 2, **WHO)
+    registry.retire("late", 2, **WHO)
+    registry.retire("late", 2, **WHO)
+    assert registry.serving_config("late").shadow_model_version is None
+    registry.reject("late", 3, **WHO)
+    with pytest.raises(ConflictError, match="version 3 is rejected"):
+        registry.retire("late", 3, **WHO)
+    assert kinds(registry)[-3:] == [("trial_started", 2), ("retired", 2), ("rejected", 3)]
+
+
+def test_a_champion_that_is_retired_leaves_none_until_it_is_brought_back(registry: Registry) -> None:
+    register(registry)
+    register(registry)
+    registry.promote("late", 1, **WHO)
+    registry.start_trial("late", 2, **WHO)
+    registry.retire("late", 1, **WHO)
+    assert registry.champion("late") is None
+    assert registry.serving_config("late") == ServingConfig("late")
+    with pytest.raises(ConflictError, match="judged against version 1, but the champion is None"):
+        registry.promote("late", 2, **WHO)
+    assert registry.rollback("late", **WHO).version == 1
+    registry.promote("late", 2, **WHO)
+
+
+def test_who_was_champion_when_and_why(registry: Registry) -> None:
+    register(registry)
+    registry.promote("late", 1, by="ann", why="the first")
+    register(registry)
+    registry.start_trial("late", 2, **WHO)
+    registry.promote("late", 2, by="evaluation", why="20 of 20", evidence={"wins": 20, "e_value": 1e4})
+    registry.rollback("late", by="bob", why="it was slow")
+    register(registry)
+    registry.retire("late", 3, **WHO)
+    register(registry, "other")
+    registry.promote("other", 1, **WHO)
+    registry.retire("late", 1, by="ann", why="no longer asked")
+
+    first, second, third = registry.history.champions("late")
+    assert [(r.version, r.kind, r.by, r.why) for r in (first, second, third)] == [
+        (1, "promoted", "ann", "the first"),
+        (2, "promoted", "evaluation", "20 of 20"),
+        (1, "rolled_back", "bob", "it was slow"),
+    ]
+    assert (first.evidence, second.evidence) == (None, {"wins": 20, "e_value": 1e4})
+    assert [r.ended_why for r in (first, second, third)] == [
+        "version 2 was promoted: 20 of 20",
+        "rolled back to version 1: it was slow",
+        "no longer asked",
+    ]
+    assert first.valid_from < second.valid_from < third.valid_from
+    assert (first.valid_to, second.valid_to) == (second.valid_from, third.valid_from)
+    assert third.valid_to is not None
+    (other,) = registry.history.champions("other")
+    assert other.valid_to is None
+
+
+def test_history_is_in_order_of_time_whatever_the_clock_does(registry: Registry, url: str) -> None:
+    register(registry)
+    late = Registry(url, lambda: 3)
+    late.promote("late", 1, **WHO)
+    late.close()
+    registered, promoted = registry.history.events("late")
+    assert promoted.position > registered.position
+    assert promoted.at == registered.at > 3
+
+
+def test_a_version_knows_the_data_and_the_code_that_it_comes_from(registry: Registry) -> None:
+    register(registry)
+    found = registry.history.lineage("late", 1)
+    assert found.training_dataset_version == "late.1"
+    assert found.feature_group_versions == {"carrier": 1}
+    assert (found.code_version, found.environment, found.seed) == ("c0ffee", {"python": "3.11"}, 7)
+    assert found.experiment_id == registry.get("late", 1).experiment_id
+    with pytest.raises(UnknownModelError, match="version 2"):
+        registry.history.lineage("late", 2)
+
+
 def at_once(*calls: Callable[[], object]) -> list[BaseException | None]:
     gate, outcomes = threading.Barrier(len(calls)), [None] * len(calls)
     results: list[BaseException | None] = list(outcomes)
@@ -210,7 +288,52 @@ def test_of_two_promotions_at_once_one_wins(registry: Registry, url: str) -> Non
         champion = registry.champion(name)
         assert champion is not None
         assert champion.version == outcomes.index(None) + 1
+        (lost,) = (o for o in outcomes if o is not None)
+        assert f"judged against no champion, but the champion is {champion.version}" in str(lost)
+        assert len(registry.history.champions(name)) == 1
     other.close()
+
+
+PROMOTE = """
+import sys
+from inference.registry import ConflictError, Registry
+url, version = sys.argv[1:]
+registry = Registry(url, lambda: 7)
+registry.champion("late")  # connected, and all is imported
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    registry.promote("late", int(version), by=f"process {version}", why="it raced")
+except ConflictError as error:
+    print(error, flush=True)
+else:
+    print("won", flush=True)
+registry.close()
+"""
+
+
+def test_of_promotions_by_processes_at_once_one_wins(registry: Registry, url: str) -> None:
+    processes = []
+    for version in range(1, 5):
+        register(registry)
+        command = [sys.executable, "-c", PROMOTE, url, str(version)]
+        processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate()[0].strip() for process in processes]
+    assert sorted(word == "won" for word in said) == [False, False, False, True]
+    winner = said.index("won") + 1
+    champion = registry.champion("late")
+    assert champion is not None
+    assert champion.version == winner
+    for word in said[: winner - 1] + said[winner:]:
+        assert f"the champion is {winner}, so it needs a (new) trial" in word
+    assert [kind for kind, _ in kinds(registry)].count("promoted") == 1
 
 
 def test_writers_at_once_all_get_their_version(registry: Registry) -> None:
@@ -232,6 +355,8 @@ def test_training_config_and_policies_are_replaced(registry: Registry) -> None:
     registry.set_training_config("late", {"leaves": 9}, {"experiment": "f"})
     assert registry.training_config("late") == {"leaves": 9}
     row = {"policy": "monitoring_policy", "model_name": "late", "metric": "auc", "window": "7d"}
+    row |= {"every": "1d", "k": 0.1, "segments": ["carrier"], "gap": None, "alpha": 0.05, "min_units": 200}
+    row |= {"false_alarms_per_month": 0.5, "on_harm": "tell", "actions_per_day": 1}
     registry.save_policies([{**row, "threshold": 0.1}])
     registry.save_policies([{**row, "threshold": 0.2}])
     (found,) = registry.policies("monitoring_policy")

@@ -1,0 +1,34 @@
+"""What people and flows do with alerts that are open: acknowledge them, resolve them."""
+
+from augury.clients import send_states
+from augury.settings import Settings
+from features.alerts import RESOLVED, state
+from warehouse.alerts import Incident, open_incidents
+from warehouse.client import Client
+
+
+class UnknownAlertError(LookupError):
+    """No open alert has the name."""
+
+
+def advance(
+    settings: Settings, client: Client, named: str, reached: str, *, by: str, why: str, at: int
+) -> Incident:
+    """Bring the open alerts of an incident, named by itself or by one of its alerts, to a state.
+
+    Raises `UnknownAlertError` where nothing of the name is open.
+    """
+    there = open_incidents(client)
+    for incident in there:
+        if named in (incident.incident, *incident.alert_ids):
+            states = [state(i, reached, by=by, why=why, at=at) for i in incident.alert_ids]
+            send_states(settings, states)
+            return incident
+    known = ", ".join(i.incident for i in there) or "none is"
+    raise UnknownAlertError(f"an alert that is open is acknowledged or resolved ({known}); {named!r} is not")
+
+
+def resolve(settings: Settings, client: Client, incident: str, why: str, at: int) -> None:
+    """Resolve the open alerts of an incident, if there are any."""
+    if any(there.incident == incident for there in open_incidents(client)):
+        advance(settings, client, incident, RESOLVED, by="augury", why=why, at=at)

@@ -1,0 +1,81 @@
+"""`augury alerts`: what is open, and who has seen to it."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from augury.alerting import UnknownAlertError, advance
+from augury.clients import warehouse
+from augury.clock import wall_ms
+from augury.options import utc
+from augury.settings import Settings
+from features.alerts import ACKNOWLEDGED, RESOLVED
+from warehouse.alerts import Incident, open_incidents
+
+app = typer.Typer(no_args_is_help=True, help="Alerts that are open: list, ack, resolve.")
+_Named = Annotated[
+    str, typer.Argument(help="An incident, as `list` names it, or the id of one of its alerts.")
+]
+_Why = Annotated[str, typer.Option(help="The reason; it is kept for ever.")]
+_By = Annotated[str, typer.Option(help="Who it is.")]
+_COLOURS = {"critical": "red", "warning": "yellow", "info": "dim"}
+
+
+@app.command("list")
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="Objects with the evidence; times in ms.")] = False,
+) -> None:
+    """Show what is open, the newest last; exit status 1 where anything is."""
+    client = warehouse(Settings())
+    try:
+        found = open_incidents(client)
+    finally:
+        client.close()
+    if as_json:
+        shown = [asdict(i) | {"evidence": json.loads(i.evidence)} for i in found]
+        typer.echo(json.dumps(shown, indent=2))
+    else:
+        Console().print(_table(found) if found else "nothing is open")
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ack(named: _Named, why: _Why = "", by: _By = "a person") -> None:
+    """Tell that somebody sees to an incident: it is not told of again until it grows worse or is over."""
+    _advance(named, ACKNOWLEDGED, by, why)
+
+
+@app.command()
+def resolve(named: _Named, why: _Why, by: _By = "a person") -> None:
+    """Close an incident; what is found after it is a new one."""
+    _advance(named, RESOLVED, by, why)
+
+
+def _advance(named: str, reached: str, by: str, why: str) -> None:
+    settings = Settings()
+    client = warehouse(settings)
+    try:
+        incident = advance(settings, client, named, reached, by=by, why=why, at=wall_ms())
+    except UnknownAlertError as error:
+        raise typer.BadParameter(str(error)) from error
+    finally:
+        client.close()
+    typer.echo(f"{incident.incident}: {incident.alerts} alerts {reached}")
+
+
+def _table(found: list[Incident]) -> Table:
+    table = Table(
+        Column("incident", overflow="fold"), "severity", "state", "alerts", "since", "latest", "owner"
+    )
+    for i in found:
+        colour = _COLOURS.get(i.severity, "")
+        told = f"[{colour}]{i.severity}[/]" if colour else i.severity
+        table.add_row(
+            i.incident, told, i.state, f"{i.alerts}", utc(i.since), utc(i.latest), i.owner or i.playbook
+        )
+    return table

@@ -1,0 +1,51 @@
+"""Alerts: what somebody should know of, as records of the topics `alerts` and `alerts.states`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SEVERITIES = ("info", "warning", "critical")
+"""From the mildest on."""
+ACKNOWLEDGED, RESOLVED = "acknowledged", "resolved"
+"""What follows on an alert. States only go forward, so their order in the log does not matter."""
+BROKEN, CHANGED = "a broken pipeline", "a change of the data"
+"""What evidence `looks_like`: nothing heals itself on the first."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One finding. Raised again under its `alert_id` it is the same one.
+
+    `evidence` is what JSON can hold, `at` ms on the log's clock. `owner` is whose the subject is, `playbook`
+    names the document of docs/playbooks that tells what to do.
+    """
+
+    alert_id: str
+    policy: str
+    kind: str
+    subject: str
+    severity: str
+    evidence: Mapping[str, Any]
+    at: int
+    playbook: str
+    owner: str = ""
+    model_name: str | None = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record of `alerts`."""
+        return vars(self) | {
+            "evidence": json.dumps(self.evidence),
+            "playbook": f"docs/playbooks/{self.playbook}.md",
+        }
+
+
+def incident(alert: Mapping[str, Any]) -> str:
+    """Name what an alert's record belongs to: open alerts of one incident are told of together."""
+    return f"{alert['kind']}/{alert['policy']}/{alert['subject']}"
+
+
+def state(alert_id: str, reached: str, *, by: str, why: str, at: int) -> dict[str, Any]:
+    """Give the record of `alerts.states` by which somebody acknowledges or resolves an alert."""
+    return {"alert_id": alert_id, "state": reached, "by": by, "why": why, "at": at}

@@ -1,0 +1,51 @@
+"""Metrics of predictions in memory; `warehouse.performance` computes the same where the rows are."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.training import auc
+from warehouse.performance import CALIBRATION_BINS
+
+Array = NDArray[np.float64]
+
+
+def log_loss(labels: Array, scores: Array) -> float:
+    """Give the mean negative log-likelihood in nats."""
+    p = np.clip(scores, 1e-15, 1 - 1e-15)
+    return float(-np.mean(np.where(labels > 0.5, np.log(p), np.log1p(-p))))
+
+
+def rmse(labels: Array, scores: Array) -> float:
+    """Give the root of the mean squared error; of probabilities that of the Brier score."""
+    return float(np.sqrt(np.mean((scores - labels) ** 2)))
+
+
+def precision_at(k: float) -> Callable[[Array, Array], float]:
+    """Give the share of positives among the share `k` of units with the largest scores.
+
+    Of those whose scores are equal at the bound there are as many positives as on average.
+    """
+
+    def precision(labels: Array, scores: Array) -> float:
+        top = math.ceil(k * len(scores))
+        bound = np.partition(scores, len(scores) - top)[len(scores) - top]
+        above, tied = scores > bound, scores == bound
+        return float((labels[above].sum() + labels[tied].mean() * (top - above.sum())) / top)
+
+    return precision
+
+
+def calibration_error(labels: Array, scores: Array) -> float:
+    """Give the mean distance, over bins of equal width, of the mean score from the share of positives."""
+    bins = np.minimum(scores * CALIBRATION_BINS, CALIBRATION_BINS - 1).astype(np.int64)
+    apart = np.bincount(bins, scores - labels, minlength=CALIBRATION_BINS)
+    return float(np.abs(apart).sum() / len(labels))
+
+
+def metric(name: str, k: float) -> Callable[[Array, Array], float]:
+    """Give the function of (labels, scores), both (n,), that computes a metric; NaN where it has no value."""
+    known = {"auc": auc, "log_loss": log_loss, "rmse": rmse, "calibration_error": calibration_error}
+    return precision_at(k) if name == "precision_at_k" else known[name]

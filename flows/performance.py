@@ -1,0 +1,208 @@
+"""A performance check: one policy's metric in one window beside what it was in the champion's holdout."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from features.alerts import BROKEN, Alert
+from features.policies import METRICS, MonitoringPolicy
+from features.project import Project
+from features.windows import milliseconds
+from flows.check import NoReferenceError
+from flows.estimation import Estimate, estimate
+from flows.sequential import bets, log_e_value, rejects, upper_mean
+from inference.registry import ModelVersion
+from warehouse.client import Client
+from warehouse.outcomes import Units, arrived, asked, closed, holdout
+from warehouse.performance import Measure, ks, log_wealth, measure, moments, predictions
+from warehouse.performance_reports import Row, Watched, keep
+
+MEASURED, ESTIMATED = "measured", "estimated"
+PERFORMANCE, SEGMENTS = "performance", "segments"
+"""The kinds of alerts: of all requests, and of gaps between segments."""
+_RULES = 3
+"""How many share what false alarms a window is allowed: of what is measured, estimated, and of segments."""
+_SAMPLE = 20_000
+_TOLD = 5
+"""How many segments an alert names: those whose units together are worse by the most."""
+_WIDTH = float(norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What a check found: the rows of its window, and what explains a breach."""
+
+    policy: MonitoringPolicy
+    watched: Watched
+    rows: tuple[Row, ...]
+    explanation: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def harm(self) -> list[str]:
+        """By which rules all requests are served worse than the holdout was."""
+        whole = [row for row in self.rows if not row.segment_by]
+        found = [row.basis for row in whole if row.breached]
+        late = any(row.log_e is not None and rejects(row.log_e, self.policy.alpha) for row in whole)
+        return [*found, "sequential"] if late else found
+
+    @property
+    def gaps(self) -> list[Row]:
+        """The segments that are served worse than the others of their kind, the worst first."""
+        found = [row for row in self.rows if row.segment_by and row.breached]
+        return sorted(found, key=lambda row: -(row.gap or 0))
+
+    @property
+    def judged(self) -> bool:
+        """Whether there was enough to say that nothing is wrong."""
+        return any(row.p_value is not None for row in self.rows if not row.segment_by)
+
+    def alerts(self) -> list[Alert]:
+        """Give at most one alert of each kind; none where nothing is worse than is tolerated."""
+        found, policy = [], self.policy
+        whole = [_told(row) for row in self.rows if not row.segment_by]
+        if self.harm:
+            broken = self.explanation.get("looks_like") == BROKEN
+            worst = sorted(
+                (row for row in self.rows if row.segment_by), key=lambda r: -r.units * (r.worse or 0)
+            )
+            evidence = {"harm": self.harm, "metric": policy.metric, "of": whole} | self.explanation
+            evidence |= {"segments": [_told(row) for row in worst[:_TOLD]]}
+            severity = "warning" if self.harm == [ESTIMATED] else "critical"
+            playbook = "broken-pipeline" if broken else PERFORMANCE
+            found.append(self._alert(PERFORMANCE, severity, playbook, evidence))
+        if self.gaps:
+            evidence = {"metric": policy.metric, "of": whole, "segments": [_told(r) for r in self.gaps]}
+            found.append(self._alert(SEGMENTS, "warning", SEGMENTS, evidence))
+        return found
+
+    def _alert(self, kind: str, severity: str, playbook: str, evidence: dict[str, Any]) -> Alert:
+        watched = self.watched
+        facts = {"model_version": watched.model_version, "window_start": watched.start}
+        return Alert(
+            alert_id=f"{kind}/{watched.policy}/{watched.end}",
+            policy=watched.policy,
+            kind=kind,
+            subject=watched.model_name,
+            severity=severity,
+            evidence=facts | evidence,
+            at=watched.end,
+            playbook=playbook,
+            owner=self.policy.model.owner,
+            model_name=watched.model_name,
+        )
+
+
+def check_performance(
+    client: Client, project: Project, policy: MonitoringPolicy, version: ModelVersion, end: int
+) -> Performance:
+    """Set a policy's metric in the window that ends before `end` (ms) beside that of the version's holdout.
+
+    The rows are kept in `model_performance_monitor`; the same window checked again replaces them. Raises
+    `NoReferenceError` where the holdout was not kept.
+    """
+    start = end - milliseconds(policy.window, f"monitoring policy {policy.name}, window")
+    model, horizon = policy.model, project.model_plans[policy.model.name].label.horizon_ms
+    before = holdout(version.experiment_id)
+    reference = next(iter(measure(client, policy.metric, before, policy.k)), None)
+    if reference is None or reference.value is None:
+        raise NoReferenceError(
+            f"performance is beside that of a holdout, kept at training; {model.name} version "
+            f"{version.version} has none that has {policy.metric}: train a new version"
+        )
+    units = arrived(model, version.version, horizon, start, end, policy.segments)
+    rows = judged(policy, measure(client, policy.metric, units, policy.k), reference)
+    if rows:
+        statistic, p_value = ks(client, before, units) or (None, None)
+        log_e = _evidence(client, policy, version, closed(model, version.version, horizon, end))
+        rows[0] = replace(rows[0], log_e=log_e, ks_statistic=statistic, ks_p_value=p_value)
+    guessed = _estimate(client, policy, before, asked(model, version.version, start, end))
+    if guessed is not None:
+        rows.append(estimated(policy, guessed, reference))
+    watched = Watched(policy.name, model.name, version.version, policy.metric, policy.threshold, start, end)
+    keep(client, watched, rows)
+    return Performance(policy, watched, tuple(rows))
+
+
+def _estimate(client: Client, policy: MonitoringPolicy, before: Units, now: Units) -> Estimate | None:
+    tried, made = predictions(client, before, _SAMPLE), predictions(client, now, _SAMPLE)
+    labels, scores, new = (
+        np.asarray(column.to_numpy(), dtype=np.float64)
+        for column in (tried["label"], tried["prediction"], made["prediction"])
+    )
+    if not set(np.unique(labels)) <= {0.0, 1.0}:
+        return None  # a number is no chance of anything
+    return estimate(policy.metric, labels, scores, new, k=policy.k)
+
+
+def judged(policy: MonitoringPolicy, measures: Sequence[Measure], reference: Measure) -> list[Row]:
+    """Judge what was measured: all units beside the holdout, each segment beside the others of its kind."""
+    rows = []
+    for found in measures:
+        if not found.by:
+            rows.append(_beside(policy, MEASURED, found, reference))
+        else:
+            others = [m for m in measures if m.by == found.by and m is not found]
+            rows.append(_among(policy, found, others, reference))
+    return rows
+
+
+def estimated(policy: MonitoringPolicy, found: Estimate, reference: Measure) -> Row:
+    """Judge an estimate by its interval."""
+    error = (found.high - found.low) / (2 * _WIDTH)
+    row = _beside(policy, ESTIMATED, Measure("", "", found.units, found.value, error), reference)
+    return replace(row, low=found.low, high=found.high)
+
+
+def _beside(policy: MonitoringPolicy, basis: str, found: Measure, reference: Measure) -> Row:
+    """Test that a metric is worse than the holdout's by no more than the threshold, on one side."""
+    row = _row(policy, basis, found, reference)
+    if row.worse is None or found.error is None or found.units < policy.min_units:
+        return row
+    error = math.hypot(found.error, reference.error or 0.0)
+    beyond = row.worse - policy.threshold
+    p_value = float(norm.sf(beyond / error)) if error else float(beyond <= 0)
+    return replace(row, p_value=p_value, breached=p_value <= policy.level / _RULES)
+
+
+def _among(policy: MonitoringPolicy, found: Measure, others: Sequence[Measure], reference: Measure) -> Row:
+    """Set a segment beside the mean of the others, by an interval that holds for all of its kind at once."""
+    row = _row(policy, MEASURED, found, reference)
+    rest = [(m, m.value, m.error) for m in others if m.units >= policy.min_units]
+    known = [(m.units, value, error) for m, value, error in rest if value is not None and error is not None]
+    if found.value is None or found.error is None or found.units < policy.min_units or not known:
+        return row
+    n = sum(units for units, _, _ in known)
+    mean = sum(units * value for units, value, _ in known) / n
+    error = math.hypot(found.error, math.sqrt(sum((units * e / n) ** 2 for units, _, e in known)))
+    gap = METRICS[policy.metric] * (mean - found.value)
+    kinds = max(1, len(policy.segments))
+    reach = float(norm.isf(policy.level / _RULES / kinds / (len(known) + 1))) * error
+    breached = gap - reach > policy.tolerated_gap
+    return replace(row, gap=gap, gap_low=gap - reach, gap_high=gap + reach, breached=breached)
+
+
+def _row(policy: MonitoringPolicy, basis: str, found: Measure, reference: Measure) -> Row:
+    value, error, held = found.value, found.error, reference.value
+    row = Row(basis, found.by, found.segment, found.units, value, reference=held)
+    if value is None or held is None:
+        return row
+    row = replace(row, worse=METRICS[policy.metric] * (held - value))
+    return row if error is None else replace(row, low=value - _WIDTH * error, high=value + _WIDTH * error)
+
+
+def _evidence(client: Client, policy: MonitoringPolicy, version: ModelVersion, units: Units) -> float | None:
+    tried = moments(client, holdout(version.experiment_id))
+    mean = upper_mean(tried, policy.alpha)
+    if not 0 < mean < 1:
+        return None  # no loss could be larger
+    count, wealths = log_wealth(client, units, tried.bound, mean, bets(mean))
+    return float(log_e_value(wealths)) if count else 0.0
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """Give what a row says, for people."""
+    return {name: value for name, value in asdict(row).items() if value not in (None, "")}

@@ -1,0 +1,82 @@
+"""Rows of models and of their routing, inside a transaction that somebody else has opened."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from inference.registry import tables
+from inference.registry.records import (
+    ConflictError,
+    ModelStatus,
+    ModelVersion,
+    UnknownModelError,
+)
+
+CANDIDATES = (ModelStatus.STAGING, ModelStatus.CHALLENGER)
+"""The statuses of a version that is not yet judged."""
+_VERSION_FIELDS = tuple(f for f in ModelVersion.__dataclass_fields__ if f != "status")
+
+
+def model_row(session: Session, model_name: str, version: int) -> tables.Model:
+    """Give the row of a version; raises `UnknownModelError`."""
+    row = session.get(tables.Model, (model_name, version))
+    if row is None:
+        raise UnknownModelError(model_name, version)
+    return row
+
+
+def champion_row(session: Session, model_name: str) -> tables.Model | None:
+    """Give the row of the version that serves, if there is one."""
+    return session.scalar(
+        select(tables.Model).filter_by(model_name=model_name, status=ModelStatus.CHAMPION.value)
+    )
+
+
+def serving_row(session: Session, model_name: str, clock: Callable[[], int]) -> tables.Serving:
+    """Give the row of a model's routing, made anew where there is none."""
+    row = session.get(tables.Serving, model_name)
+    if row is None:
+        row = tables.Serving(model_name=model_name, challenger_share=0.0, updated_at=clock())
+        session.add(row)
+    return row
+
+
+def clear_trial(
+    session: Session, model_name: str, clock: Callable[[], int], version: int | None = None
+) -> None:
+    """Take the challenger and the shadow, or only a version where it is either, out of the routing."""
+    row = serving_row(session, model_name, clock)
+    if version is None or row.shadow_model_version == version:
+        row.shadow_model_version = None
+    if version is None or row.challenger_version == version:
+        row.challenger_version = row.canary_since = row.step_since = None
+        row.challenger_share = 0.0
+    row.updated_at = clock()
+
+
+def require(row: tables.Model, rule: str, allowed: Sequence[ModelStatus]) -> None:
+    """Raise `ConflictError` unless a version has one of the statuses that a rule allows."""
+    if row.status not in allowed:
+        raise ConflictError(
+            f"{row.model_name}: {rule}; version {row.version} is {row.status}, so nothing was changed"
+        )
+
+
+def require_judged(row: tables.Model, champion: tables.Model | None) -> None:
+    """Raise `ConflictError` unless a version was judged against the champion of now."""
+    present = None if champion is None else champion.version
+    if row.judged_against != present:
+        judged = "no champion" if row.judged_against is None else f"version {row.judged_against}"
+        raise ConflictError(
+            f"{row.model_name}: a version is promoted over the champion that it was judged against; "
+            f"version {row.version} was judged against {judged}, but the champion is {present}, so it "
+            "needs a (new) trial"
+        )
+
+
+def version_of(row: tables.Model) -> ModelVersion:
+    """Give what a row says of a version."""
+    return ModelVersion(
+        status=ModelStatus(row.status), **{name: getattr(row, name) for name in _VERSION_FIELDS}
+    )
