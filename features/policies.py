@@ -19,7 +19,7 @@ MAX_BINS = 100
 METRICS = {"auc": 1, "precision_at_k": 1, "log_loss": -1, "calibration_error": -1, "rmse": -1}
 """What performance can be measured by: 1 where more is better, -1 where less is."""
 ON_HARM = ("tell", "retrain")
-_MONTH_MS = 30 * 86_400_000
+MONTH_MS = 30 * 86_400_000
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,7 @@ class DriftPolicy:
             rule = "a window that is judged has at least one row"
             raise DefinitionError(place, rule, "nothing would be compared", self.min_rows)
         milliseconds(self.window, f"{place}, window")
-        if not 0 < self.level <= 0.5:
-            rule = "false alarms are allowed in at most half of the windows, and in some"
-            consequence = "an alert would tell nothing, or there could be none"
-            raise DefinitionError(place, rule, consequence, self.false_alarms_per_month)
+        _check_level(self.level, place, self.false_alarms_per_month)
 
     @property
     def name(self) -> str:
@@ -89,13 +86,14 @@ class DriftPolicy:
         return self.bins if self.bins is not None else (10 if self.method == "psi" else 50)
 
     @property
+    def every_ms(self) -> int:
+        """How often a window ends."""
+        return milliseconds(self.every, f"drift policy {self.name}, every")
+
+    @property
     def level(self) -> float:
         """The false discovery rate within a window, and so the chance of an alert without drift."""
-        return (
-            self.false_alarms_per_month
-            * milliseconds(self.every, f"drift policy {self.name}, every")
-            / _MONTH_MS
-        )
+        return self.false_alarms_per_month * self.every_ms / MONTH_MS
 
 
 @dataclass(frozen=True)
@@ -157,10 +155,7 @@ class MonitoringPolicy:
             rule = "harm sets off 1 to 24 actions a day"
             raise DefinitionError(place, rule, "nothing would follow, or too much", self.actions_per_day)
         milliseconds(self.window, f"{place}, window")
-        if not 0 < self.level <= 0.5:
-            rule = "false alarms are allowed in at most half of the windows, and in some"
-            consequence = "an alert would tell nothing, or there could be none"
-            raise DefinitionError(place, rule, consequence, self.false_alarms_per_month)
+        _check_level(self.level, place, self.false_alarms_per_month)
         known = {e.name for e in self.model.entities} | {*self.model.inputs, *self.model.on_demand}
         known |= {f"{ref.group.name}.{ref.feature}" for ref in self.model.features}
         for name in self.segments:
@@ -174,10 +169,14 @@ class MonitoringPolicy:
         return f"{self.metric}/{self.model.name}"
 
     @property
+    def every_ms(self) -> int:
+        """How often a window ends."""
+        return milliseconds(self.every, f"monitoring policy {self.name}, every")
+
+    @property
     def level(self) -> float:
         """The chance of an alert of one window whose metric is worse by no more than the threshold."""
-        every = milliseconds(self.every, f"monitoring policy {self.name}, every")
-        return self.false_alarms_per_month * every / _MONTH_MS
+        return self.false_alarms_per_month * self.every_ms / MONTH_MS
 
     @property
     def tolerated_gap(self) -> float:
@@ -186,3 +185,10 @@ class MonitoringPolicy:
 
 
 Policy = EvaluationPolicy | DriftPolicy | MonitoringPolicy
+
+
+def _check_level(level: float, place: str, false_alarms_per_month: float) -> None:
+    if not 0 < level <= 0.5:
+        rule = "false alarms are allowed in at most half of the windows, and in some"
+        consequence = "an alert would tell nothing, or there could be none"
+        raise DefinitionError(place, rule, consequence, false_alarms_per_month)

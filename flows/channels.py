@@ -8,10 +8,10 @@ from uuid import NAMESPACE_URL, uuid5
 
 import apprise
 import httpx
-from prefect.client.base import PrefectHttpxSyncClient
 
 from flows.incidents import ENDED, Notice
 from flows.notifier import Channel
+from flows.runs import prefect_client
 
 log = logging.getLogger(__name__)
 # Apprise names addresses where it fails, and addresses hold passwords.
@@ -77,13 +77,7 @@ class PrefectEvents:
     """
 
     def __init__(self, api_url: str, auth: str | None = None) -> None:
-        user, _, password = (auth or "").partition(":")
-        self._http = PrefectHttpxSyncClient(
-            base_url=api_url,
-            auth=(user, password) if auth else None,
-            timeout=30,
-            raise_on_all_errors=False,
-        )
+        self._http = prefect_client(api_url, auth)
 
     def __call__(self, notice: Notice) -> bool:
         """Emit; what is emitted twice has one id."""

@@ -81,7 +81,7 @@ class Report:
 
 def window_end(policy: DriftPolicy | MonitoringPolicy, clock: int) -> int:
     """Give the end (ms) of the newest of a policy's windows that is over at `clock` (ms)."""
-    return floor(clock, milliseconds(policy.every, f"policy {policy.name}, every"))
+    return floor(clock, policy.every_ms)
 
 
 def check(client: Client, project: Project, policy: DriftPolicy, version: ModelVersion, end: int) -> Report:

@@ -12,11 +12,8 @@ from collections.abc import Sequence
 
 from scipy.stats import false_discovery_control
 
-from features.policies import DriftPolicy
-from features.windows import milliseconds
+from features.policies import MONTH_MS, DriftPolicy
 from flows.divergence import psi_exceeded
-
-MONTH_MS = 30 * 86_400_000
 
 
 def adjusted(p_values: Sequence[float]) -> list[float]:
@@ -37,6 +34,6 @@ def false_alarms_per_month(policy: DriftPolicy, features: int, n_reference: int,
     """
     if policy.threshold is None:
         return policy.false_alarms_per_month
-    windows = MONTH_MS / milliseconds(policy.every, f"drift policy {policy.name}, every")
+    windows = MONTH_MS / policy.every_ms
     chance = psi_exceeded(policy.threshold, policy.resolution, n_reference, n)
     return windows * (1 - (1 - chance) ** features)

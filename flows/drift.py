@@ -6,9 +6,9 @@ from typing import Any
 from prefect import flow, task
 
 from features.policies import DriftPolicy, Policy
-from features.windows import milliseconds
-from flows.check import NoReferenceError, Report, window_end
+from flows.check import NoReferenceError, Report
 from flows.context import current
+from flows.looks import interval, looks
 from flows.retrain import await_warehouse
 from flows.steps import RETRIED, show
 
@@ -18,10 +18,7 @@ DRIFT = "drift"
 
 def intervals(policies: Iterable[Policy]) -> dict[str, int]:
     """Give how often (ms) the flow runs by itself: as often as the policy that looks the most; by flow."""
-    every = [
-        milliseconds(p.every, f"drift policy {p.name}, every") for p in policies if isinstance(p, DriftPolicy)
-    ]
-    return {DRIFT: min(every)} if every else {}
+    return interval(DRIFT, (p for p in policies if isinstance(p, DriftPolicy)))
 
 
 @task(**RETRIED)
@@ -66,15 +63,8 @@ def drift(policy: str | None = None, at: int | None = None) -> int:
         raise LookupError(f"a drift policy is one of the project's ({known}); nothing is called {policy!r}")
     clock = context.clock() if at is None else at
     await_warehouse(clock)
-    found, facts = 0, {}
-    for one in chosen:
-        try:
-            report = look(one, window_end(one, clock) if at is None else at)
-        except NoReferenceError as reason:
-            if policy is not None:
-                raise
-            facts[one.name] = str(reason)
-            continue
+    found, facts = 0, dict[str, str]()
+    for one, report in looks(chosen, clock, at, look, facts, named=policy is not None):
         alert = report.alert()
         if alert is not None:
             send(alert.record)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from features.evaluation import PER_BLOCK, EvaluationPolicy
 from features.expressions.python import evaluator
+from flows.metrics import auc, precision_of
 
 Array = NDArray[np.float64]
 LEAST_CHANCE = 0.001
@@ -179,16 +179,11 @@ def of_block(metric: str, k: int, score: Array, label: NDArray[np.bool_]) -> flo
     estimator of Widmann, Lindsten and Zachariah, "Calibration tests in multi-class classification" (NeurIPS
     2019), with the kernel exp(-|p - q| / 0.1); a binned error would be biased upwards in every block.
     """
-    n = len(score)
     if metric == "auc":
-        positives = int(label.sum())
-        ranks = rankdata(score)[label].sum()
-        return float((ranks - positives * (positives + 1) / 2) / (positives * (n - positives)))
+        return auc(label, score)
     if metric == "precision_at_k":
-        least = np.sort(score)[-k]
-        above, tied = score > least, score == least
-        return float((label[above].sum() + (k - above.sum()) * label[tied].mean()) / k)
-    error = label - score
+        return precision_of(k, label, score)
+    n, error = len(score), label - score
     kernel = np.exp(-np.abs(score[:, None] - score[None, :]) / KERNEL_WIDTH)
     products = kernel * np.outer(error, error)
     return -float((products.sum() - np.trace(products)) / (n * (n - 1)))

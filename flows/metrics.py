@@ -5,11 +5,22 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
-from flows.training import auc
 from warehouse.performance import CALIBRATION_BINS
 
 Array = NDArray[np.float64]
+Labels = Array | NDArray[np.bool_]
+
+
+def auc(labels: Labels, scores: Array) -> float:
+    """Give the chance that a positive outscores a negative, ties counting half; NaN without both."""
+    positive = labels > 0.5
+    n, m = int(positive.sum()), int((~positive).sum())
+    if n == 0 or m == 0:
+        return float("nan")
+    ranks = rankdata(scores)
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def log_loss(labels: Array, scores: Array) -> float:
@@ -24,18 +35,22 @@ def rmse(labels: Array, scores: Array) -> float:
 
 
 def precision_at(k: float) -> Callable[[Array, Array], float]:
-    """Give the share of positives among the share `k` of units with the largest scores.
+    """Give the share of positives among the share `k` of units with the largest scores, as `precision_of`."""
+
+    def precision(labels: Array, scores: Array) -> float:
+        return precision_of(math.ceil(k * len(scores)), labels, scores)
+
+    return precision
+
+
+def precision_of(top: int, labels: Labels, scores: Array) -> float:
+    """Give the share of positives among the `top` units with the largest scores.
 
     Of those whose scores are equal at the bound there are as many positives as on average.
     """
-
-    def precision(labels: Array, scores: Array) -> float:
-        top = math.ceil(k * len(scores))
-        bound = np.partition(scores, len(scores) - top)[len(scores) - top]
-        above, tied = scores > bound, scores == bound
-        return float((labels[above].sum() + labels[tied].mean() * (top - above.sum())) / top)
-
-    return precision
+    bound = np.partition(scores, len(scores) - top)[len(scores) - top]
+    above, tied = scores > bound, scores == bound
+    return float((labels[above].sum() + labels[tied].mean() * (top - above.sum())) / top)
 
 
 def calibration_error(labels: Array, scores: Array) -> float:

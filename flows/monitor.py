@@ -9,11 +9,11 @@ from prefect import flow, task
 
 from features.alerts import BROKEN, CHANGED, incident
 from features.policies import MonitoringPolicy, Policy
-from features.windows import milliseconds
 from flows.causes import DATA
 from flows.check import NoReferenceError, window_end
 from flows.context import current
 from flows.drift import clear, send
+from flows.looks import interval, looks
 from flows.performance import PERFORMANCE, SEGMENTS, Performance
 from flows.retrain import await_warehouse
 from flows.steps import RETRIED, show
@@ -26,12 +26,7 @@ MONITOR = "monitor"
 
 def intervals(policies: Iterable[Policy]) -> dict[str, int]:
     """Give how often (ms) the flow runs by itself: as often as the policy that looks the most; by flow."""
-    every = [
-        milliseconds(p.every, f"monitoring policy {p.name}, every")
-        for p in policies
-        if isinstance(p, MonitoringPolicy)
-    ]
-    return {MONITOR: min(every)} if every else {}
+    return interval(MONITOR, (p for p in policies if isinstance(p, MonitoringPolicy)))
 
 
 @task(**RETRIED)
@@ -65,15 +60,8 @@ def monitor(policy: str | None = None, at: int | None = None) -> int:
         raise LookupError(f"a monitoring policy is one of the project's ({known}); none is called {policy!r}")
     clock = context.clock() if at is None else at
     await_warehouse(clock)
-    sent, facts = 0, {}
-    for one in chosen:
-        try:
-            found = look(one, window_end(one, clock) if at is None else at)
-        except NoReferenceError as reason:
-            if policy is not None:
-                raise
-            facts[one.name] = str(reason)
-            continue
+    sent, facts = 0, dict[str, str]()
+    for one, found in looks(chosen, clock, at, look, facts, named=policy is not None):
         alerts = [alert.record for alert in found.alerts()]
         for alert in alerts:
             send(alert)

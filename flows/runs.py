@@ -15,6 +15,20 @@ class RefusedRunError(ValueError):
     """Prefect will never take this run: its parameters do not fit the flow."""
 
 
+def prefect_client(api_url: str, auth: str | None) -> PrefectHttpxSyncClient:
+    """Connect to the server at `api_url` (with its `/api`); `auth` is its "user:password".
+
+    It tries again by itself what the server says is worth it, and raises for no other answer.
+    """
+    user, _, password = (auth or "").partition(":")
+    return PrefectHttpxSyncClient(
+        base_url=api_url,
+        auth=(user, password) if auth else None,
+        timeout=30,
+        raise_on_all_errors=False,
+    )
+
+
 class PrefectRuns:
     """Creates flow runs on the server at `api_url` (with its `/api`); `auth` is its "user:password".
 
@@ -23,13 +37,7 @@ class PrefectRuns:
     """
 
     def __init__(self, api_url: str, auth: str | None = None) -> None:
-        user, _, password = (auth or "").partition(":")
-        self._http = PrefectHttpxSyncClient(
-            base_url=api_url,
-            auth=(user, password) if auth else None,
-            timeout=30,
-            raise_on_all_errors=False,
-        )
+        self._http = prefect_client(api_url, auth)
         self._deployments: dict[str, str] = {}
 
     def __call__(self, flow: str, parameters: Mapping[str, Any], key: str) -> str:

@@ -12,7 +12,8 @@ import lightgbm
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+
+from flows import metrics
 
 PREDICTION_TIME = "prediction_time"
 LABEL_TIME = "label_time"
@@ -121,7 +122,7 @@ def train(
         vectors=vectors[held],
         labels=labels[held],
         scores=scores,
-        auc=auc(labels[held], scores),
+        auc=metrics.auc(labels[held], scores),
         log_loss=log_loss(labels[held], scores),
     )
     left_out = int((~held & ~known).sum())
@@ -165,22 +166,9 @@ def _missing_side(kind: int, threshold: float) -> int:
     return kind
 
 
-def auc(labels: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
-    """Give the chance that a positive outscores a negative, ties counting half; NaN without both."""
-    positive = labels > 0.5
-    n, m = int(positive.sum()), int((~positive).sum())
-    if n == 0 or m == 0:
-        return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
-
-
 def log_loss(labels: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
     """Give the mean negative log-likelihood in nats; NaN where one class is absent."""
-    if len(np.unique(labels > 0.5)) < 2:
-        return float("nan")
-    p = np.clip(scores, 1e-15, 1 - 1e-15)
-    return float(-np.mean(np.where(labels > 0.5, np.log(p), np.log1p(-p))))
+    return metrics.log_loss(labels, scores) if len(np.unique(labels > 0.5)) == 2 else float("nan")
 
 
 def _vectors(table: pa.Table, features: Sequence[str]) -> NDArray[np.float32]:

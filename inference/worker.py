@@ -133,13 +133,16 @@ class Worker:
             read, [message.timestamp()[1] for message in messages]
         )
         due = dict(reversed(places))  # the first of each partition: from there on the shadow is due
-        replies = []
-        for (partition, offset), (_, letter), result, record, span in zip(
+        replies, fresh, refused, left = [], list[Answer](), 0, iter(answers)
+        for (partition, offset), (request, letter), result, record, span in zip(
             places, found, results, records, spans, strict=True
         ):
+            answer = [next(left)] if isinstance(request, Request) else []
             if record is not None and span is not None:
                 record = record._replace(trace=span.traceparent)
-            if offset >= self._answered.get(partition, 0):
+            if offset >= self._answered.get(partition, 0):  # else it is read again for the shadow
+                fresh += answer
+                refused += letter is not None
                 replies.append(
                     Reply(
                         [each for each in (record, letter) if each is not None],
@@ -152,7 +155,7 @@ class Worker:
                 if span is not None:
                     traced.enter_context(span)
             self._replies.settle(replies, self._group)
-        self._count(places, found, answers)
+        self._scoring.settled(fresh, refused)
         self._shadow(places, read, answers)
 
     def _spans(self, messages: Sequence[Message]) -> list[Span | None]:
@@ -167,22 +170,6 @@ class Worker:
             else None
             for m in messages
         ]
-
-    def _count(
-        self,
-        places: Sequence[tuple[int, int]],
-        found: Sequence[tuple[Request | Result | None, Outgoing | None]],
-        answers: Sequence[Answer],
-    ) -> None:
-        """Count what was answered now; what is read again for the shadow was counted before."""
-        left = iter(answers)
-        fresh, refused = [], 0
-        for (partition, offset), (read, letter) in zip(places, found, strict=True):
-            answer = next(left) if isinstance(read, Request) else None
-            if offset >= self._answered.get(partition, 0):
-                fresh += [] if answer is None else [answer]
-                refused += letter is not None
-        self._scoring.settled(fresh, refused)
 
     def _shadow(
         self,

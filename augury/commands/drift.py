@@ -6,13 +6,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from augury.clients import project_clock, warehouse
-from augury.models import registry
-from augury.options import moment, utc
-from augury.settings import Settings
+from augury.checking import checked
+from augury.options import utc
 from features.policies import DriftPolicy
 from features.project import Project, load_project
-from flows.check import NoReferenceError, Report, check, window_end
+from flows.check import Report, check
 
 app = typer.Typer()
 
@@ -32,27 +30,10 @@ def drift(
     The findings are kept in `feature_drift_report`. Alerts are the flow's, which checks each window once it
     is over.
     """
-    loaded, settings, console = load_project(project), Settings(), Console()
-    policies = _chosen(loaded, group)
-    client, held = warehouse(settings), registry(settings)
-    drifted = 0
-    try:
-        for policy in policies:
-            champion = held.champion(policy.model.name)
-            if champion is None:
-                console.print(f"{policy.name}: {policy.model.name} has no champion, so no reference")
-                continue
-            end = window_end(policy, project_clock(client, loaded)) if at is None else moment(at)
-            try:
-                report = check(client, loaded, policy, champion, end)
-            except NoReferenceError as reason:
-                console.print(f"{policy.name}: {reason}")
-                continue
-            _show(console, policy, report)
-            drifted += len(report.drifted)
-    finally:
-        held.close()
-        client.close()
+    loaded, console, drifted = load_project(project), Console(), 0
+    for policy, report in checked(console, loaded, _chosen(loaded, group), at, "reference", check):
+        _show(console, policy, report)
+        drifted += len(report.drifted)
     if drifted:
         raise typer.Exit(1)
 

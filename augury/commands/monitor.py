@@ -6,13 +6,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from augury.clients import project_clock, warehouse
-from augury.models import registry
-from augury.options import moment, utc
-from augury.settings import Settings
+from augury.checking import checked
+from augury.options import utc
 from features.policies import MonitoringPolicy
 from features.project import Project, load_project
-from flows.check import NoReferenceError, window_end
 from flows.performance import Performance, check_performance
 
 app = typer.Typer()
@@ -31,27 +28,10 @@ def monitor(
     The rows are kept in `model_performance_monitor`. Alerts are the flow's, which checks each window once it
     is over.
     """
-    loaded, settings, console = load_project(project), Settings(), Console()
-    chosen = _chosen(loaded, policy)
-    client, held = warehouse(settings), registry(settings)
-    alarms = 0
-    try:
-        for one in chosen:
-            champion = held.champion(one.model.name)
-            if champion is None:
-                console.print(f"{one.name}: {one.model.name} has no champion, so no holdout")
-                continue
-            end = window_end(one, project_clock(client, loaded)) if at is None else moment(at)
-            try:
-                found = check_performance(client, loaded, one, champion, end)
-            except NoReferenceError as reason:
-                console.print(f"{one.name}: {reason}")
-                continue
-            _show(console, found)
-            alarms += len(found.alerts())
-    finally:
-        held.close()
-        client.close()
+    loaded, console, alarms = load_project(project), Console(), 0
+    for _, found in checked(console, loaded, _chosen(loaded, policy), at, "holdout", check_performance):
+        _show(console, found)
+        alarms += len(found.alerts())
     if alarms:
         raise typer.Exit(1)
 

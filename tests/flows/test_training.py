@@ -9,7 +9,8 @@ import pytest
 from sklearn.metrics import log_loss as sk_log_loss
 from sklearn.metrics import roc_auc_score
 
-from flows.training import TrainingDataError, auc, log_loss, portable, train
+from flows.metrics import auc
+from flows.training import TrainingDataError, log_loss, portable, train
 
 FEATURES = ("delay", "count", "gaps")
 SMALL = {"num_iterations": 20, "num_leaves": 7}
