@@ -15,9 +15,10 @@ from .doors import TOKEN, serve_flights
 def served(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Models, and the addresses of doors that do not run yet."""
     served = Served(stack, tmp_path_factory.mktemp("client"))
-    serve_flights(served)
+    keys = serve_flights(served)
     served.log.codec.encoder("prediction.requests", load("prediction_request"))  # as `augury apply` does
     yield served
+    served.redis.delete(*keys)
     served.close()
 
 

@@ -12,17 +12,23 @@ LATE = [1.0] * 6  # a vector of the model `late`, which sums it
 ENTITIES = ("UA", "EWR", "UA|EWR", "EWR|IAH", "EWR|SFO", "N14228")
 
 
-def serve_flights(served: Served) -> None:
-    """Let `late_arrival` sum its vector too; all stored values of the documents' entities are 1."""
+def serve_flights(served: Served) -> list[str]:
+    """Let `late_arrival` sum its vector too; all stored values of the documents' entities are 1.
+
+    Gives the keys that it wrote to the online store, which other tests share.
+    """
+    keys = []
     project = load_project("examples.flights")
     plan = project.model_plans["late_arrival"]
     ones = {DataType.TEXT: "1", DataType.DOUBLE: 1.0, DataType.BOOLEAN: True}
     for group in project.group_plans.values():
         row = {f.name: ones.get(f.type, 1) for f in group.features} | {"event_timestamp": 1, "seq": 1}
         for entity in ENTITIES:
-            served.redis.set(row_key(group.name, group.version, entity), Layout.of(group).pack(row))
+            keys.append(row_key(group.name, group.version, entity))
+            served.redis.set(keys[-1], Layout.of(group).pack(row))
     served.world.register(regressor(len(plan.names)), plan=plan)
     served.world.registry.promote("late_arrival", 1, by="test", why="test")
+    return keys
 
 
 def kafka_client(served: Served, timeout: float = 60, **options: object) -> KafkaClient:

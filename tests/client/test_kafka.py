@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("worker")]
 
 def test_predictions(served: Served) -> None:
     with kafka_client(served) as augury:
-        answer = augury.predict("late", vector=LATE, request_id="mine")
-        assert (answer.prediction, answer.request_id, answer.variant) == (6.0, "mine", "champion")
+        answer = augury.predict("late", vector=LATE, request_id="by-kafka")
+        assert (answer.prediction, answer.request_id, answer.variant) == (6.0, "by-kafka", "champion")
         requests = [Request("late", vector=[float(n)] * 6) for n in range(1_200)]
         answers = augury.predict_many(requests)
         assert [one.prediction for one in answers] == [6.0 * n for n in range(1_200)]
@@ -51,8 +51,8 @@ def test_who_answers_can_be_named(served: Served) -> None:
 def test_an_error_of_one_is_an_exception_and_of_many_a_field(served: Served) -> None:
     with kafka_client(served) as augury:
         with pytest.raises(PredictionError, match="nothing can answer for 'early'") as caught:
-            augury.predict("early", request_id="mine")
-        assert caught.value.request_id == "mine"
+            augury.predict("early", request_id="unanswered")
+        assert caught.value.request_id == "unanswered"
         first, second = augury.predict_many([Request("early"), Request("late", vector=LATE)])
         assert "nothing can answer" in str(first.error)
         assert second.prediction == 6.0

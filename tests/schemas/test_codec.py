@@ -73,6 +73,8 @@ def test_inputs_keep_their_types(
         "vector": vector,
         "requested_at": 1,
         "timeout_ms": None,
+        "variant": None,
+        "explain": False,
     }
     decoded = codec.decode(encode_request(request))
     assert decoded == request
