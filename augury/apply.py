@@ -20,7 +20,7 @@ from features.errors import DefinitionError
 from features.handover import HandoverError, check_handover
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
-from features.policies import DriftPolicy, EvaluationPolicy, Policy
+from features.policies import DriftPolicy, EvaluationPolicy, GatePolicy, MonitoringPolicy, Policy
 from features.project import Project
 from schemas.log import Topic, create_topics
 from schemas.records import TOPICS, load
@@ -221,5 +221,13 @@ def _policy_row(policy: Policy) -> dict[str, Any]:
         row["guards"] = [asdict(guard) for guard in policy.guards]
         row["sprt"] = None if policy.sprt is None else asdict(policy.sprt)
         row["value_range"] = None if policy.value_range is None else list(policy.value_range)
-    kinds = {"DriftPolicy": "drift_policy", "EvaluationPolicy": "evaluation_policy"}
-    return row | {"policy": kinds.get(type(policy).__name__, "monitoring_policy")}
+    return row | {"policy": _POLICIES[type(policy)]}
+
+
+_POLICIES: dict[type[Policy], str] = {
+    EvaluationPolicy: "evaluation_policy",
+    DriftPolicy: "drift_policy",
+    MonitoringPolicy: "monitoring_policy",
+    GatePolicy: "gate_policy",
+}
+"""The table of each kind of policy."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 from features.project import Project
 from warehouse import datasets
 from warehouse.client import Client
+from warehouse.leakage import Changes, since_label, since_request
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,34 @@ class Datasets:
         if stored is None:
             stored = datasets.build(self.client, name, plan, 0, end, origin=datasets.STREAM)
         return StoredDataset(self.client, stored)
+
+
+@dataclass(frozen=True)
+class TrainingSets:
+    """Reads the training sets that former versions were trained on."""
+
+    client: Client
+
+    def __call__(self, dataset_version: str) -> pa.Table | None:
+        """Give the rows of `<name>@<version>`, as experiments name them; None where they are not stored."""
+        name, _, version = dataset_version.rpartition("@")
+        if not (name and version.isdigit()):
+            return None
+        stored = datasets.stored(self.client, name, int(version))
+        return None if stored is None else datasets.read(self.client, stored)
+
+
+@dataclass(frozen=True)
+class ChangedValues:
+    """Compares what training reads of labels' records with requests, and with later records."""
+
+    client: Client
+    project: Project
+
+    def __call__(self, model_name: str, table: str) -> list[Changes]:
+        """Compare the training set `table` of a model."""
+        plan = self.project.model_plans[model_name]
+        return [*since_request(self.client, plan, table), *since_label(self.client, plan)]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from features.definitions import Entity, FeatureGroup, FeatureRef, Freshness, La
 from features.errors import DefinitionError
 from features.evaluation import EvaluationPolicy, Guard, Sprt
 from features.on_demand import decayed
-from features.policies import DriftPolicy, MonitoringPolicy
+from features.policies import DriftPolicy, GatePolicy, MonitoringPolicy
 from features.types import DataType
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "FeatureGroup",
     "FeatureRef",
     "Freshness",
+    "GatePolicy",
     "Guard",
     "Label",
     "Lookup",

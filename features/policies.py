@@ -184,7 +184,55 @@ class MonitoringPolicy:
         return self.threshold if self.gap is None else self.gap
 
 
-Policy = EvaluationPolicy | DriftPolicy | MonitoringPolicy
+@dataclass(frozen=True)
+class GatePolicy:
+    """What a training set and a new version of `model` must be like before the version is registered.
+
+    Of the training set: `min_rows` labelled vectors; a feature is missing in at most `max_missing_share` of
+    them, and in no more than `max_missing_rise` more than in the champion's training set; at most
+    `max_anomalous_share` of its values lie further outside the range they had there than that range is wide.
+    `max_feature_auc` is how well one feature alone may rank the label, and `max_changed_share` the share of
+    requests of which training may read another value than was known at the request, or a label that was
+    known already.
+
+    Of the model: on the same holdout its AUC exceeds the champion's by `min_improvement` (below 0: it may be
+    so much lower, for the trial has the last word); one vector takes at most `max_latency_ms` at the 99th
+    percentile of runs on the machine that trains; its file has at most `max_size_mb` (10^6 bytes).
+
+    Raises `DefinitionError`.
+    """
+
+    model: Model
+    min_rows: int = 500
+    max_missing_share: float = 0.99
+    max_missing_rise: float = 0.2
+    max_anomalous_share: float = 0.01
+    max_feature_auc: float = 0.98
+    max_changed_share: float = 0.01
+    min_improvement: float = -0.02
+    max_latency_ms: float = 5.0
+    max_size_mb: float = 100.0
+
+    def __post_init__(self) -> None:
+        place = f"gate policy of {self.model.name}"
+        for name in ("max_missing_share", "max_missing_rise", "max_anomalous_share", "max_changed_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise DefinitionError(
+                    f"{place}, {name}",
+                    "a share lies between 0 and 1",
+                    "it could bound nothing",
+                    getattr(self, name),
+                )
+        if not 0.5 < self.max_feature_auc <= 1:
+            rule = "an AUC that a feature may have lies above 0.5, up to 1"
+            raise DefinitionError(place, rule, "every feature would be a leak", self.max_feature_auc)
+        if self.min_rows < 2 or self.max_latency_ms <= 0 or self.max_size_mb <= 0:
+            rule = "a gate lets something through: at least two rows, and some time and size"
+            found = (self.min_rows, self.max_latency_ms, self.max_size_mb)
+            raise DefinitionError(place, rule, "no version could be registered", found)
+
+
+Policy = EvaluationPolicy | DriftPolicy | MonitoringPolicy | GatePolicy
 
 
 def _check_level(level: float, place: str, false_alarms_per_month: float) -> None:

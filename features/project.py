@@ -14,7 +14,7 @@ from features.definitions import FeatureGroup, Model, Source
 from features.errors import DefinitionError
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
-from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy, Policy
+from features.policies import DriftPolicy, Policy
 from features.vector import ModelPlan
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def load_project(module_name: str) -> Project:
 def collect(module: ModuleType) -> Project:
     """Collect the definitions of an imported module; what only another definition names comes along."""
     values = list(vars(module).values())
-    policies = [v for v in values if isinstance(v, EvaluationPolicy | DriftPolicy | MonitoringPolicy)]
+    policies = [v for v in values if isinstance(v, Policy)]
     stated = [v for v in values if isinstance(v, Model)] + [p.model for p in policies]
     models = _distinct(stated, lambda m: m.name, "model")
     grouped = [v for v in values if isinstance(v, FeatureGroup)]

@@ -7,18 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from features.definitions import Model
-from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
+from features.policies import DriftPolicy, EvaluationPolicy, GatePolicy, MonitoringPolicy
 from features.project import Project
 from flows.contracts import (
     Artifacts,
     AuditServed,
     BuildDataset,
+    ChangedValues,
     CheckDrift,
     CheckPerformance,
     FreezeReferences,
     Query,
     ResolveAlerts,
     SendAlert,
+    TrainingSet,
 )
 from inference.registry import Registry
 
@@ -30,7 +32,8 @@ class Context:
     `publish` sends the registry's outbox to the log and gives the number of events sent; `code_version`
     names the code that trains. `clock` gives how far (ms) the log's clock has come in the warehouse.
     `wait_for_warehouse` returns once the warehouse holds all that the log holds up to a moment (ms on the
-    log's clock), and raises where it still lags.
+    log's clock), and raises where it still lags. `training_set` gives what a former version was trained on,
+    and `changed_values` what a training set has that was not so at the request.
     """
 
     project: Project
@@ -48,6 +51,8 @@ class Context:
     publish: Callable[[], int]
     code_version: str
     wait_for_warehouse: Callable[[int], None] = lambda _until: None
+    training_set: TrainingSet = lambda _dataset_version: None
+    changed_values: ChangedValues = lambda _model_name, _table: []
     seed: int = 1
     threads: int = 1
 
@@ -80,6 +85,13 @@ class Context:
             f"a challenger is judged by its model's evaluation policy; project {self.project.name} has none "
             f"for {model_name!r}, so its trial cannot end"
         )
+
+    def gate_policy(self, model_name: str) -> GatePolicy:
+        """Give the gates of a model: those that the project states, or the usual ones."""
+        for policy in self.project.policies:
+            if isinstance(policy, GatePolicy) and policy.model.name == model_name:
+                return policy
+        return GatePolicy(self.model(model_name))
 
 
 _configured: list[Context] = []

@@ -11,6 +11,7 @@ from flows.check import Report
 from flows.performance import Performance
 from inference.registry import ModelVersion
 from warehouse.audit import Audit
+from warehouse.leakage import Changes
 
 
 class Dataset(Protocol):
@@ -59,6 +60,23 @@ class Artifacts(Protocol):
 
     def put(self, model_name: str, payload: bytes) -> tuple[str, str]:
         """Store a file and give its address and SHA-256; the same bytes may be stored again."""
+
+    def get(self, uri: str, sha256: str) -> bytes:
+        """Read a file; raises where it is not there, or is another."""
+
+
+class TrainingSet(Protocol):
+    """Reads what a former version was trained on."""
+
+    def __call__(self, dataset_version: str, /) -> pa.Table | None:
+        """Give the rows of `<name>@<version>`, as its experiment names them; None where they are gone."""
+
+
+class ChangedValues(Protocol):
+    """Looks for values of a training set that were others at the request, or became others later."""
+
+    def __call__(self, model_name: str, table: str, /) -> list[Changes]:
+        """Compare the training set `table` with answers, and labels' records with later ones."""
 
 
 class AuditServed(Protocol):

@@ -2,6 +2,7 @@
 
 import platform
 from importlib.metadata import version as installed
+from typing import Any, NamedTuple
 
 from prefect import flow, task
 
@@ -11,10 +12,19 @@ from flows.export import export
 from flows.steps import RETRIED, show
 from flows.training import Trained, train
 from flows.triggers import RETRAIN, RETRAINING
+from flows.validate import check_data, check_model
 from inference.explainer import explainer_entry
 from inference.registry import ModelVersion
 
 _LIBRARIES = ("lightgbm", "onnxmltools", "onnxruntime", "numpy")
+
+
+class Stored(NamedTuple):
+    """A model in the artifact store, and what its registered signature says."""
+
+    uri: str
+    sha256: str
+    signature: dict[str, Any]
 
 
 @task(**RETRIED)
@@ -58,13 +68,10 @@ def freeze_references(model_name: str, experiment_id: str, dataset: Dataset, tra
 
 
 @task(**RETRIED)
-def register_model(
-    model_name: str, experiment_id: str, why: str, dataset: Dataset, trained: Trained, payload: bytes
-) -> ModelVersion:
-    """Store the model and the trees that explain it, record the experiment and register its model.
-
-    That is done once for an experiment id.
-    """
+def record_run(
+    model_name: str, experiment_id: str, dataset: Dataset, trained: Trained, payload: bytes
+) -> Stored:
+    """Store the model and the trees that explain it, and record the experiment; once for its id."""
     context = current()
     plan = context.project.model_plans[model_name]
     uri, sha256 = context.artifacts.put(model_name, payload)
@@ -81,13 +88,19 @@ def register_model(
         environment={"python": platform.python_version(), **{name: installed(name) for name in _LIBRARIES}},
         seed=context.seed,
     )
-    return context.registry.register(
+    return Stored(uri, sha256, plan.to_dict() | explainer_entry(*trees))
+
+
+@task(**RETRIED)
+def register_model(model_name: str, experiment_id: str, why: str, stored: Stored) -> ModelVersion:
+    """Register the model of an experiment; once for an experiment id."""
+    return current().registry.register(
         model_name,
-        artifact_uri=uri,
-        sha256=sha256,
+        artifact_uri=stored.uri,
+        sha256=stored.sha256,
         framework="lightgbm",
         serving_flavour="onnx",
-        signature=plan.to_dict() | explainer_entry(*trees),
+        signature=stored.signature,
         experiment_id=experiment_id,
         by=RETRAINING,
         why=why,
@@ -104,7 +117,9 @@ def publish_changes() -> int:
 def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
     """Retrain `model_name` on what the log held at `at` (ms) and give the version registered.
 
-    The alert is the identity: a second run for it, after a crash too, ends with the same version.
+    The alert is the identity: a second run for it, after a crash too, ends with the same version. Where a
+    gate fails the run does too, with `GateError`, and nothing is registered; the training set, the experiment
+    and its artifact stay.
     """
     name = f"{model_name}-{alert_id}"
     known = [v for v in current().registry.versions(model_name) if v.experiment_id == name]
@@ -113,11 +128,14 @@ def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
         return known[0].version
     await_warehouse(at)
     dataset = build_dataset(model_name, name, at)
+    check_data(model_name, name, dataset, at)
     trained = fit(model_name, dataset)
     payload = export_model(trained)
     freeze_references(model_name, name, dataset, trained)
     why = f"asked for by {policy} (alert {alert_id})"
-    registered = register_model(model_name, name, why, dataset, trained, payload)
+    stored = record_run(model_name, name, dataset, trained, payload)
+    check_model(model_name, name, trained, payload, at)
+    registered = register_model(model_name, name, why, stored)
     publish_changes()
     facts = {
         "model": f"{model_name} version {registered.version}",

@@ -10,10 +10,11 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from flows.export import ExportMismatchError
+from flows.gates import GateError
 from flows.training import TrainingDataError
 from inference.registry import ConflictError
 
-_FINAL = (ExportMismatchError, TrainingDataError, ConflictError, LookupError)
+_FINAL = (ExportMismatchError, GateError, TrainingDataError, ConflictError, LookupError)
 
 
 def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

@@ -110,6 +110,21 @@ def find(client: Client, name: str, plan: ModelPlan) -> Dataset | None:
     return Dataset(name, int(version), table, int(rows), content_hash, plan.names, group_versions, int(delay))
 
 
+def stored(client: Client, name: str, version: int) -> Dataset | None:
+    """Give a stored set, in the order of its own contract; None where it, or that, is not there."""
+    found = client.query(
+        "SELECT table_name, rows, content_hash, serving_delay_ms, contract FROM datasets FINAL "
+        "WHERE name = {name:String} AND version = {version:Int64} AND notEmpty(contract)",
+        parameters={"name": name, "version": version},
+    ).result_rows
+    if not found:
+        return None
+    table, rows, content_hash, delay, contract = found[0]
+    plan = ModelPlan.from_dict(json.loads(contract))
+    group_versions = {g.group: g.version for g in plan.groups}
+    return Dataset(name, version, table, int(rows), content_hash, plan.names, group_versions, int(delay))
+
+
 def read(client: Client, dataset: Dataset) -> pa.Table:
     """Read a set in order of prediction: request_id, prediction_time, label_time, label, then the vector."""
     selected = [*_LABEL_COLUMNS, *(f"{value_column(n)} AS {column(n)}" for n in dataset.names)]

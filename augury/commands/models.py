@@ -94,9 +94,9 @@ def promote(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Y
 
 @app.command()
 def reject(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
-    """Turn a staging or challenger version down for good; its trial or canary ends."""
+    """Turn a staging or challenger version down for good; its trial ends."""
     settings, held, subject = _asked(model, version)
-    _confirm(f"{subject} is rejected for good, and its trial or canary ends", yes)
+    _confirm(f"{subject} is rejected for good, and its trial ends", yes)
     held.reject(model, version, by=by, why=why)
     _tell(settings, held, f"{model} version {version} is rejected")
 

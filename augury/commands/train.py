@@ -26,8 +26,8 @@ def train(
 ) -> None:
     """Build the as-of training set of all labels known now, train, export and register, as a flow run.
 
-    The version is registered in `staging`. Where there is a champion its trial in shadow begins; without
-    one, `augury models promote` makes it the champion.
+    The version is registered in `staging`, unless a gate of its policy fails, which is told then. Where there
+    is a champion its trial in shadow begins; without one, `augury models promote` makes it the champion.
     """
     settings, console = Settings(), Console()
     loaded = load_project(project)
@@ -50,6 +50,11 @@ def train(
         status.update(f"training: {address}/runs/flow-run/{run}")
         deadline = time.monotonic() + _PATIENCE_S
         while not (done := [v for v in held.versions(model) if v.experiment_id == f"{model}-{alert}"]):
+            if failed := [r for r in held.gates.results(f"{model}-{alert}") if not r.passed]:
+                for r in failed:
+                    console.print(f"gate {r.gate}: {r.rule}; found {r.value}, so {r.consequence}")
+                console.print(f"nothing was registered; see {address}/runs/flow-run/{run}")
+                raise typer.Exit(1)
             if time.monotonic() > deadline:
                 console.print(f"not done after {_PATIENCE_S:.0f} s; see {address}/runs/flow-run/{run}")
                 raise typer.Exit(1)

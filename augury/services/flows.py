@@ -14,7 +14,7 @@ from augury.auditing import Auditor
 from augury.clients import project_clock, send_alert, warehouse
 from augury.models import artifacts, publish, registry
 from augury.settings import ROOT, Settings
-from augury.training import Datasets, Query
+from augury.training import ChangedValues, Datasets, Query, TrainingSets
 from features.project import Project
 from flows.audit import audit
 from flows.check import check
@@ -57,6 +57,8 @@ def run(
             publish=partial(publish, settings, held),
             code_version=code_version(),
             wait_for_warehouse=partial(_await_sink, settings),
+            training_set=TrainingSets(client),
+            changed_values=ChangedValues(client, project),
         )
     )
     auth = settings.prefect_auth.get_secret_value() or None

@@ -2,6 +2,7 @@
 
 from inference.registry.cutovers import Cutover
 from inference.registry.events import publish_events
+from inference.registry.gates import GateResult
 from inference.registry.records import (
     ConflictError,
     Lineage,
@@ -17,6 +18,7 @@ from inference.registry.registry import Registry
 __all__ = [
     "ConflictError",
     "Cutover",
+    "GateResult",
     "Lineage",
     "ModelStatus",
     "ModelVersion",

@@ -48,17 +48,12 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class ServingConfig:
-    """How requests are routed: `challenger_share` (0 to 1) of the entities go to the challenger.
-
-    Where that is a canary, it has been on since `canary_since` and with this share since `step_since` (ms).
-    """
+    """How requests are routed: `challenger_share` (0 to 1) of the entities go to the challenger."""
 
     model_name: str
     challenger_version: int | None = None
     challenger_share: float = 0.0
     shadow_model_version: int | None = None
-    canary_since: int | None = None
-    step_since: int | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from inference.registry import tables
 from inference.registry.cutovers import Cutovers
 from inference.registry.database import Database
+from inference.registry.gates import Gates
 from inference.registry.history import History, append_event, event_of, last_champion
 from inference.registry.records import (
     ConflictError,
@@ -42,6 +43,7 @@ class Registry:
         self._clock = clock
         self.cutovers = Cutovers(self._database, clock)
         self.history = History(self._database)
+        self.gates = Gates(self._database, clock)
 
     def migrate(self) -> None:
         """Create or upgrade the tables."""
@@ -254,7 +256,7 @@ class Registry:
         why: str,
         evidence: Mapping[str, Any] | None = None,
     ) -> None:
-        """Turn a staging or challenger version down for good, and end its trial or its canary."""
+        """Turn a staging or challenger version down for good, and end its trial."""
         with self._database.writing(model_name) as session:
             row = model_row(session, model_name, version)
             if row.status == ModelStatus.REJECTED:
@@ -265,7 +267,7 @@ class Registry:
             self._record(session, row, "rejected", by, why, evidence)
 
     def retire(self, model_name: str, version: int, *, by: str, why: str) -> None:
-        """Take a version out of use without judging it, and end its trial or its canary.
+        """Take a version out of use without judging it, and end its trial.
 
         A champion that is retired leaves no other: its model answers nothing until a version is promoted,
         or it is brought back by `rollback`. Raises `ConflictError` for a rejected version.
@@ -315,15 +317,10 @@ class Registry:
                 row.challenger_version,
                 row.challenger_share,
                 row.shadow_model_version,
-                row.canary_since,
-                row.step_since,
             )
 
     def set_serving_config(self, config: ServingConfig) -> None:
-        """Route requests by `config`, by hand: a canary that is on ends, without a decision.
-
-        Raises `UnknownModelError` and `ValueError` (a share outside 0..1).
-        """
+        """Route requests by `config`; raises `UnknownModelError` and `ValueError` (a share outside 0..1)."""
         if not 0.0 <= config.challenger_share <= 1.0:
             raise ValueError(
                 f"{config.model_name}: a challenger's share is between 0 and 1; requests could not be split "
@@ -334,7 +331,6 @@ class Registry:
                 if version is not None:
                     model_row(session, config.model_name, version)
             row = serving_row(session, config.model_name, self._clock)
-            row.canary_since = row.step_since = None
             row.challenger_version = config.challenger_version
             row.challenger_share = config.challenger_share
             row.shadow_model_version = config.shadow_model_version

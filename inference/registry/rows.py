@@ -50,7 +50,7 @@ def clear_trial(
     if version is None or row.shadow_model_version == version:
         row.shadow_model_version = None
     if version is None or row.challenger_version == version:
-        row.challenger_version = row.canary_since = row.step_since = None
+        row.challenger_version = None
         row.challenger_share = 0.0
     row.updated_at = clock()
 

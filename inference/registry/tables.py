@@ -18,7 +18,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 class Base(DeclarativeBase):
     """The tables' common metadata."""
 
-    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON, int: BigInteger}  # noqa: RUF012 (SQLAlchemy's contract)
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's contract)
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        int: BigInteger,
+    }
 
 
 class Experiment(Base):
@@ -126,16 +130,30 @@ class PublishedEvent(Base):
     published_at: Mapped[int]
 
 
+class GateRow(Base):
+    """What one gate has found for one experiment. Append-only by trigger; the newest row of a gate holds."""
+
+    __tablename__ = "model_gate_results"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    position: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    experiment_id: Mapped[str] = mapped_column(index=True)  # that of a training which may never have ended
+    model_name: Mapped[str]
+    gate: Mapped[str]
+    passed: Mapped[bool]
+    rule: Mapped[str]
+    value: Mapped[str]
+    consequence: Mapped[str]
+    at: Mapped[int]
+
+
 class Serving(Base):
-    """How requests for a model are routed, and since when where a canary's challenger has a share of them."""
+    """How requests for a model are routed."""
 
     __tablename__ = "model_serving_config"
     model_name: Mapped[str] = mapped_column(primary_key=True)
     challenger_version: Mapped[int | None]
     challenger_share: Mapped[float]
     shadow_model_version: Mapped[int | None]
-    canary_since: Mapped[int | None]
-    step_since: Mapped[int | None]
     updated_at: Mapped[int]
 
 
@@ -227,6 +245,24 @@ class MonitoringPolicyRow(Base):
     updated_at: Mapped[int]
 
 
+class GatePolicyRow(Base):
+    """What a training set and a new version of a model must be like before the version is registered."""
+
+    __tablename__ = "gate_policy"
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    min_rows: Mapped[int]
+    max_missing_share: Mapped[float]
+    max_missing_rise: Mapped[float]
+    max_anomalous_share: Mapped[float]
+    max_feature_auc: Mapped[float]
+    max_changed_share: Mapped[float]
+    min_improvement: Mapped[float]
+    max_latency_ms: Mapped[float]
+    max_size_mb: Mapped[float]
+    updated_at: Mapped[int]
+
+
 POLICIES: dict[str, type[Base]] = {
-    row.__tablename__: row for row in (EvaluationPolicyRow, DriftPolicyRow, MonitoringPolicyRow)
+    row.__tablename__: row
+    for row in (EvaluationPolicyRow, DriftPolicyRow, MonitoringPolicyRow, GatePolicyRow)
 }

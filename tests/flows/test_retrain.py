@@ -1,18 +1,25 @@
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import onnxruntime
+import pyarrow as pa
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from features import GatePolicy
 from features.vector import ModelPlan
 from flows.context import configure
+from flows.gates import GateError
 from flows.retrain import retrain
 from inference.artifacts import ArtifactStore
 from inference.explainer import explainer_of
 from inference.registry import ModelStatus
+from tests.flows.test_training import table
 from tests.flows.world import NOW, World
 
 pytestmark = pytest.mark.stack
@@ -64,3 +71,75 @@ def test_a_run_that_died_before_publishing_is_finished_by_the_next(
     assert world.published == []
     assert retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW) == 1
     assert world.published == ["registered 1"]
+
+
+def gated(world: World, **limits: Any) -> None:
+    """Move limits of the gates of the world's model."""
+    policies = [replace(p, **limits) if isinstance(p, GatePolicy) else p for p in world.project.policies]
+    configure(replace(world.context, project=replace(world.project, policies=tuple(policies))))
+
+
+def test_a_training_set_that_fails_a_gate_is_not_learned_from(world: World) -> None:
+    gated(world, min_rows=2_001)
+    with pytest.raises(GateError, match="at least 2001 rows"):
+        retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW)
+    assert world.registry.versions("punctual") == []
+    assert [(r.gate, r.passed) for r in world.registry.gates.results("punctual-alert-1")] == [
+        ("schema", True),
+        ("rows", False),
+    ]
+    (alert,) = world.alerts
+    assert (alert["alert_id"], alert["kind"], alert["at"]) == ("gate/punctual-alert-1/data", "gate", NOW)
+    (failed,) = json.loads(alert["evidence"])["failed"]
+    assert failed["value"] == "2000"
+
+
+def test_a_model_that_fails_a_gate_is_kept_and_not_registered(
+    world: World, tmp_path: Path, stack: Any
+) -> None:
+    gated(world, max_size_mb=1e-6)
+    with pytest.raises(GateError, match="size"):
+        retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW)
+    assert world.registry.versions("punctual") == []
+    assert [a["alert_id"] for a in world.alerts] == ["gate/punctual-alert-1/model"]
+    assert world.registry.experiment_metrics("punctual-alert-1")["holdout_rows"] == 400
+    (artifact,) = (tmp_path / "artifacts" / "punctual").iterdir()
+    onnxruntime.InferenceSession(artifact.read_bytes())
+    found = {r.gate: r for r in world.registry.gates.results("punctual-alert-1")}
+    assert len(found) == 10
+    assert [name for name, r in found.items() if not r.passed] == ["size"]
+    assert found["improvement"].value == "not judged: there is no champion"
+    answer = httpx.post(
+        f"{stack.settings.prefect_api_url}/artifacts/filter",
+        json={"artifacts": {"key": {"any_": ["gates-model-punctual"]}}, "sort": "CREATED_DESC"},
+    )
+    assert "| size | **failed**: " in answer.json()[0]["data"]
+
+    configure(world.context)  # the usual gates, and the same alert again
+    assert retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW) == 1
+    assert all(r.passed for r in world.registry.gates.results("punctual-alert-1"))
+
+
+def test_a_challenger_is_measured_beside_the_champion(world: World) -> None:
+    read: list[str] = []
+
+    def training_set(dataset_version: str) -> pa.Table:
+        read.append(dataset_version)
+        return table(2_000, seed=5)
+
+    retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW)
+    world.registry.promote("punctual", 1, by="ann", why="the first")
+    configure(replace(world.context, training_set=training_set))
+    assert retrain("punctual", "alert-2", "line_trips.v1/punctual", NOW) == 2
+    found = {r.gate: r.value for r in world.registry.gates.results("punctual-alert-2")}
+    assert read == ["punctual-alert-1@1"]
+    assert found["improvement"].startswith("+0.0000: ")  # it was trained on the same rows
+    assert "rise most in" in found["missing values"]
+    assert "not judged" not in found["anomalous values"]
+
+
+def test_a_champion_that_cannot_be_compared_with_is_named(world: World) -> None:
+    world.crown()
+    retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW)
+    found = {r.gate: r for r in world.registry.gates.results("punctual-alert-1")}
+    assert found["improvement"].value.startswith("not judged: version 1 cannot be loaded")

@@ -15,6 +15,7 @@ from features import (
     Entity,
     EvaluationPolicy,
     FeatureGroup,
+    GatePolicy,
     Label,
     Model,
     MonitoringPolicy,
@@ -58,6 +59,7 @@ def project(folder: Path, model_name: str = "punctual") -> Project:
         "judge": EvaluationPolicy(model, min_units=20, max_units=500, look_every="1d"),
         "drift": DriftPolicy(group, model, retrain=True),
         "quality": MonitoringPolicy(model, segments=("line",)),
+        "gates": GatePolicy(model, max_latency_ms=60_000.0),  # whatever else the machine does
     }
     vars(module).update(group=group, model=model, **policies)
     return collect(module)

@@ -1,4 +1,4 @@
-"""Evidence of decisions, the history of champions, lineage, gates and canaries."""
+"""Evidence of decisions, the history of champions, lineage and gates."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,10 +32,49 @@ FROM model_registry AS m JOIN experiments AS e ON e.experiment_id = m.experiment
 
 def upgrade() -> None:
     op.add_column("model_registry_events", sa.Column("evidence", sa.JSON(none_as_null=True)))
-    op.add_column("model_serving_config", sa.Column("canary_since", sa.BigInteger()))
-    op.add_column("model_serving_config", sa.Column("step_since", sa.BigInteger()))
     op.execute(CHAMPIONS)
     op.execute(LINEAGE)
+    op.create_table(
+        "model_gate_results",
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+        sa.Column("experiment_id", sa.String(), nullable=False, index=True),
+        sa.Column("model_name", sa.String(), nullable=False),
+        sa.Column("gate", sa.String(), nullable=False),
+        sa.Column("passed", sa.Boolean(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("consequence", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sqlite_autoincrement=True,
+    )
+    _keep("model_gate_results")
+    gates = ["max_missing_share", "max_missing_rise", "max_anomalous_share", "max_feature_auc"]
+    gates += ["max_changed_share", "min_improvement", "max_latency_ms", "max_size_mb"]
+    op.create_table(
+        "gate_policy",
+        sa.Column("model_name", sa.String(), primary_key=True),
+        sa.Column("min_rows", sa.BigInteger(), nullable=False),
+        *(sa.Column(name, sa.Double(), nullable=False) for name in gates),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+    )
+
+
+def _keep(table: str) -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        for change in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{RULE}'); END"
+            )
+        return
+    op.execute(
+        f"CREATE FUNCTION {table}_kept() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{RULE}'; END $$"
+    )
+    op.execute(
+        f"CREATE TRIGGER {table}_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        f"EXECUTE FUNCTION {table}_kept()"
+    )
 
 
 def downgrade() -> None:
