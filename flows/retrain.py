@@ -1,19 +1,17 @@
 """The flow that answers drift: a new training set, a new model, registered in `staging`."""
 
-import platform
-from importlib.metadata import version as installed
-
 from prefect import flow, task
 
 from flows.context import current
 from flows.contracts import Dataset
+from flows.experiments import next_recipe, record
 from flows.export import export
+from flows.recipe import Recipe
 from flows.steps import RETRIED, show
+from flows.trainers import trainer
 from flows.training import Trained, train
 from flows.triggers import RETRAIN, RETRAINING
 from inference.registry import ModelVersion
-
-_LIBRARIES = ("lightgbm", "onnxmltools", "onnxruntime", "numpy")
 
 
 @task(**RETRIED)
@@ -29,18 +27,9 @@ def build_dataset(model_name: str, name: str, end: int) -> Dataset:
 
 
 @task(**RETRIED)
-def fit(model_name: str, dataset: Dataset) -> Trained:
-    """Train with the tuned parameters, or those of the definition before any tuning."""
-    context = current()
-    definition = context.model(model_name)
-    parameters = context.registry.training_config(model_name) or definition.parameters
-    return train(
-        dataset.read(),
-        context.project.model_plans[model_name].names,
-        parameters=parameters,
-        seed=context.seed,
-        threads=context.threads,
-    )
+def fit(recipe: Recipe, dataset: Dataset) -> Trained:
+    """Train by a recipe."""
+    return train(dataset.read(), recipe)
 
 
 @task(**RETRIED)
@@ -52,7 +41,7 @@ def export_model(trained: Trained) -> bytes:
 @task(**RETRIED)
 def freeze_references(model_name: str, experiment_id: str, dataset: Dataset, trained: Trained) -> None:
     """Freeze what drift will be measured from; before the version is known, so that none is without."""
-    current().freeze(model_name, experiment_id, dataset.table, trained.holdout.scores)
+    current().freeze(model_name, experiment_id, dataset.table, trained.holdout.predictions)
 
 
 @task(**RETRIED)
@@ -62,24 +51,12 @@ def register_model(
     """Store the artifact, record the experiment and register its model; once for an experiment id."""
     context = current()
     plan = context.project.model_plans[model_name]
-    uri, sha256 = context.artifacts.put(model_name, payload)
-    context.registry.record_experiment(
-        experiment_id=experiment_id,
-        model_type="lightgbm",
-        hyperparameters=trained.parameters,
-        training_dataset_version=f"{dataset.name}@{dataset.version}",
-        feature_group_versions={g.group: g.version for g in plan.groups},
-        evaluation_metrics=trained.metrics,
-        artifact_path=uri,
-        code_version=context.code_version,
-        environment={"python": platform.python_version(), **{name: installed(name) for name in _LIBRARIES}},
-        seed=context.seed,
-    )
+    uri, sha256 = record(context, model_name, experiment_id, dataset, trained, payload)
     return context.registry.register(
         model_name,
         artifact_uri=uri,
         sha256=sha256,
-        framework="lightgbm",
+        framework=trainer(trained.recipe.trainer).framework,
         serving_flavour="onnx",
         signature=plan.to_dict(),
         experiment_id=experiment_id,
@@ -107,7 +84,7 @@ def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
         return known[0].version
     await_warehouse(at)
     dataset = build_dataset(model_name, name, at)
-    trained = fit(model_name, dataset)
+    trained = fit(next_recipe(current(), model_name), dataset)
     payload = export_model(trained)
     freeze_references(model_name, name, dataset, trained)
     why = f"asked for by {policy} (alert {alert_id})"

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from flows.export import ExportMismatchError
-from flows.training import TrainingDataError
+from flows.rows import TrainingDataError
 from inference.registry import ConflictError
 
 _FINAL = (ExportMismatchError, TrainingDataError, ConflictError, LookupError)

@@ -11,7 +11,7 @@ from augury.demo.scenario import Scenario
 from examples.flights.data import flights
 from examples.flights.events import events, ground_truth, requests
 from examples.flights.project import late_arrival, origin_departures, weather_drift
-from flows.training import auc
+from flows.metrics import auc
 
 
 def _moment(text: str) -> int:

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,13 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.context import configure
+from flows.export import export
+from flows.recipe import Recipe
 from flows.retrain import retrain
+from flows.training import train
 from inference.artifacts import ArtifactStore
 from inference.registry import ModelStatus
+from tests.flows.tables import table
 from tests.flows.world import NOW, World
 
 pytestmark = pytest.mark.stack
@@ -31,6 +36,12 @@ def test_an_alert_ends_with_one_version_in_staging(world: World, tmp_path: Path)
     assert version.signature == world.project.model_plans["punctual"].to_dict()
     assert world.asked == [("punctual", "punctual-alert-1", NOW)]
     assert world.published == ["registered 1"]
+    experiment = world.registry.experiments.get(version.experiment_id)
+    assert experiment.model_name == "punctual"
+    assert experiment.training_dataset_version == "punctual-alert-1@1"
+    again = train(table(2_000), Recipe.from_dict(experiment.recipe))  # the row is all that it takes
+    assert again.metrics == experiment.evaluation_metrics
+    assert hashlib.sha256(export(again)).hexdigest() == version.sha256
     ((*frozen, scores),) = world.frozen
     assert frozen == ["punctual", version.experiment_id, "a_table"]
     assert len(scores) == 400  # the holdout's
