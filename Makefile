@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint bench bench-backfill bench-asof bench-stream bench-serving bench-drift faults
+.PHONY: demo test lint bench bench-backfill bench-asof bench-stream bench-serving bench-drift faults chaos
 .PHONY: environment jars operator operator-test clean
 
 demo: environment jars operator
@@ -58,6 +58,10 @@ bench-drift: environment
 faults: environment jars
 	$(SAY) "faults: every part is killed, taken away or fed nonsense under load"
 	.venv/bin/python -m benchmarks.faults --size $(SIZE)
+
+chaos: environment jars
+	$(SAY) "chaos: the chain from an event to a new champion, killed at each of its steps"
+	.venv/bin/python -m benchmarks.chaos --size $(SIZE)
 
 environment: .venv/synced
 jars: .jars/stamp

@@ -1,0 +1,173 @@
+"""The servers and services of the chaos runs, with a history, and for each model a champion that is wrong."""
+
+import contextlib
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+
+from augury.apply import apply
+from augury.clients import codec, warehouse
+from augury.models import artifacts, publish, registry
+from augury.replay import Event, Replayer
+from augury.settings import ROOT, Settings
+from augury.stack import Stack
+from augury.stack.services import services
+from benchmarks import chaos_project
+from benchmarks.chaos_project import DAY, FIRST_DAY, inputs, late
+from benchmarks.common import CACHE
+from features.project import Project, collect
+from features.vector import ModelPlan
+from flows.export import export
+from flows.recipe import Recipe
+from flows.rows import LABEL, LABEL_TIME, PREDICTION_TIME
+from flows.training import train
+
+SERVERS = ("kafka", "registry", "redis", "warehouse", "prefect")
+SERVICES = ("sink", "bridge", "flows", "http")
+HISTORY = 2_000
+_LOOK_S = 0.2
+
+
+class World:
+    """What runs; the flows' service comes back by itself, and `kills` counts how often it had to."""
+
+    def __init__(self, settings: Settings, stack: Stack, project: Project) -> None:
+        self.settings, self.stack, self.project = settings, stack, project
+        self.registry = registry(settings)
+        self.warehouse = warehouse(settings)
+        self.replayer = Replayer(settings.kafka_bootstrap, codec(settings), project.source_plans)
+        self.door = httpx.Client(base_url=f"http://127.0.0.1:{settings.http_port}", timeout=30)
+        self.prefect = httpx.Client(base_url=settings.prefect_api_url, timeout=30)
+        self.kills = 0
+        self._stop = threading.Event()
+        self._nurse = threading.Thread(target=self._revive, name="nurse", daemon=True)
+
+    @cached_property
+    def wrong(self) -> bytes:
+        """A model that has learned the opposite of what is true."""
+        random = np.random.default_rng(1)
+        known = [inputs(random) for _ in range(HISTORY)]
+        plan = self.plan("punctual_0")
+        at = np.arange(HISTORY, dtype=np.int64)
+        columns: dict[str, Any] = {
+            name: [k[key] for k in known] for name, key in zip(plan.names, known[0], strict=True)
+        }
+        columns |= {PREDICTION_TIME: at, LABEL_TIME: at, LABEL: [not late(k, random) for k in known]}
+        return export(train(pa.table(columns), Recipe(plan.names, parameters={"num_iterations": 10})))
+
+    def plan(self, model: str) -> ModelPlan:
+        """Give a model's plan."""
+        return self.project.model_plans[model]
+
+    def folder(self) -> Path:
+        """Give the folder of the places to die at."""
+        return self.settings.home
+
+    def history(self) -> None:
+        """Publish the trips that models learn from."""
+        random = np.random.default_rng(2)
+        end = FIRST_DAY * DAY
+        events = []
+        for number in range(HISTORY):
+            known = inputs(random)
+            done = end - DAY - (HISTORY - number) * 60_000
+            trip = {"trip": f"t{number}", "line": f"l{number % 7}", "due": done, "done": done}
+            trip |= {"late": late(known, random), **known}
+            events.append(Event("trips", str(trip["line"]), done, trip))
+        self.replayer.run([events], until=end)
+
+    def crown(self, model: str) -> None:
+        """Make the wrong model a model's champion."""
+        uri, sha256 = artifacts(self.settings).put(model, self.wrong)
+        experiment = self.registry.record_experiment(
+            model_type="lightgbm",
+            hyperparameters={},
+            training_dataset_version="none@1",
+            feature_group_versions={},
+            evaluation_metrics={},
+            artifact_path=uri,
+            code_version="chaos",
+            environment={},
+            seed=1,
+        )
+        version = self.registry.register(
+            model,
+            artifact_uri=uri,
+            sha256=sha256,
+            framework="lightgbm",
+            serving_flavour="onnx",
+            signature=self.plan(model).to_dict(),
+            experiment_id=experiment,
+            by="chaos",
+            why="somebody has to be first",
+        )
+        self.registry.promote(model, version.version, by="chaos", why="somebody has to be first")
+        publish(self.settings, self.registry)
+
+    def close(self) -> None:
+        """Leave the flows' service alone, and close the clients."""
+        self._stop.set()
+        self._nurse.join()
+        self.replayer.close()
+        self.door.close()
+        self.prefect.close()
+        self.warehouse.close()
+        self.registry.close()
+
+    def nurse(self) -> None:
+        """Begin to start the flows' service anew whenever it has died."""
+        self._nurse.start()
+
+    def _revive(self) -> None:
+        while not self._stop.wait(_LOOK_S):
+            if any(part.name == "flows" and part.state == "died" for part in self.stack.status()):
+                self.kills += 1
+                self.stack.start("flows")
+
+
+@contextlib.contextmanager
+def world() -> Iterator[World]:
+    """Run servers and services on free ports; their folder goes with them."""
+    CACHE.mkdir(exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="chaos-", dir=CACHE))
+    settings = Settings.with_free_ports(home, replay=True)
+    project = collect(chaos_project)
+    try:
+        with Stack(settings, parts=SERVERS) as stack:
+            apply(project, settings)
+            at = World(settings, stack, project)
+            at.history()
+            own = {
+                each.name: each
+                for each in services(settings, chaos_project.__name__)
+                if each.name in SERVICES
+            }
+            command = (
+                sys.executable,
+                "-m",
+                "benchmarks.chaos_flows",
+                chaos_project.__name__,
+                str(at.folder()),
+            )
+            own["flows"] = replace(
+                own["flows"], command=command, env={**own["flows"].env, "PYTHONPATH": str(ROOT)}
+            )
+            stack.supervisor.parts.update(own)
+            stack.supervisor.start(list(own))
+            at.nurse()
+            try:
+                yield at
+            finally:
+                at.close()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
