@@ -1,0 +1,61 @@
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.chaos import WHOLE, failed, places, quick, totals
+from benchmarks.chaos_chain import Outcome
+from benchmarks.chaos_flows import DONE, POINT, steps
+from benchmarks.chaos_project import MODELS
+
+FINE = Outcome(10.0, 1, retrainings=1, decisions=1, runs=1, announced=1, trained=1, unanswered=0)
+
+_STEP = """
+import sys
+from pathlib import Path
+from benchmarks.chaos_flows import watched
+print(watched("fit", lambda n: n + 1, Path(sys.argv[1]))(1), flush=True)
+"""
+
+
+def step(folder: Path) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, "-c", _STEP, str(folder)], capture_output=True, text=True)
+    return done.returncode, done.stdout.strip()
+
+
+def test_a_step_dies_at_each_place_in_turn_and_then_no_more(tmp_path: Path) -> None:
+    (tmp_path / POINT).write_text("export before\nfit before")
+    assert step(tmp_path) == (0, "2")  # another step's turn
+    (tmp_path / POINT).write_text("fit before\nfit after")
+    assert step(tmp_path) == (-9, "")
+    assert (tmp_path / DONE).read_text() == "fit\n"  # of the first
+    assert step(tmp_path) == (-9, "")
+    assert (tmp_path / DONE).read_text() == "fit\nfit\n"
+    assert step(tmp_path) == (0, "2")
+
+
+def test_every_step_is_killed_on_both_sides_and_every_part_at_every_moment() -> None:
+    found = [place.name for place in places()]
+    assert len(set(found)) == len(found) <= MODELS
+    assert {f"{each.name} {when}" for each in steps() for when in ("before", "after")} < set(found)
+    assert {"fit", "register_model", "conclude", "retrain", "evaluate"} < {each.name for each in steps()}
+    assert {"bridge, when alerted", "kafka, when labelled", "http, when on trial"} < set(found)
+    assert len(quick()) == 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "metric"),
+    [
+        *(({name: 0}, "lost") for name in WHOLE),
+        *(({name: 2}, "doubled") for name in WHOLE if name != "announced"),
+        ({"unanswered": 1}, "answers lost or doubled"),
+        ({"hung": "it waits"}, "hung"),
+    ],
+)
+def test_whatever_is_lost_or_doubled_fails_the_run(changed: dict[str, object], metric: str) -> None:
+    assert not failed(totals([FINE, FINE]))
+    whole = totals([FINE, replace(FINE, **changed)])  # type: ignore[arg-type]
+    assert failed(whole)
+    assert {r.metric: r.value for r in whole}[metric] == 1
