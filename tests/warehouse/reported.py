@@ -87,7 +87,10 @@ def answering(client: Client) -> None:
     """Write answers of two hours: fresh ones, then a stale one, one without a row, and an error."""
     record(client, [compile_group(plain)], 1)
     answers = [answer(f"{n}", START + n * 1_000, age_ms=1_000 * n) for n in range(10)]
-    answers += [answer("stale", START + HOUR, "stale", 3 * HOUR), answer("none", START + HOUR, "missing", None)]
+    answers += [
+        answer("stale", START + HOUR, "stale", 3 * HOUR),
+        answer("none", START + HOUR, "missing", None),
+    ]
     answers += [answer("error", START + HOUR, error="on-demand", prediction=None)]
     publish(client, answers)
     publish(client, answers[:3])  # the log says some things twice

@@ -1,0 +1,71 @@
+"""`augury report`: pages that people look at, each one file that loads nothing."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from augury.clients import warehouse
+from augury.models import registry
+from augury.reports.drift import drift_page, read_drift
+from augury.reports.nothing import NothingToShowError
+from augury.settings import Settings
+from inference.registry import Registry
+from warehouse.client import Client
+
+app = typer.Typer(no_args_is_help=True)
+
+Days = Annotated[int, typer.Option(min=1, help="How many days up to the newest that is known.")]
+Out = Annotated[Path | None, typer.Option(help="Where to write the page; by the report's name without it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON on standard output, and no page.")]
+
+
+@app.callback()
+def report() -> None:
+    """Pages that people look at, each one HTML file that loads nothing."""
+
+
+@app.command()
+def drift(
+    model: Annotated[str, typer.Option(help="One model; all without it.")] = "",
+    group: Annotated[str, typer.Option(help="One group, by name or label, or `outputs`.")] = "",
+    days: Days = 30,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what drift checks found: indices over time, and distributions beside their references."""
+    with _opened() as (client, held):
+        watches = read_drift(client, held.policies("drift_policy"), model, group, days)
+    if as_json:
+        _tell([asdict(watch) for watch in watches])
+    else:
+        _write(out, "drift", drift_page(watches))
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Client, Registry]]:
+    """Open the warehouse and the registry; where there is nothing to show, say so and end with status 1."""
+    settings = Settings()
+    client, held = warehouse(settings), registry(settings)
+    try:
+        yield client, held
+    except NothingToShowError as error:
+        typer.echo(f"augury: {error}", err=True)
+        raise typer.Exit(1) from error
+    finally:
+        held.close()
+        client.close()
+
+
+def _tell(data: Any) -> None:  # noqa: ANN401 (whatever JSON can hold)
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def _write(out: Path | None, name: str, text: str) -> None:
+    path = out or Path(f"{name}.html")
+    path.write_text(text, encoding="utf-8")
+    typer.echo(f"written to {path}, {len(text.encode()):,} bytes")
