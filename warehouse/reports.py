@@ -47,6 +47,79 @@ class Distribution:
     shares: Sequence[float]
 
 
+@dataclass(frozen=True)
+class PerformanceWindow:
+    """A metric of a segment's units in one window: a row of `performance_windows`."""
+
+    policy: str
+    model_version: int
+    metric: str
+    basis: str
+    segment_by: str
+    segment: str
+    window_start: int
+    window_end: int
+    units: int
+    value: float | None
+    low: float | None
+    high: float | None
+    reference: float | None
+    worse: float | None
+    p_value: float | None
+    threshold: float
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+    log_e: float | None
+    breached: bool
+
+
+@dataclass(frozen=True)
+class ToldAlert:
+    """An alert and how far it has come: a row of `alerts_with_state`. `evidence` is JSON."""
+
+    alert_id: str
+    policy: str
+    kind: str
+    subject: str
+    severity: str
+    at: int
+    state: str
+    state_by: str
+    state_why: str
+    state_at: int | None
+    evidence: str
+
+
+@dataclass(frozen=True)
+class AnswersOfDay:
+    """Answers of one version by one door to the requests of a day: a row of `answers_daily`."""
+
+    day: int
+    model_version: int | None
+    variant: str
+    door: str
+    answers: int
+    errors: int
+    with_stale_rows: int
+    with_missing_rows: int
+    with_defaults: int
+    mean_prediction: float | None
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
+
+
+@dataclass(frozen=True)
+class TableCost:
+    """What a table of the log of predictions takes on disk: a row of `prediction_cost`, of all models."""
+
+    table: str
+    rows: int
+    bytes: int
+    predictions: int
+    bytes_per_thousand: float | None
+
+
 def drift_windows(client: Client, model: str, group: str, days: int) -> list[DriftWindow]:
     """Give the windows that ended in the `days` up to the newest, by policy, feature and time.
 
@@ -78,6 +151,47 @@ def distributions(
         "ORDER BY feature, v.window_end",
         {"policy": policy, "features": list(features), "since": since, "until": until},
     )
+
+
+def performance_windows(client: Client, model: str, days: int) -> list[PerformanceWindow]:
+    """Give a model's windows that ended in the `days` up to the newest, by basis, segment and time."""
+    return _read(
+        client,
+        PerformanceWindow,
+        "FROM performance_windows AS v WHERE model_name = {model:String} AND v.window_end > "
+        "(SELECT max(window_end) FROM performance_windows WHERE model_name = {model:String}) "
+        "- toIntervalDay({days:Int64}) ORDER BY policy, basis, segment_by, segment, v.window_end",
+        {"model": model, "days": days},
+    )
+
+
+def told_alerts(client: Client, model: str, days: int) -> list[ToldAlert]:
+    """Give a model's alerts of the `days` up to the newest, the newest first."""
+    return _read(
+        client,
+        ToldAlert,
+        "FROM alerts_with_state AS v WHERE model_name = {model:String} AND v.at > "
+        "(SELECT max(at) FROM alerts_with_state WHERE model_name = {model:String}) "
+        "- toIntervalDay({days:Int64}) ORDER BY v.at DESC, alert_id",
+        {"model": model, "days": days},
+    )
+
+
+def answers_by_day(client: Client, model: str, days: int) -> list[AnswersOfDay]:
+    """Give the answers of a model in the `days` up to the newest, by day, version, variant and door."""
+    return _read(
+        client,
+        AnswersOfDay,
+        "FROM answers_daily AS v WHERE model_name = {model:String} AND v.day > "
+        "(SELECT max(day) FROM answers_daily WHERE model_name = {model:String}) "
+        "- toIntervalDay({days:Int64}) ORDER BY v.day, model_version, variant, door",
+        {"model": model, "days": days},
+    )
+
+
+def table_costs(client: Client) -> list[TableCost]:
+    """Give what the log of predictions takes on disk, table by table."""
+    return _read(client, TableCost, "FROM prediction_cost AS v ORDER BY table", {})
 
 
 def _read(client: Client, kind: type[T], rest: str, parameters: Mapping[str, Any]) -> list[T]:

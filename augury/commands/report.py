@@ -10,10 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from augury.clients import warehouse
+from augury.clock import wall_ms
 from augury.models import registry
 from augury.reports.drift import drift_page, read_drift
+from augury.reports.model import read_model
+from augury.reports.model_page import model_page
 from augury.reports.nothing import NothingToShowError
 from augury.settings import Settings
+from augury.top.look import Look, Observer
 from inference.registry import Registry
 from warehouse.client import Client
 
@@ -46,6 +50,22 @@ def drift(
         _write(out, "drift", drift_page(watches))
 
 
+@app.command()
+def model(
+    model: Annotated[str, typer.Argument(help="The model's name.")],
+    days: Days = 90,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one model: versions, champions, performance, alerts, answers, decisions, and what it costs."""
+    with _opened() as (client, held):
+        found = read_model(client, held, _look().scrapes, model, days)
+    if as_json:
+        _tell(found.to_dict())
+    else:
+        _write(out, f"model-{model}", model_page(found))
+
+
 @contextmanager
 def _opened() -> Iterator[tuple[Client, Registry]]:
     """Open the warehouse and the registry; where there is nothing to show, say so and end with status 1."""
@@ -59,6 +79,12 @@ def _opened() -> Iterator[tuple[Client, Registry]]:
     finally:
         held.close()
         client.close()
+
+
+def _look() -> Look:
+    """Ask what runs; what does not answer is not there."""
+    with Observer(Settings(), wall_ms) as observer:
+        return observer.look()
 
 
 def _tell(data: Any) -> None:  # noqa: ANN401 (whatever JSON can hold)

@@ -8,6 +8,8 @@ from augury.reports import svg
 from augury.reports.scales import Scale, day, short, spanning, ticks, times
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _FOOT = 860, 220, 56, 8, 20
+_FEW = 40
+"""Up to so many points each is a dot."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,11 @@ def spark(
     return svg.picture(width, height, told, *parts)
 
 
-def chart(courses: Sequence[Course], told: str, limits: Sequence[tuple[str, float]] = ()) -> Markup:
-    """Draw courses over time, with axes, a legend, and dashed lines at `limits`."""
-    y = _upright(courses, limits)
+def chart(
+    courses: Sequence[Course], told: str, limits: Sequence[tuple[str, float]] = (), zero: bool = False
+) -> Markup:
+    """Draw courses over time, with axes, a legend, and dashed lines at `limits`; from 0 up where it is so."""
+    y = _upright(courses, [value for _, value in limits] + [0.0] * zero)
     at = [time for course in courses for time in course.times]
     x = Scale(min(at), max(at), _LEFT, _WIDTH - _RIGHT)
     parts = []
@@ -59,7 +63,7 @@ def chart(courses: Sequence[Course], told: str, limits: Sequence[tuple[str, floa
     return element("div", svg.picture(_WIDTH, _HEIGHT + _FOOT, told, *parts), _legend(courses))
 
 
-def _upright(courses: Sequence[Course], limits: Sequence[tuple[str, float]]) -> Scale:
+def _upright(courses: Sequence[Course], more: Sequence[float]) -> Scale:
     known = [
         value
         for course in courses
@@ -67,7 +71,7 @@ def _upright(courses: Sequence[Course], limits: Sequence[tuple[str, float]]) -> 
         for value in values
         if value is not None
     ]
-    return spanning(known, _HEIGHT - 4, 12, *(value for _, value in limits))
+    return spanning(known, _HEIGHT - 4, 12, *more)
 
 
 def _drawn(course: Course, x: Scale, y: Scale) -> list[Markup]:

@@ -54,6 +54,13 @@ def day(ms: float) -> str:
     return text[:10] if text[11:16] == "00:00" else text[5:16]
 
 
+def minute(ms: float) -> str:
+    """Write a time to the minute, for a table; it does not break."""
+    return utc(round(ms))[:16].replace(" ", "\u00a0")
+
+
 def short(value: float | None) -> str:
-    """Write a number with three significant digits; nothing for None."""
-    return "" if value is None else f"{value:.3g}"
+    """Write a number with three significant digits, a whole one with all of them; nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"

@@ -113,8 +113,8 @@ SELECT
     countIf(isNull(error) AND has(rows.state, 'missing')) AS with_missing_rows,
     countIf(isNull(error) AND has(rows.defaulted, true)) AS with_defaults,
     avgIf(prediction, isNull(error)) AS mean_prediction,
-    quantileIf(0.5)(latency_total_ms, isNull(error)) AS latency_p50_ms,
-    quantileIf(0.99)(latency_total_ms, isNull(error)) AS latency_p99_ms
+    quantileIfOrNull(0.5)(latency_total_ms, isNull(error)) AS latency_p50_ms,
+    quantileIfOrNull(0.99)(latency_total_ms, isNull(error)) AS latency_p99_ms
 FROM (
     SELECT * FROM model_prediction_log FINAL
     UNION ALL

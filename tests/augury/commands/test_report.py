@@ -11,8 +11,9 @@ from augury.clients import warehouse
 from augury.models import registry
 from augury.settings import Settings
 from augury.stack import Stack
+from inference.registry import GateResult, Registry, ServingConfig
 from tests.augury.reports.told import Parsed, checked
-from tests.warehouse.reported import DAY, MODEL, START, drifting
+from tests.warehouse.reported import DAY, MODEL, START, alerted, answering, drifting, watched
 from warehouse.client import Client, migrate
 
 pytestmark = pytest.mark.stack
@@ -38,6 +39,40 @@ def client(empty: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     migrate(client)
     yield client
     client.close()
+
+
+@pytest.fixture
+def held(client: Client) -> Iterator[Registry]:
+    """A registry of two versions, the second of which took over from the first and has a challenger."""
+    held = registry(Settings())
+    gates = [
+        GateResult("rows", True, "500 rows", "900", ""),
+        GateResult("size", False, "1 MB", "2 MB", "slow"),
+    ]
+    for place in range(1, 4):
+        experiment = held.record_experiment(
+            model_type="lightgbm",
+            hyperparameters={"num_leaves": 15, "learning_rate": 0.05},
+            training_dataset_version="late@1",
+            feature_group_versions={"plain": 1},
+            evaluation_metrics={"holdout_auc": 0.7 + place / 100, "holdout_rows": 1_000},
+            artifact_path="file:///model",
+            code_version="c0ffee",
+            environment={"python": "3.11"},
+            seed=7,
+            experiment_id=f"late-{place}",
+        )
+        stored = {"artifact_uri": "file:///model", "sha256": "ab" * 32, "framework": "lightgbm"}
+        stored |= {"serving_flavour": "onnx"}
+        who = {"by": "retraining", "why": "drift"}
+        held.register(MODEL, **stored, signature={}, experiment_id=experiment, **who)
+        held.gates.record(MODEL, experiment, gates)
+    held.promote(MODEL, 1, by="ann", why="the first")
+    held.start_trial(MODEL, 2, by="evaluation", why="registered")
+    held.promote(MODEL, 2, by="evaluation", why="it <won>", evidence={"e_value": 41.5})
+    held.set_serving_config(ServingConfig(MODEL, 3, 0.25, None))
+    yield held
+    held.close()
 
 
 def report(*words: str) -> Result:
@@ -81,9 +116,50 @@ def test_a_report_of_drift(client: Client) -> None:
     assert not Path("drift.html").exists()
 
 
+def test_a_report_of_a_model(client: Client, held: Registry) -> None:
+    watched(client, weeks=12)
+    answering(client)
+    alerted(client)
+    page = written("model", MODEL, "--out", "model.html")
+    said = " ".join(page.texts)
+    assert "Version 2 is champion since" in said
+    assert "by evaluation: it <won>." in said
+    assert "Version 3 is its challenger, with 25% of the entities." in said
+    champions, versions, windows, segments, alerts, answers, decisions, costs = page.tables
+    assert [row[0] for row in champions[1:]] == ["1", "2"]
+    assert champions[1][4:6] == ["ann", "the first"]
+    assert '"e_value": 41.5' in champions[2][6]
+    assert versions[1][3:7] == ["0.73", "1,000", "1 of 2", "late@1"]
+    estimated = ["estimated", "1", "900", "0.61", "0.58", "0.62", "0.71", "", "", "", ""]
+    assert windows[1][1:] == estimated
+    assert [row[-1] for row in windows[1:5]] == ["", "yes", "", ""]
+    assert [row[2] for row in segments[1:]] == ["UA", "<AA>"]
+    assert segments[1][4:] == ["0.55", "0.08", "0.04", "0.12", "", "yes"]
+    assert [row[4] for row in alerts[1:]] == ["resolved", "acknowledged", "open"]
+    assert answers[1][:9] == ["2013-01-02", "1", "champion", "http", "12", "1", "1", "1", "2"]
+    happened = [["2", "promoted"], ["1", "retired"], ["2", "trial_started"], ["1", "promoted"]]
+    assert [row[1:3] for row in decisions[1:5]] == happened
+    tables = ("ground_truth", "model_prediction_log", "shadow_predictions")
+    assert [row[0] for row in costs[1:]] == [f"storage: {table}" for table in tables]
+
+    told = json.loads(report("model", MODEL, "--json").output)
+    assert [v["version"]["status"] for v in told["versions"]] == ["retired", "champion", "staging"]
+    assert told["serving"]["challenger_share"] == 0.25
+    assert told["processor"] == {}
+    assert len(told["performance"]) == 48
+
+
+def test_a_model_that_has_done_nothing_yet_is_a_page_too(client: Client, held: Registry) -> None:
+    said = " ".join(written("model", MODEL, "--out", "model.html").texts)
+    assert said.count("There is none.") == 4
+
+
 def test_where_there_is_nothing_to_show_it_is_said(client: Client) -> None:
     done = report("drift", "--model", "gone")
     assert done.exit_code == 1
     assert "there are no drift checks of model 'gone': nothing was written" in done.output
     assert "`augury drift MODULE`" in done.output
     assert not Path("drift.html").exists()
+    done = report("model", "gone")
+    assert done.exit_code == 1
+    assert "a model is registered before it is used; nothing can be done with 'gone'" in done.output

@@ -12,13 +12,16 @@ _LOADING = {"src", "href", "srcset", "action", "data", "poster", "xlink:href", "
 
 
 class Parsed(HTMLParser):
-    """A page, read strictly: `problems` are elements that were left open, and references to anything."""
+    """A page, read strictly: `problems` are elements that were left open, and references to anything.
+
+    `tables` have their rows' cells, `texts` all that is written.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.problems: list[str] = []
         self.tags: list[str] = []
-        self.cells: list[list[str]] = []
+        self.tables: list[list[list[str]]] = []
         self.texts: list[str] = []
         self._open: list[str] = []
         self.feed(text)
@@ -28,10 +31,12 @@ class Parsed(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.problems += [f"{tag} has {name}={value}" for name, value in attrs if name in _LOADING]
+        if tag == "table":
+            self.tables.append([])
         if tag == "tr":
-            self.cells.append([])
-        if tag in ("td", "th") and self.cells:
-            self.cells[-1].append("")
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append("")
         if tag not in _VOID:
             self._open.append(tag)
 
@@ -41,12 +46,12 @@ class Parsed(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
-        if "table" in self._open and self.cells and self.cells[-1]:
-            self.cells[-1][-1] += data
+        if {"td", "th"} & set(self._open):
+            self.tables[-1][-1][-1] += data
 
     def row(self, first: str) -> list[str]:
         """Give the cells of the one row that begins with a text."""
-        (found,) = [cells for cells in self.cells if cells and cells[0] == first]
+        (found,) = [cells for table in self.tables for cells in table if cells[0] == first]
         return found
 
 
