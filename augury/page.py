@@ -36,6 +36,7 @@ th[aria-sort] button::after { content: " ▾"; }
 th[aria-sort=ascending] button::after { content: " ▴"; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem; margin: .3rem 0; }
+td.t { white-space: nowrap; }
 svg { display: block; max-width: 100%; height: auto; }
 td svg { max-width: none; }
 svg text { font: 11px system-ui, sans-serif; fill: var(--quiet); }
@@ -67,6 +68,8 @@ _PAGE = """<!doctype html>
 
 _NUMBER = re.compile(r"-?[\d,.]+(e[-+]?\d+)?( ?[%a-zA-Z]{1,2})?")
 """What is set and sorted as a number; a unit may follow."""
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d)?")
 
 
 class Markup(str):
@@ -131,7 +134,8 @@ def _lines(rows: Iterable[Sequence[str]]) -> Markup:
 
 
 def _cell(text: str) -> str:
-    return f"<td class=n>{text}</td>" if _NUMBER.fullmatch(text) else f"<td>{_escaped(text)}</td>"
+    kind = " class=n" if _NUMBER.fullmatch(text) else " class=t" if _TIME.fullmatch(text) else ""
+    return f"<td{kind}>{_escaped(text)}</td>"
 
 
 def _escaped(text: str) -> str:

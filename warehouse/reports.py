@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from clickhouse_connect.driver.client import Client
 
 T = TypeVar("T")
-_TIMES = frozenset(("window_start", "window_end", "at", "state_at", "day", "hour", "created_at"))
+_TIMES = frozenset(("window_start", "window_end", "at", "state_at", "day", "hour", "log_time", "created_at"))
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,41 @@ class AnswersOfDay:
 
 
 @dataclass(frozen=True)
+class FreshnessHour:
+    """What requests of an hour met of a group version: a row of `freshness_hourly`.
+
+    Lags are those of the group's clock behind the requests, in ms; limits are None where nothing was applied.
+    """
+
+    group: str
+    version: int
+    hour: int
+    reads: int
+    fresh: int
+    stale: int
+    missing: int
+    defaulted: int
+    lag_p50_ms: float | None
+    lag_p99_ms: float | None
+    lag_max_ms: int | None
+    expected_max_lag_ms: int | None
+    alert_threshold_ms: int | None
+
+
+@dataclass(frozen=True)
+class GroupClock:
+    """How far the log has come in the warehouse for a group version: a row of `group_clocks`."""
+
+    group: str
+    version: int
+    owner: str
+    expected_max_lag_ms: int
+    alert_threshold_ms: int
+    on_stale: str
+    log_time: int | None
+
+
+@dataclass(frozen=True)
 class TableCost:
     """What a table of the log of predictions takes on disk: a row of `prediction_cost`, of all models."""
 
@@ -187,6 +222,29 @@ def answers_by_day(client: Client, model: str, days: int) -> list[AnswersOfDay]:
         "- toIntervalDay({days:Int64}) ORDER BY v.day, model_version, variant, door",
         {"model": model, "days": days},
     )
+
+
+def freshness_hours(client: Client, group: str, days: int) -> list[FreshnessHour]:
+    """Give the hours of requests in the `days` up to the newest, by group version and time.
+
+    `group` is a group's name or label; an empty one is any.
+    """
+    of = "{group:String} IN ('', group, concat(group, '.v', toString(version)))"
+    return _read(
+        client,
+        FreshnessHour,
+        f"FROM freshness_hourly AS v WHERE {of} AND v.hour > "
+        f"(SELECT max(hour) FROM freshness_hourly WHERE {of}) - toIntervalDay({{days:Int64}}) "
+        "ORDER BY group, version, v.hour",
+        {"group": group, "days": days},
+    )
+
+
+def group_clocks(client: Client, group: str) -> list[GroupClock]:
+    """Give the clocks of the applied versions of a group, by name or label; an empty one is any."""
+    of = "{group:String} IN ('', group, concat(group, '.v', toString(version)))"
+    sql = f"FROM group_clocks AS v WHERE {of} ORDER BY group, version"
+    return _read(client, GroupClock, sql, {"group": group})
 
 
 def table_costs(client: Client) -> list[TableCost]:

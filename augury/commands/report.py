@@ -13,6 +13,7 @@ from augury.clients import warehouse
 from augury.clock import wall_ms
 from augury.models import registry
 from augury.reports.drift import drift_page, read_drift
+from augury.reports.freshness import freshness_page, read_freshness
 from augury.reports.model import read_model
 from augury.reports.model_page import model_page
 from augury.reports.nothing import NothingToShowError
@@ -64,6 +65,22 @@ def model(
         _tell(found.to_dict())
     else:
         _write(out, f"model-{model}", model_page(found))
+
+
+@app.command()
+def freshness(
+    group: Annotated[str, typer.Option(help="One group, by name or label; all without it.")] = "",
+    days: Days = 7,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far each group lay behind the requests that read it, and how many rows were not fresh."""
+    with _opened() as (client, _):
+        groups = read_freshness(client, _look().clocks, group, days)
+    if as_json:
+        _tell([asdict(each) for each in groups])
+    else:
+        _write(out, "freshness", freshness_page(groups))
 
 
 @contextmanager

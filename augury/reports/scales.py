@@ -55,12 +55,13 @@ def day(ms: float) -> str:
 
 
 def minute(ms: float) -> str:
-    """Write a time to the minute, for a table; it does not break."""
-    return utc(round(ms))[:16].replace(" ", "\u00a0")
+    """Write a time to the minute."""
+    return utc(round(ms))[:16]
 
 
 def short(value: float | None) -> str:
-    """Write a number with three significant digits, a whole one with all of them; nothing for None."""
+    """Write a number with three significant digits or all of its whole part; nothing for None."""
     if value is None:
         return ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+    whole = isinstance(value, int) or 1_000 <= abs(value) < 1e9
+    return f"{value:,.0f}" if whole else f"{value:.3g}"

@@ -1,9 +1,13 @@
 """The views that reports read, each over rows as their writers leave them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from features.compile import compile_group
+from features.definitions import Lookup
+from tests.definitions import landed, plain
 from tests.warehouse.answers import publish
 from tests.warehouse.reported import (
     DAY,
@@ -17,6 +21,7 @@ from tests.warehouse.reported import (
     watched,
 )
 from warehouse.client import Client
+from warehouse.contracts import record
 
 pytestmark = pytest.mark.stack
 
@@ -110,13 +115,25 @@ def test_an_hour_of_reads_has_the_lag_of_the_groups_clock(database: Client) -> N
     assert late == ("plain", 1, START + HOUR, 3, 1, 1, 1, 2, pytest.approx(5_400_500), 3 * HOUR, *limits)
 
 
+def test_a_group_has_come_as_far_as_the_slowest_partition_of_its_sources(database: Client) -> None:
+    other = replace(landed(), name="looked_up")
+    lookup = Lookup(other, on={"carrier": "carrier"}, columns={"former": "delay"})
+    groups = [plain, replace(plain, name="looking", lookups=[lookup])]
+    record(database, [compile_group(group) for group in groups], 1)
+    lines = [["landed", 0, START + 5, 7], ["landed", 1, START + 9, 3], ["landed", 0, START + 2, 1]]
+    database.insert("log_clock", lines, column_names=["topic", "partition", "log_time", "offset"])
+    sql = "SELECT group, version, toUnixTimestamp64Milli(log_time), on_stale FROM group_clocks ORDER BY group"
+    assert rows(database, sql) == [("looking", 1, None, "serve"), ("plain", 1, START + 5, "serve")]
+
+
 def test_answers_of_before_defaults_were_kept_are_counted_too(database: Client) -> None:
     publish(database, [answer("a", START)])
     database.command("ALTER TABLE model_prediction_log DROP COLUMN `rows.defaulted`")
     database.command(
         "ALTER TABLE model_prediction_log ADD COLUMN `rows.defaulted` Array(Bool) AFTER `rows.age_ms`"
     )
-    assert rows(database, "SELECT reads, fresh, defaulted FROM freshness_hourly") == [(1, 1, 0)]
+    found = rows(database, "SELECT reads, fresh, defaulted, expected_max_lag_ms FROM freshness_hourly")
+    assert found == [(1, 1, 0, None)]  # the group was never applied
 
 
 def test_a_holdout_is_seen_by_tenths(database: Client) -> None:

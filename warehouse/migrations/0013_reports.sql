@@ -158,7 +158,29 @@ LEFT JOIN (
     SELECT toString(g.group) AS group, version, expected_max_lag_ms, alert_threshold_ms, on_stale
     FROM feature_group_config AS g FINAL
 ) AS c ON c.group = r.group AND c.version = r.version
-GROUP BY group, version, hour;
+GROUP BY group, version, hour
+SETTINGS join_use_nulls = 1;
+
+-- How far the log's clock has come in the warehouse for each applied group: the least of its sources' partitions.
+CREATE VIEW IF NOT EXISTS group_clocks AS
+SELECT
+    c.group AS group,
+    c.version AS version,
+    any(c.owner) AS owner,
+    any(c.expected_max_lag_ms) AS expected_max_lag_ms,
+    any(c.alert_threshold_ms) AS alert_threshold_ms,
+    any(c.on_stale) AS on_stale,
+    if(countIf(isNull(l.clock)) > 0, NULL, min(l.clock)) AS log_time
+FROM (
+    SELECT toString(g.group) AS group, version, owner, expected_max_lag_ms, alert_threshold_ms, on_stale, topic
+    FROM feature_group_config AS g FINAL
+    ARRAY JOIN splitByString(', ', source) AS topic
+) AS c
+LEFT JOIN (
+    SELECT topic, min(log_time) AS clock FROM log_clock FINAL GROUP BY topic
+) AS l ON l.topic = c.topic
+GROUP BY group, version
+SETTINGS join_use_nulls = 1;
 
 -- What each experiment said of the rows that it was not trained on, by tenths of its predictions.
 CREATE VIEW IF NOT EXISTS holdout_calibration AS

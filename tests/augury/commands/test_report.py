@@ -7,13 +7,14 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from augury.cli import app
-from augury.clients import warehouse
+from augury.clients import online_store, warehouse
 from augury.models import registry
 from augury.settings import Settings
 from augury.stack import Stack
+from features.layout import clock_key, pack_clock
 from inference.registry import GateResult, Registry, ServingConfig
 from tests.augury.reports.told import Parsed, checked
-from tests.warehouse.reported import DAY, MODEL, START, alerted, answering, drifting, watched
+from tests.warehouse.reported import DAY, HOUR, MODEL, START, alerted, answering, drifting, watched
 from warehouse.client import Client, migrate
 
 pytestmark = pytest.mark.stack
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.stack
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A warehouse of its own, without a row, and a registry without a model."""
     settings = Settings.with_free_ports(tmp_path_factory.mktemp("home"))
-    with Stack(settings, parts=("warehouse",)):
+    with Stack(settings, parts=("warehouse", "redis")):
         yield settings
 
 
@@ -154,6 +155,24 @@ def test_a_model_that_has_done_nothing_yet_is_a_page_too(client: Client, held: R
     assert said.count("There is none.") == 4
 
 
+def test_a_report_of_freshness(client: Client) -> None:
+    answering(client)
+    columns = ["topic", "partition", "log_time", "offset"]
+    client.insert("log_clock", [["landed", 0, START + 2 * HOUR, 1]], column_names=columns)
+    with online_store(Settings()) as store:
+        store.set(clock_key("plain", 1), pack_clock(START + HOUR))
+    page = written("freshness")
+    (summary, hours) = page.tables
+    counts = ["13", "11", "1", "1", "2"]
+    limits = ["10,800 s", "600 s", "1,800 s", "serve"]
+    clocks = ["2013-01-02 01:00", "2013-01-02 02:00", "3,600 s"]
+    assert summary[1] == ["plain.v1", *counts, *limits, *clocks, ""]
+    assert [row[:5] for row in hours[1:]] == [["2013-01-02 01:00", "3", "1", "1", "2"]]
+    (told,) = json.loads(report("freshness", "--group", "plain.v1", "--json").output)
+    assert (told["online"], told["clock"]["log_time"]) == (START + HOUR, START + 2 * HOUR)
+    assert [h["reads"] for h in told["hours"]] == [10, 3]
+
+
 def test_where_there_is_nothing_to_show_it_is_said(client: Client) -> None:
     done = report("drift", "--model", "gone")
     assert done.exit_code == 1
@@ -163,3 +182,6 @@ def test_where_there_is_nothing_to_show_it_is_said(client: Client) -> None:
     done = report("model", "gone")
     assert done.exit_code == 1
     assert "a model is registered before it is used; nothing can be done with 'gone'" in done.output
+    done = report("freshness", "--group", "gone")
+    assert done.exit_code == 1
+    assert "there are no feature groups of group 'gone'" in done.output
