@@ -161,8 +161,9 @@ def mlserver(world: World, shape: Shape) -> System:
 def door(world: World, name: str = "door") -> Iterator[Running]:
     """Run Augury's HTTP door as a user does; doors of other names have other ports and spools."""
     command = [sys.executable, "-m", "augury", "service", "http", PROJECT]
-    (port,) = free_ports(1)
-    own = {"AUGURY_HOME": str(world.folder(name)), "AUGURY_HTTP_PORT": str(port)}
+    port, grpc = free_ports(2)
+    own = {"AUGURY_HTTP_PORT": str(port), "AUGURY_GRPC_PORT": str(grpc)}
+    own["AUGURY_HOME"] = str(world.folder(name))
     with _run(world, name, command, port, "/readyz", world.settings.environment() | own) as running:
         yield running
 

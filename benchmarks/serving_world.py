@@ -23,7 +23,9 @@ from features.layout import Layout, clock_key, pack_clock, row_key
 from features.types import DataType
 from features.vector import ModelPlan, VectorGroup
 from flows.export import export
-from flows.training import LABEL, LABEL_TIME, PREDICTION_TIME, train
+from flows.recipe import Recipe
+from flows.rows import LABEL, LABEL_TIME, PREDICTION_TIME
+from flows.training import train
 from inference.runtime import OnnxModel
 from schemas.log import Topic, create_topics
 from schemas.records import TOPICS
@@ -145,7 +147,7 @@ def _model(plan: ModelPlan, vectors: Numbers) -> bytes:
         (LABEL, pa.array(score > np.median(score))),
     ):
         table = table.append_column(name, column)
-    return export(train(table, plan.names, parameters={"num_iterations": _TREES}, seed=1))
+    return export(train(table, Recipe(plan.names, parameters={"num_iterations": _TREES})))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from features.expressions import Expression, parse
 from features.expressions.tree import substitute
 from features.naming import check_column_name, check_name
 from features.plan import NamedExpression
+from features.training import check_training
 from features.types import DataType
 from features.vector import REQUESTED_AT, LabelPlan, ModelPlan, VectorGroup, readable
 from features.windows import milliseconds
@@ -19,6 +20,7 @@ def compile_model(model: Model) -> ModelPlan:
     """Type, check and lay out a model's vector. Raises `DefinitionError` with the rule that is broken."""
     place = f"model {model.name}"
     check_name(model.name, place)
+    check_training(place, model.trainer, model.task, model.calibrate, model.threshold)
     groups = _groups(model, place)
     entities = {e.name: e.keys for e in model.entities}
     for group in groups:
@@ -54,6 +56,8 @@ def compile_model(model: Model) -> ModelPlan:
         label=_label(model.label, model, place),
         label_columns=dict(model.label.source.columns),
         serving_delay_ms=_delay(model.serving_delay, place),
+        task=model.task,
+        threshold=model.threshold,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from features.aggregates import Aggregate
 from features.errors import DefinitionError
+from features.training import BINARY, Parameter
 from features.types import DataType, Value, from_avro
 
 
@@ -167,6 +168,11 @@ class Model:
     that `features` names, text too, as `<group>.<feature>` (NULL where the entity has no row). The
     vector's order is `features`, then `on_demand`.
 
+    `task` is what is predicted (`binary` or `regression`), `trainer` who learns it: one of
+    `features.training.TRAINERS`, or a function of one's own as `module:function`. `parameters` are the
+    trainer's, unless the registry's `training_config` holds others. With `calibrate`, the chances are
+    corrected on the newest training rows. From `threshold` on a chance is of the positive class.
+
     `serving_delay` says how much later than the log a row can be served: training vectors are made
     of rows of that age or more at the prediction. `augury audit` measures it. None: no later.
     """
@@ -177,7 +183,11 @@ class Model:
     label: Label
     inputs: Mapping[str, DataType] = field(default_factory=dict)
     on_demand: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, float | int | str] = field(default_factory=dict)
+    task: str = BINARY
+    trainer: str = "lightgbm"
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    calibrate: bool = False
+    threshold: float = 0.5
     serving_delay: str | None = None
     owner: str = ""
     meaning: str = ""

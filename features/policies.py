@@ -199,6 +199,8 @@ class GatePolicy:
     so much lower, for the trial has the last word); one vector takes at most `max_latency_ms` at the 99th
     percentile of runs on the machine that trains; its file has at most `max_size_mb` (10^6 bytes).
 
+    Of a regression, the AUC is the concordance: the chance that the larger label has the larger value.
+
     Raises `DefinitionError`.
     """
 

@@ -11,6 +11,7 @@ from features.expressions import Expression, parse
 from features.expressions.operations import canonical
 from features.expressions.tree import columns_of
 from features.plan import Defaults, Feature, NamedExpression, in_row_order
+from features.training import BINARY
 from features.types import DataType, Value
 
 REQUESTED_AT = "requested_at"
@@ -74,7 +75,10 @@ class LabelPlan:
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """A model's vector: the groups' features, group by group, then the on-demand features."""
+    """A model's vector: the groups' features, group by group, then the on-demand features.
+
+    `task` is what is predicted; of `binary`, a chance from `threshold` on is of the positive class.
+    """
 
     name: str
     groups: tuple[VectorGroup, ...]
@@ -84,6 +88,8 @@ class ModelPlan:
     label: LabelPlan
     label_columns: dict[str, DataType]
     serving_delay_ms: int = 0
+    task: str = BINARY
+    threshold: float = 0.5
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -136,6 +142,8 @@ class ModelPlan:
                 "horizon_ms": self.label.horizon_ms,
             },
             "serving_delay_ms": self.serving_delay_ms,
+            "task": self.task,
+            "threshold": self.threshold,
         }
 
     @staticmethod
@@ -167,7 +175,9 @@ class ModelPlan:
                 horizon_ms=label["horizon_ms"],
             ),
             label_columns=columns,
-            serving_delay_ms=data.get("serving_delay_ms", 0),  # signatures from before it was stated
+            serving_delay_ms=data.get("serving_delay_ms", 0),  # signatures from before they were stated
+            task=data.get("task", BINARY),
+            threshold=data.get("threshold", 0.5),
         )
 
 

@@ -3,60 +3,62 @@
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxmltools import convert_lightgbm
-from onnxmltools.convert.common.data_types import FloatTensorType
 
+from features.training import BINARY
+from flows.trainers import Values, served
 from flows.training import Trained
 
 TOLERANCE = 1e-5
-"""The largest difference of a probability; ONNX Runtime sums the trees' leaves as float32."""
+"""The largest difference of a chance, or of a value by the spread of values: ONNX Runtime sums in float32."""
 _CHECKED_ROWS = 20_000
 _NAN_ROWS = 200
-_OPSET = 15
 
 
 class ExportMismatchError(RuntimeError):
-    """The exported model differs from the trained one; `worst` is the largest difference of a probability."""
+    """The exported model differs from the trained one; `worst` is the largest difference, as `TOLERANCE`."""
 
     def __init__(self, worst: float, rows: int) -> None:
         self.worst = worst
         super().__init__(
-            f"an exported model's probabilities are within {TOLERANCE:g} of its trainer's (worst difference "
+            f"an exported model's predictions are within {TOLERANCE:g} of its trainer's (worst difference "
             f"{worst:g} on {rows} rows); it is not the model that was evaluated, so it is not registered"
         )
 
 
 def export(trained: Trained) -> bytes:
-    """Give the model as ONNX: input `vector` float32 (n, k); outputs `label` and `probabilities` (n, 2).
+    """Give the model as ONNX: input `vector` float32 (n, k), outputs as `flows.trainers.served` states them.
 
     It is compared with the trainer on the holdout, and on holdout rows with each feature missing in
     turn. Raises `ExportMismatchError` where they differ by more than `TOLERANCE`.
     """
-    width = len(trained.features)
-    trained_onnx = convert_lightgbm(
-        trained.booster,
-        name="model",  # else a random one, and each export another hash
-        initial_types=[("vector", FloatTensorType([None, width]))],
-        target_opset=_OPSET,
-        zipmap=False,
+    recipe = trained.recipe
+    payload: bytes = served(trained.fitted.graph(), recipe.task, recipe.threshold).SerializeToString(
+        deterministic=True
     )
-    payload: bytes = trained_onnx.SerializeToString()
     check(payload, trained)
     return payload
 
 
 def check(payload: bytes, trained: Trained) -> float:
-    """Give the largest difference of a probability between the export and its trainer, or raise."""
+    """Give the largest difference between the export and its trainer, or raise `ExportMismatchError`."""
     vectors = _probes(trained.holdout.vectors)
-    expected = np.asarray(trained.booster.predict(vectors.astype(np.float64), num_threads=1))
+    expected = trained.fitted.predict(vectors)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
-    (probabilities,) = session.run(["probabilities"], {"vector": vectors})
-    worst = float(np.max(np.abs(probabilities[:, 1].astype(np.float64) - expected)))
+    binary = trained.recipe.task == BINARY
+    (found,) = session.run(["probabilities" if binary else "value"], {"vector": vectors})
+    worst = float(np.max(np.abs(found[:, -1].astype(np.float64) - expected)))
+    if not binary:
+        worst /= _spread(expected)
     if not worst <= TOLERANCE:  # so that NaN is refused too
         raise ExportMismatchError(worst, len(vectors))
     return worst
+
+
+def _spread(values: Values) -> float:
+    """Give the scale of values: how far they reach, or how large they are where they do not vary."""
+    return float(np.ptp(values)) or float(np.max(np.abs(values))) or 1.0
 
 
 def _probes(holdout: NDArray[np.float32]) -> NDArray[np.float32]:

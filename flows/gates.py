@@ -12,10 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.policies import GatePolicy
+from features.training import BINARY
 from features.types import DataType
 from features.vector import ModelPlan
-from flows.metrics import auc
-from flows.training import LABEL, LABEL_TIME, PREDICTION_TIME
+from flows.metrics import concordance
+from flows.rows import LABEL, LABEL_TIME, PREDICTION_TIME
 from inference.registry import GateResult
 from warehouse.leakage import Changes
 
@@ -50,7 +51,8 @@ def schema(table: pa.Table, plan: ModelPlan) -> GateResult:
     return GateResult(
         "schema",
         not faults,
-        "a training set has its times, labels of 0 and 1, and the contract's columns in their types",
+        "a training set has its times, its labels (0 and 1 of classes), and the contract's columns in their "
+        "types",
         "; ".join(faults) or f"{len(plan.names)} features",
         "vectors would not be what serving gives",
     )
@@ -121,8 +123,8 @@ def single_features(columns: Mapping[str, Column], labels: Column, policy: GateP
     for name, values in columns.items():
         there = ~np.isnan(values)
         for text, ranked, of in ((name, values[there], labels[there]), (f"missing {name}", ~there, labels)):
-            if min((of > 0.5).sum(), (of <= 0.5).sum()) >= FEWEST:
-                area = auc(of, np.asarray(ranked, dtype=np.float64))
+            if _tellable(of):
+                area = concordance(of, np.asarray(ranked, dtype=np.float64))
                 found[text] = max(area, 1 - area)
     broken = [f"{n}: {a:.4f}" for n, a in found.items() if a > policy.max_feature_auc]
     return GateResult(
@@ -229,6 +231,12 @@ def numbers(table: pa.Table, name: str) -> Column:
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
+def _tellable(labels: Column) -> bool:
+    """Tell whether there are so many labels beside the most frequent one that their order says something."""
+    _, counts = np.unique(labels, return_counts=True)
+    return len(labels) - counts.max(initial=0) >= FEWEST and len(labels) >= 2 * FEWEST
+
+
 def _numeric(kind: pa.DataType) -> bool:
     tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_timestamp)
     return any(test(kind) for test in tests)
@@ -238,7 +246,8 @@ def _values(table: pa.Table, plan: ModelPlan) -> list[str]:
     types = {g.name(p): g.features[p].type for g in plan.groups for p in g.positions}
     types |= {d.name: d.type for d in plan.on_demand}
     faults = []
-    for name, kind in [(LABEL, DataType.BOOLEAN), *types.items()]:
+    label = DataType.BOOLEAN if plan.task == BINARY else DataType.DOUBLE
+    for name, kind in [(LABEL, label), *types.items()]:
         values = numbers(table, name)
         there = values[~np.isnan(values)]
         if not np.isfinite(there).all():

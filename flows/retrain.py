@@ -1,22 +1,21 @@
 """The flow that answers drift: a new training set, a new model, registered in `staging`."""
 
-import platform
-from importlib.metadata import version as installed
 from typing import Any, NamedTuple
 
 from prefect import flow, task
 
 from flows.context import current
 from flows.contracts import Dataset
+from flows.experiments import next_recipe, record
 from flows.export import export
+from flows.recipe import Recipe
 from flows.steps import RETRIED, show
+from flows.trainers import trainer, trees_of
 from flows.training import Trained, train
 from flows.triggers import RETRAIN, RETRAINING
 from flows.validate import check_data, check_model
 from inference.explainer import explainer_entry
 from inference.registry import ModelVersion
-
-_LIBRARIES = ("lightgbm", "onnxmltools", "onnxruntime", "numpy")
 
 
 class Stored(NamedTuple):
@@ -24,6 +23,7 @@ class Stored(NamedTuple):
 
     uri: str
     sha256: str
+    framework: str
     signature: dict[str, Any]
 
 
@@ -40,18 +40,9 @@ def build_dataset(model_name: str, name: str, end: int) -> Dataset:
 
 
 @task(**RETRIED)
-def fit(model_name: str, dataset: Dataset) -> Trained:
-    """Train with the tuned parameters, or those of the definition before any tuning."""
-    context = current()
-    definition = context.model(model_name)
-    parameters = context.registry.training_config(model_name) or definition.parameters
-    return train(
-        dataset.read(),
-        context.project.model_plans[model_name].names,
-        parameters=parameters,
-        seed=context.seed,
-        threads=context.threads,
-    )
+def fit(recipe: Recipe, dataset: Dataset) -> Trained:
+    """Train by a recipe."""
+    return train(dataset.read(), recipe)
 
 
 @task(**RETRIED)
@@ -64,7 +55,7 @@ def export_model(trained: Trained) -> bytes:
 def freeze_references(model_name: str, experiment_id: str, dataset: Dataset, trained: Trained) -> None:
     """Freeze what later windows are compared with; before the version is known, so that none is without."""
     held = trained.holdout
-    current().freeze(model_name, experiment_id, dataset.table, held.scores, held.labels)
+    current().freeze(model_name, experiment_id, dataset.table, held.predictions, held.labels)
 
 
 @task(**RETRIED)
@@ -74,21 +65,12 @@ def record_run(
     """Store the model and the trees that explain it, and record the experiment; once for its id."""
     context = current()
     plan = context.project.model_plans[model_name]
-    uri, sha256 = context.artifacts.put(model_name, payload)
-    trees = context.artifacts.put(model_name, trained.booster.model_to_string().encode())
-    context.registry.record_experiment(
-        experiment_id=experiment_id,
-        model_type="lightgbm",
-        hyperparameters=trained.parameters,
-        training_dataset_version=f"{dataset.name}@{dataset.version}",
-        feature_group_versions={g.group: g.version for g in plan.groups},
-        evaluation_metrics=trained.metrics,
-        artifact_path=uri,
-        code_version=context.code_version,
-        environment={"python": platform.python_version(), **{name: installed(name) for name in _LIBRARIES}},
-        seed=context.seed,
-    )
-    return Stored(uri, sha256, plan.to_dict() | explainer_entry(*trees))
+    uri, sha256 = record(context, model_name, experiment_id, dataset, trained, payload)
+    signature = plan.to_dict()
+    trees = trees_of(trained.fitted)
+    if trees is not None:
+        signature |= explainer_entry(*context.artifacts.put(model_name, trees.encode()))
+    return Stored(uri, sha256, trainer(trained.recipe.trainer).framework, signature)
 
 
 @task(**RETRIED)
@@ -98,7 +80,7 @@ def register_model(model_name: str, experiment_id: str, why: str, stored: Stored
         model_name,
         artifact_uri=stored.uri,
         sha256=stored.sha256,
-        framework="lightgbm",
+        framework=stored.framework,
         serving_flavour="onnx",
         signature=stored.signature,
         experiment_id=experiment_id,
@@ -129,7 +111,7 @@ def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
     await_warehouse(at)
     dataset = build_dataset(model_name, name, at)
     check_data(model_name, name, dataset, at)
-    trained = fit(model_name, dataset)
+    trained = fit(next_recipe(current(), model_name), dataset)
     payload = export_model(trained)
     freeze_references(model_name, name, dataset, trained)
     why = f"asked for by {policy} (alert {alert_id})"

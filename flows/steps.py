@@ -11,7 +11,7 @@ from prefect.tasks import Task
 
 from flows.export import ExportMismatchError
 from flows.gates import GateError
-from flows.training import TrainingDataError
+from flows.rows import TrainingDataError
 from inference.registry import ConflictError
 
 _FINAL = (ExportMismatchError, GateError, TrainingDataError, ConflictError, LookupError)

@@ -14,9 +14,10 @@ from flows import gates
 from flows.context import Context, current
 from flows.contracts import Dataset
 from flows.gates import Comparison, GateError
-from flows.metrics import auc
+from flows.metrics import concordance
+from flows.rows import LABEL
 from flows.steps import RETRIED, show
-from flows.training import LABEL, Trained
+from flows.training import Trained
 from inference.artifacts import ArtifactMismatchError
 from inference.registry import GateResult
 from inference.runtime import OnnxModel, UnfitModelError
@@ -92,7 +93,7 @@ def beside_champion(context: Context, model_name: str, trained: Trained) -> Comp
     if champion is None:
         return "there is no champion"
     names = ModelPlan.from_dict(champion.signature).names
-    places = {name: place for place, name in enumerate(trained.features)}
+    places = {name: place for place, name in enumerate(trained.recipe.features)}
     lacking = [name for name in names if name not in places]
     if lacking:
         return f"version {champion.version} reads {', '.join(lacking)}, which the new vector has not"
@@ -102,7 +103,8 @@ def beside_champion(context: Context, model_name: str, trained: Trained) -> Comp
         return f"version {champion.version} cannot be loaded: {error}"
     holdout = trained.holdout
     scores = model.predict(holdout.vectors[:, [places[name] for name in names]].astype(np.float64)).scores
-    return Comparison(holdout.auc, auc(holdout.labels, scores), champion.version, len(holdout.labels))
+    new, held = (concordance(holdout.labels, values) for values in (holdout.predictions, scores))
+    return Comparison(new, held, champion.version, len(holdout.labels))
 
 
 def _reference(context: Context, model_name: str, plan: ModelPlan) -> dict[str, gates.Column]:

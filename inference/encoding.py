@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from features.types import Value
 from inference.delivery import Outgoing
-from inference.records import Explanation, Result, VectorRow
+from inference.records import Explanation, Latency, Result, VectorRow
 from schemas.codec import Codec
 from schemas.records import TOPICS, load
 
@@ -79,40 +79,44 @@ class ResultEncoder:
     def records(self, topic: str, results: Sequence[Result]) -> list[Outgoing]:
         """Encode results for `topic`."""
         header = self._headers[topic]
-        return [Outgoing(topic, result.request_id.encode(), header + encode(result)) for result in results]
+        return [Outgoing(topic, result.request_id.encode(), encode(result, header)) for result in results]
 
 
-def encode(result: Result) -> bytes:
-    """Give the Avro body of a result."""
-    version, prediction, error, took = (
-        result.model_version_used,
-        result.prediction,
-        result.error,
-        result.latency,
-    )
+def encode(result: Result, header: bytes = b"") -> bytes:
+    """Give the Avro body of a result, behind its header."""
+    prediction, error = result.prediction, result.error
     decided, explanation = result.predicted_class, result.explanation
     return b"".join(
         (
+            header,
             text(result.deduplication_key),
             text(result.request_id),
-            text(result.model_name),
-            _NULL if version is None else _SECOND + long(version),
-            text(result.variant),
-            text(result.door),
+            _answerer(result.model_name, result.model_version_used, result.variant, result.door),
             _NULL if prediction is None else _SECOND + _DOUBLE(prediction),
             _NULL if error is None else _SECOND + text(error),
             _map(result.entity_keys, text),
             _map(result.inputs, _scalar),
             _features(result.feature_values_used),
             _rows(result.rows),
-            long(result.requested_at),
-            long(result.predicted_at),
-            _LATENCIES(took.features, took.on_demand, took.model, took.total),
+            _times(result.requested_at, result.predicted_at, result.latency),
             _doubles(result.outputs),
             _NULL if decided is None else _SECOND + text(decided),
             _UNEXPLAINED if explanation is None else _explanation(explanation),
         )
     )
+
+
+@lru_cache(maxsize=1024)
+def _answerer(model_name: str, version: int | None, variant: str, door: str) -> bytes:
+    used = _NULL if version is None else _SECOND + long(version)
+    return text(model_name) + used + text(variant) + text(door)
+
+
+@lru_cache(maxsize=16)
+def _times(requested_at: int, predicted_at: int, took: Latency) -> bytes:
+    """Encode a result's times, which a batch shares."""
+    parts = _LATENCIES(took.features, took.on_demand, took.model, took.total)
+    return long(requested_at) + long(predicted_at) + parts
 
 
 def _doubles(values: Sequence[float]) -> bytes:

@@ -34,7 +34,7 @@ class RecentAnswers:
         if answer.problem is not None:
             return
         now = self._clock()
-        kept = answer._replace(job=None)
+        kept = Answer(answer.result, None, None)
         key = request.model_name, request.request_id
         self._answers.pop(key, None)  # the newest is last
         self._answers[key] = now + self._window_ms, request, kept

@@ -5,12 +5,14 @@ from inference.registry.events import publish_events
 from inference.registry.gates import GateResult
 from inference.registry.records import (
     ConflictError,
+    Experiment,
     Lineage,
     ModelStatus,
     ModelVersion,
     RegistryEvent,
     Reign,
     ServingConfig,
+    TrainingConfig,
     UnknownModelError,
 )
 from inference.registry.registry import Registry
@@ -18,6 +20,7 @@ from inference.registry.registry import Registry
 __all__ = [
     "ConflictError",
     "Cutover",
+    "Experiment",
     "GateResult",
     "Lineage",
     "ModelStatus",
@@ -26,6 +29,7 @@ __all__ = [
     "RegistryEvent",
     "Reign",
     "ServingConfig",
+    "TrainingConfig",
     "UnknownModelError",
     "publish_events",
 ]

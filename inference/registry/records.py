@@ -109,3 +109,36 @@ class Lineage:
     code_version: str
     environment: dict[str, Any]
     seed: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A training run as it was recorded; `trained_at` is in ms since the epoch.
+
+    `recipe` is all that the training depended on but the training set, which
+    `training_dataset_version` (`name@version`) names and `training_dataset_hash` tells.
+    """
+
+    experiment_id: str
+    parent_experiment_id: str | None
+    model_name: str | None
+    model_type: str
+    hyperparameters: dict[str, Any]
+    recipe: dict[str, Any]
+    training_dataset_version: str
+    training_dataset_hash: str | None
+    feature_group_versions: dict[str, int]
+    evaluation_metrics: dict[str, float | None]
+    artifact_path: str
+    code_version: str
+    environment: dict[str, str]
+    seed: int
+    trained_at: int
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The hyperparameters that the next training starts from; `provenance` says where they come from."""
+
+    hyperparameters: dict[str, Any]
+    provenance: dict[str, Any]

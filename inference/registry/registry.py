@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from inference.registry import tables
 from inference.registry.cutovers import Cutovers
 from inference.registry.database import Database
+from inference.registry.experiments import Experiments
 from inference.registry.gates import Gates
 from inference.registry.history import History, append_event, event_of, last_champion
 from inference.registry.records import (
@@ -18,6 +19,7 @@ from inference.registry.records import (
     ModelVersion,
     RegistryEvent,
     ServingConfig,
+    TrainingConfig,
 )
 from inference.registry.rows import (
     CANDIDATES,
@@ -42,6 +44,7 @@ class Registry:
         self._database = Database(url)
         self._clock = clock
         self.cutovers = Cutovers(self._database, clock)
+        self.experiments = Experiments(self._database)
         self.history = History(self._database)
         self.gates = Gates(self._database, clock)
 
@@ -67,10 +70,13 @@ class Registry:
         code_version: str,
         environment: Mapping[str, Any],
         seed: int,
+        model_name: str | None = None,
+        recipe: Mapping[str, Any] | None = None,
+        training_dataset_hash: str | None = None,
         parent_experiment_id: str | None = None,
         experiment_id: str | None = None,
     ) -> str:
-        """Record a training run for ever and give its id.
+        """Record a training run for ever and give its id; `recipe` is what it takes to run it again.
 
         With an `experiment_id` of the caller's, a run that is already recorded under it stays as it is,
         so that a flow which is run again records once.
@@ -82,35 +88,32 @@ class Registry:
                     tables.Experiment(
                         experiment_id=identity,
                         parent_experiment_id=parent_experiment_id,
+                        model_name=model_name,
                         model_type=model_type,
                         hyperparameters=dict(hyperparameters),
+                        recipe=dict(recipe or {}),
                         training_dataset_version=training_dataset_version,
+                        training_dataset_hash=training_dataset_hash,
                         feature_group_versions=dict(feature_group_versions),
                         evaluation_metrics=dict(evaluation_metrics),
                         artifact_path=artifact_path,
                         code_version=code_version,
                         environment=dict(environment),
                         seed=seed,
-                        created_at=self._clock(),
+                        trained_at=self._clock(),
                     )
                 )
         return identity
 
     def experiment_metrics(self, experiment_id: str) -> dict[str, Any]:
         """Give the evaluation metrics of an experiment; raises `LookupError` for an unknown one."""
-        with self._database.reading() as session:
-            row = session.get(tables.Experiment, experiment_id)
-            if row is None:
-                raise LookupError(
-                    f"an experiment is known by its id, and nothing is known of {experiment_id!r}"
-                )
-            return dict(row.evaluation_metrics)
+        return self.experiments.get(experiment_id).evaluation_metrics
 
-    def training_config(self, model_name: str) -> dict[str, Any] | None:
-        """Give the hyperparameters that the next training starts from, or None before any tuning."""
+    def training_config(self, model_name: str) -> TrainingConfig | None:
+        """Give what the next training starts from, or None before any tuning."""
         with self._database.reading() as session:
             row = session.get(tables.TrainingConfig, model_name)
-            return None if row is None else row.hyperparameters
+            return None if row is None else TrainingConfig(row.hyperparameters, row.provenance)
 
     def set_training_config(
         self, model_name: str, hyperparameters: Mapping[str, Any], provenance: Mapping[str, Any]

@@ -26,21 +26,27 @@ class Base(DeclarativeBase):
 
 
 class Experiment(Base):
-    """One training run. Immutable by trigger: a correction is a new row that names its parent."""
+    """One training run. Immutable by trigger: a correction is a new row that names its parent.
+
+    `recipe` is all that the training depended on but the training set; rows of before it was kept have none.
+    """
 
     __tablename__ = "experiments"
     experiment_id: Mapped[str] = mapped_column(primary_key=True)
     parent_experiment_id: Mapped[str | None] = mapped_column(ForeignKey("experiments.experiment_id"))
+    model_name: Mapped[str | None]
     model_type: Mapped[str]
     hyperparameters: Mapped[dict[str, Any]]
+    recipe: Mapped[dict[str, Any]]
     training_dataset_version: Mapped[str]
+    training_dataset_hash: Mapped[str | None]
     feature_group_versions: Mapped[dict[str, Any]]
     evaluation_metrics: Mapped[dict[str, Any]]
     artifact_path: Mapped[str]
     code_version: Mapped[str]
     environment: Mapped[dict[str, Any]]
     seed: Mapped[int]
-    created_at: Mapped[int]
+    trained_at: Mapped[int]
 
 
 class ExperimentTrial(Base):

@@ -1,8 +1,10 @@
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import numpy as np
@@ -14,12 +16,15 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from features import GatePolicy
 from features.vector import ModelPlan
 from flows.context import configure
+from flows.export import export
 from flows.gates import GateError
+from flows.recipe import Recipe
 from flows.retrain import retrain
+from flows.training import train
 from inference.artifacts import ArtifactStore
 from inference.explainer import explainer_of
 from inference.registry import ModelStatus
-from tests.flows.test_training import table
+from tests.flows.tables import table
 from tests.flows.world import NOW, World
 
 pytestmark = pytest.mark.stack
@@ -46,6 +51,12 @@ def test_an_alert_ends_with_one_version_in_staging(world: World, tmp_path: Path)
     assert ModelPlan.from_dict(version.signature) == plan
     assert world.asked == [("punctual", "punctual-alert-1", NOW)]
     assert world.published == ["registered 1"]
+    experiment = world.registry.experiments.get(version.experiment_id)
+    assert experiment.model_name == "punctual"
+    assert experiment.training_dataset_version == "punctual-alert-1@1"
+    again = train(table(2_000), Recipe.from_dict(experiment.recipe))  # the row is all that it takes
+    assert again.metrics == experiment.evaluation_metrics
+    assert hashlib.sha256(export(again)).hexdigest() == version.sha256
     ((*frozen, scores, labels),) = world.frozen
     assert frozen == ["punctual", version.experiment_id, "a_table"]
     assert len(scores) == len(labels) == 400  # the holdout's
@@ -94,17 +105,15 @@ def test_a_training_set_that_fails_a_gate_is_not_learned_from(world: World) -> N
     assert failed["value"] == "2000"
 
 
-def test_a_model_that_fails_a_gate_is_kept_and_not_registered(
-    world: World, tmp_path: Path, stack: Any
-) -> None:
+def test_a_model_that_fails_a_gate_is_kept_and_not_registered(world: World, stack: Any) -> None:
     gated(world, max_size_mb=1e-6)
     with pytest.raises(GateError, match="size"):
         retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW)
     assert world.registry.versions("punctual") == []
     assert [a["alert_id"] for a in world.alerts] == ["gate/punctual-alert-1/model"]
     assert world.registry.experiment_metrics("punctual-alert-1")["holdout_rows"] == 400
-    (artifact,) = (tmp_path / "artifacts" / "punctual").iterdir()
-    onnxruntime.InferenceSession(artifact.read_bytes())
+    kept = world.registry.experiments.get("punctual-alert-1").artifact_path
+    onnxruntime.InferenceSession(Path(unquote(urlsplit(kept).path)).read_bytes())
     found = {r.gate: r for r in world.registry.gates.results("punctual-alert-1")}
     assert len(found) == 10
     assert [name for name, r in found.items() if not r.passed] == ["size"]

@@ -28,7 +28,7 @@ from flows.context import Context
 from flows.performance import Performance
 from inference.artifacts import ArtifactStore
 from inference.registry import ModelVersion, Registry
-from tests.flows.test_training import FEATURES, SMALL, table
+from tests.flows.tables import FEATURES, SMALL, table
 from warehouse.audit import Audit
 
 HOUR, DAY = 3_600_000, 86_400_000

@@ -11,7 +11,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from inference.registry import ConflictError, ModelStatus, ModelVersion, Registry, ServingConfig
+from inference.registry import (
+    ConflictError,
+    ModelStatus,
+    ModelVersion,
+    Registry,
+    ServingConfig,
+    TrainingConfig,
+)
 from inference.registry.database import Database
 from inference.registry.records import UnknownModelError
 from inference.registry.tables import Base
@@ -103,16 +110,28 @@ def test_an_experiment_is_recorded_and_registered_once(registry: Registry) -> No
     assert kinds(registry) == [("registered", 1)]
 
 
+def test_an_experiment_is_given_back_with_its_recipe(registry: Registry) -> None:
+    first = experiment(registry, model_name="late", recipe={"trainer": "linear"}, training_dataset_hash="ab")
+    second = experiment(registry, model_name="late", parent_experiment_id=first)
+    found = registry.experiments.get(first)
+    assert (found.model_name, found.recipe) == ("late", {"trainer": "linear"})
+    assert (found.training_dataset_version, found.training_dataset_hash) == ("late.1", "ab")
+    assert found.evaluation_metrics == registry.experiment_metrics(first) == {"auc": 0.7}
+    assert registry.experiments.get(second).parent_experiment_id == first
+    with pytest.raises(LookupError, match="nothing is known of 'none'"):
+        registry.experiments.get("none")
+
+
 @pytest.mark.parametrize("table", ["experiments", "model_registry_events"])
-@pytest.mark.parametrize("change", ["UPDATE {} SET created_at = 0", "DELETE FROM {}"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET trained_at = 0", "DELETE FROM {}"])
 def test_experiments_and_events_cannot_be_changed(
     registry: Registry, url: str, table: str, change: str
 ) -> None:
     register(registry)
-    column = "created_at" if table == "experiments" else "at"
+    column = "trained_at" if table == "experiments" else "at"
     database = Database(url)
     with pytest.raises(DBAPIError, match="append-only"), database.engine.begin() as connection:
-        connection.execute(text(change.format(table).replace("created_at", f'"{column}"')))
+        connection.execute(text(change.format(table).replace("trained_at", f'"{column}"')))
     database.engine.dispose()
 
 
@@ -353,7 +372,7 @@ def test_training_config_and_policies_are_replaced(registry: Registry) -> None:
     assert registry.training_config("late") is None
     registry.set_training_config("late", {"leaves": 7}, {"experiment": "e"})
     registry.set_training_config("late", {"leaves": 9}, {"experiment": "f"})
-    assert registry.training_config("late") == {"leaves": 9}
+    assert registry.training_config("late") == TrainingConfig({"leaves": 9}, {"experiment": "f"})
     row = {"policy": "monitoring_policy", "model_name": "late", "metric": "auc", "window": "7d"}
     row |= {"every": "1d", "k": 0.1, "segments": ["carrier"], "gap": None, "alpha": 0.05, "min_units": 200}
     row |= {"false_alarms_per_month": 0.5, "on_harm": "tell", "actions_per_day": 1}

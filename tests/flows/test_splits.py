@@ -1,0 +1,32 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.rows import Rows
+from flows.splits import Split, newest
+
+times = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 40)), min_size=2, max_size=80)
+
+
+def rows(moments: list[tuple[int, int]]) -> Rows:
+    """Make rows of predictions and the lags of their labels."""
+    predicted, lag = (np.array(part, dtype=np.int64) for part in zip(*sorted(moments), strict=True))
+    n = len(predicted)
+    return Rows(predicted, predicted + lag, np.zeros((n, 1), np.float32), np.zeros(n))
+
+
+def check(split: Split, given: Rows) -> None:
+    """No row is learned from whose label had not arrived as the held-out rows began."""
+    assert (given.predicted[split.known] < split.start).all()
+    assert (given.labelled[split.known] < split.start).all()
+    assert (given.predicted[split.held] >= split.start).all()
+    assert split.held.any()
+
+
+@given(times, st.floats(0.05, 0.95))
+def test_no_holdout_sees_a_label_that_had_not_arrived(moments: list[tuple[int, int]], share: float) -> None:
+    made = rows(moments)
+    split = newest(made, share)
+    check(split, made)
+    early = ~split.known & ~split.held
+    assert (made.labelled[early] >= split.start).all()
