@@ -145,6 +145,30 @@ class GroupClock:
 
 
 @dataclass(frozen=True)
+class HoldoutTenth:
+    """A tenth of an experiment's holdout, in order of prediction from 0: a row of `holdout_calibration`."""
+
+    tenth: int
+    rows: int
+    predicted: float
+    observed: float
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A training set: a row of `training_sets`. `group_versions` is JSON."""
+
+    training_dataset_version: str
+    table_name: str
+    rows: int
+    content_hash: str
+    group_versions: str
+    origin: str
+    serving_delay_ms: int
+    created_at: int
+
+
+@dataclass(frozen=True)
 class TableCost:
     """What a table of the log of predictions takes on disk: a row of `prediction_cost`, of all models."""
 
@@ -245,6 +269,18 @@ def group_clocks(client: Client, group: str) -> list[GroupClock]:
     of = "{group:String} IN ('', group, concat(group, '.v', toString(version)))"
     sql = f"FROM group_clocks AS v WHERE {of} ORDER BY group, version"
     return _read(client, GroupClock, sql, {"group": group})
+
+
+def holdout_tenths(client: Client, experiment_id: str) -> list[HoldoutTenth]:
+    """Give the tenths of an experiment's holdout; none where it was not kept."""
+    sql = "FROM holdout_calibration AS v WHERE experiment_id = {id:String} ORDER BY tenth"
+    return _read(client, HoldoutTenth, sql, {"id": experiment_id})
+
+
+def training_set(client: Client, training_dataset_version: str) -> TrainingSet | None:
+    """Give the training set that an experiment names, or None."""
+    sql = "FROM training_sets AS v WHERE v.training_dataset_version = {name:String}"
+    return next(iter(_read(client, TrainingSet, sql, {"name": training_dataset_version})), None)
 
 
 def table_costs(client: Client) -> list[TableCost]:

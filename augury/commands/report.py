@@ -13,6 +13,7 @@ from augury.clients import warehouse
 from augury.clock import wall_ms
 from augury.models import registry
 from augury.reports.drift import drift_page, read_drift
+from augury.reports.experiment import experiment_page, read_experiment
 from augury.reports.freshness import freshness_page, read_freshness
 from augury.reports.model import read_model
 from augury.reports.model_page import model_page
@@ -49,6 +50,21 @@ def drift(
         _tell([asdict(watch) for watch in watches])
     else:
         _write(out, "drift", drift_page(watches))
+
+
+@app.command()
+def experiment(
+    experiment_id: Annotated[str, typer.Argument(help="Its id, as `augury models list` names it.")],
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one experiment: figures, gates, hyperparameters, and all that it was made of."""
+    with _opened() as (client, held):
+        found = read_experiment(client, held, experiment_id)
+    if as_json:
+        _tell(found.to_dict())
+    else:
+        _write(out, f"experiment-{experiment_id}", experiment_page(found))
 
 
 @app.command()

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,9 @@ def held(client: Client) -> Iterator[Registry]:
             environment={"python": "3.11"},
             seed=7,
             experiment_id=f"late-{place}",
+            model_name=MODEL,
+            recipe={"trainer": "lightgbm", "threads": 2},
+            training_dataset_hash="abc",
         )
         stored = {"artifact_uri": "file:///model", "sha256": "ab" * 32, "framework": "lightgbm"}
         stored |= {"serving_flavour": "onnx"}
@@ -155,6 +159,40 @@ def test_a_model_that_has_done_nothing_yet_is_a_page_too(client: Client, held: R
     assert said.count("There is none.") == 4
 
 
+def test_a_report_of_an_experiment(client: Client, held: Registry) -> None:
+    columns = ["name", "version", "table_name", "model_name", "group_versions", "sql", "rows", "content_hash"]
+    client.insert("datasets", [["late", 1, "t", MODEL, "{}", "", 7_000, "abc"]], column_names=columns)
+    lines = [["late-2", n, n / 100, float(n >= 50)] for n in range(100)]
+    client.insert("holdout_predictions", lines, ["experiment_id", "position", "prediction", "label"])
+    page = written("experiment", "late-2", "--out", "experiment.html")
+    assert "It made version 2, which is champion." in " ".join(page.texts)
+    metrics, tenths, gates, parameters, training, repeated = page.tables
+    assert metrics[1:] == [["holdout_auc", "0.72"], ["holdout_rows", "1,000"]]
+    assert tenths[1] == ["1", "10", "0.045", "0"]
+    assert len(tenths) == 11
+    assert gates[1:] == [["rows", "yes", "500 rows", "900", ""], ["size", "no", "1 MB", "2 MB", "slow"]]
+    assert ["num_leaves", "15"] in parameters
+    assert ["rows", "7,000"] in training
+    assert repeated[1:] == [["code", "c0ffee"], ["seed", "7"], ["python", "3.11"]]
+    assert {"plain.v1", "late@1", "late-2", "version 2"} <= set(page.texts)
+
+    told = json.loads(report("experiment", "late-2", "--json").output)
+    assert told["experiment"]["recipe"] == {"trainer": "lightgbm", "threads": 2}
+    assert [t["tenth"] for t in told["holdout"]] == list(range(10))
+    assert "signature" not in told["version"]
+
+
+def test_an_experiment_that_made_no_version_says_why(client: Client, held: Registry) -> None:
+    known = {**asdict(held.experiments.get("late-1")), "experiment_id": "stopped"}
+    del known["trained_at"]
+    stopped = held.record_experiment(**known)
+    held.gates.record(MODEL, stopped, [GateResult("size", False, "1 MB", "2 MB", "slow")])
+    said = " ".join(written("experiment", "stopped", "--out", "experiment.html").texts)
+    assert "It made no version, for it failed: size." in said
+    assert "The warehouse does not hold it." in said
+    assert "Its predictions of the holdout are not kept." in said
+
+
 def test_a_report_of_freshness(client: Client) -> None:
     answering(client)
     columns = ["topic", "partition", "log_time", "offset"]
@@ -185,3 +223,6 @@ def test_where_there_is_nothing_to_show_it_is_said(client: Client) -> None:
     done = report("freshness", "--group", "gone")
     assert done.exit_code == 1
     assert "there are no feature groups of group 'gone'" in done.output
+    done = report("experiment", "gone")
+    assert done.exit_code == 1
+    assert "there are no experiments of the id 'gone'" in done.output
