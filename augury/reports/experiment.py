@@ -99,9 +99,9 @@ def _lineage(report: ExperimentReport) -> list[Markup]:
     experiment, version = report.experiment, report.version
     groups = [("group", f"{name}.v{number}") for name, number in experiment.feature_group_versions.items()]
     steps = [
-        groups or [("groups", "none")],
+        [*groups, ("code", experiment.code_version[:12])],
         [("training set", experiment.training_dataset_version)],
-        [("experiment", experiment.experiment_id), ("code", experiment.code_version[:12])],
+        [("experiment", experiment.experiment_id)],
     ]
     if version is not None:
         steps.append([(f"{experiment.model_name}, {version.status.value}", f"version {version.version}")])
