@@ -9,6 +9,9 @@ from clickhouse_connect.driver.client import Client
 T = TypeVar("T")
 _TIMES = frozenset(("window_start", "window_end", "at", "state_at", "day", "hour", "log_time", "created_at"))
 
+_OF_MODEL = "model_name = {model:String}"
+_OF_GROUP = "{group:String} IN ('', group, concat(group, '.v', toString(version)))"
+
 
 @dataclass(frozen=True)
 class DriftWindow:
@@ -191,9 +194,7 @@ def drift_windows(client: Client, model: str, group: str, days: int) -> list[Dri
     return _read(
         client,
         DriftWindow,
-        f"FROM drift_windows AS v WHERE {of} AND v.window_end > "
-        f"(SELECT max(window_end) FROM drift_windows WHERE {of}) - toIntervalDay({{days:Int64}}) "
-        "ORDER BY policy, feature, v.window_end",
+        f"{_newest('drift_windows', 'window_end', of)} ORDER BY policy, feature, v.window_end",
         {"model": model, "group": group, "days": days},
     )
 
@@ -217,9 +218,8 @@ def performance_windows(client: Client, model: str, days: int) -> list[Performan
     return _read(
         client,
         PerformanceWindow,
-        "FROM performance_windows AS v WHERE model_name = {model:String} AND v.window_end > "
-        "(SELECT max(window_end) FROM performance_windows WHERE model_name = {model:String}) "
-        "- toIntervalDay({days:Int64}) ORDER BY policy, basis, segment_by, segment, v.window_end",
+        f"{_newest('performance_windows', 'window_end', _OF_MODEL)} "
+        "ORDER BY policy, basis, segment_by, segment, v.window_end",
         {"model": model, "days": days},
     )
 
@@ -229,9 +229,7 @@ def told_alerts(client: Client, model: str, days: int) -> list[ToldAlert]:
     return _read(
         client,
         ToldAlert,
-        "FROM alerts_with_state AS v WHERE model_name = {model:String} AND v.at > "
-        "(SELECT max(at) FROM alerts_with_state WHERE model_name = {model:String}) "
-        "- toIntervalDay({days:Int64}) ORDER BY v.at DESC, alert_id",
+        f"{_newest('alerts_with_state', 'at', _OF_MODEL)} ORDER BY v.at DESC, alert_id",
         {"model": model, "days": days},
     )
 
@@ -241,9 +239,7 @@ def answers_by_day(client: Client, model: str, days: int) -> list[AnswersOfDay]:
     return _read(
         client,
         AnswersOfDay,
-        "FROM answers_daily AS v WHERE model_name = {model:String} AND v.day > "
-        "(SELECT max(day) FROM answers_daily WHERE model_name = {model:String}) "
-        "- toIntervalDay({days:Int64}) ORDER BY v.day, model_version, variant, door",
+        f"{_newest('answers_daily', 'day', _OF_MODEL)} ORDER BY v.day, model_version, variant, door",
         {"model": model, "days": days},
     )
 
@@ -253,21 +249,17 @@ def freshness_hours(client: Client, group: str, days: int) -> list[FreshnessHour
 
     `group` is a group's name or label; an empty one is any.
     """
-    of = "{group:String} IN ('', group, concat(group, '.v', toString(version)))"
     return _read(
         client,
         FreshnessHour,
-        f"FROM freshness_hourly AS v WHERE {of} AND v.hour > "
-        f"(SELECT max(hour) FROM freshness_hourly WHERE {of}) - toIntervalDay({{days:Int64}}) "
-        "ORDER BY group, version, v.hour",
+        f"{_newest('freshness_hourly', 'hour', _OF_GROUP)} ORDER BY group, version, v.hour",
         {"group": group, "days": days},
     )
 
 
 def group_clocks(client: Client, group: str) -> list[GroupClock]:
     """Give the clocks of the applied versions of a group, by name or label; an empty one is any."""
-    of = "{group:String} IN ('', group, concat(group, '.v', toString(version)))"
-    sql = f"FROM group_clocks AS v WHERE {of} ORDER BY group, version"
+    sql = f"FROM group_clocks AS v WHERE {_OF_GROUP} ORDER BY group, version"
     return _read(client, GroupClock, sql, {"group": group})
 
 
@@ -286,6 +278,14 @@ def training_set(client: Client, training_dataset_version: str) -> TrainingSet |
 def table_costs(client: Client) -> list[TableCost]:
     """Give what the log of predictions takes on disk, table by table."""
     return _read(client, TableCost, "FROM prediction_cost AS v ORDER BY table", {})
+
+
+def _newest(view: str, time: str, of: str) -> str:
+    """Select the rows of a view, those `of` something, of the `days` up to the newest; one look at it."""
+    return (
+        f"FROM (SELECT *, max({time}) OVER () AS newest FROM {view} WHERE {of}) AS v "
+        f"WHERE v.{time} > v.newest - toIntervalDay({{days:Int64}})"
+    )
 
 
 def _read(client: Client, kind: type[T], rest: str, parameters: Mapping[str, Any]) -> list[T]:

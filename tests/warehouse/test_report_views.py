@@ -1,10 +1,12 @@
 """The views that reports read, each over rows as their writers leave them."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from augury.settings import ROOT
 from features.compile import compile_group
 from features.definitions import Lookup
 from tests.definitions import landed, plain
@@ -24,6 +26,7 @@ from warehouse.client import Client
 from warehouse.contracts import record
 
 pytestmark = pytest.mark.stack
+MIGRATIONS = ROOT / "warehouse" / "migrations"
 
 
 def rows(client: Client, sql: str) -> list[tuple[Any, ...]]:
@@ -171,3 +174,11 @@ def test_the_cost_of_predictions_is_in_bytes_of_the_tables(database: Client) -> 
     assert predictions == 12
     assert held >= 13
     assert per_thousand == pytest.approx(size * 1000 / 12)
+
+
+def test_the_document_lists_every_view() -> None:
+    made = re.findall(
+        r"^CREATE VIEW IF NOT EXISTS (\w+)", (MIGRATIONS / "0013_reports.sql").read_text(), re.MULTILINE
+    )
+    listed = re.findall(r"^\| `(\w+)` \| an? ", (ROOT / "docs" / "reports.md").read_text(), re.MULTILINE)
+    assert listed == made

@@ -142,17 +142,18 @@ SELECT
 FROM (
     SELECT
         toStartOfHour(requested_at) AS hour,
-        toString(row.1) AS group,
-        row.2 AS version,
-        row.3 AS state,
-        row.4 AS age_ms,
-        row.5 AS is_default
+        read_group AS group,
+        read_version AS version,
+        read_state AS state,
+        read_age AS age_ms,
+        read_default AS is_default
     FROM model_prediction_log FINAL
-    ARRAY JOIN arrayMap(
-        (g, v, s, a, d) -> tuple(g, v, s, a, d),
-        rows.group, rows.version, rows.state, rows.age_ms,
-        arrayResize(rows.defaulted, length(rows.group))
-    ) AS row
+    ARRAY JOIN
+        rows.group AS read_group,
+        rows.version AS read_version,
+        rows.state AS read_state,
+        rows.age_ms AS read_age,
+        arrayResize(rows.defaulted, length(rows.group)) AS read_default
 ) AS r
 LEFT JOIN (
     SELECT toString(g.group) AS group, version, expected_max_lag_ms, alert_threshold_ms, on_stale
