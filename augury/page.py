@@ -21,6 +21,7 @@ h2 { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: 1rem; }
 h3 { margin: 1.5rem 0 .3rem; font-size: 1rem; }
 p, li { max-width: 46rem; }
 figure { margin: 1rem 0; overflow-x: auto; }
+figure svg { max-width: none; }
 figure.plain { background: #fff; color: #1c2330; padding: 1rem; border-radius: 8px;
   border: 1px solid var(--line); }
 figcaption, .quiet { font-size: .85rem; color: var(--quiet); }

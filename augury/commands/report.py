@@ -76,7 +76,7 @@ def model(
 ) -> None:
     """Show one model: versions, champions, performance, alerts, answers, decisions, and what it costs."""
     with _opened() as (client, held):
-        found = read_model(client, held, _look().scrapes, model, days)
+        found = read_model(client, held, _look(), model, days)
     if as_json:
         _tell(found.to_dict())
     else:

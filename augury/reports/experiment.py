@@ -105,7 +105,10 @@ def _lineage(report: ExperimentReport) -> list[Markup]:
     ]
     if version is not None:
         steps.append([(f"{experiment.model_name}, {version.status.value}", f"version {version.version}")])
-    return [element("h2", "Where it comes from"), figure(lineage(steps, "lineage of the experiment"), "")]
+    return [
+        element("h2", "Where it comes from"),
+        figure(lineage(steps, "lineage of the experiment"), "From definitions and code to the version."),
+    ]
 
 
 def _holdout(tenths: Sequence[HoldoutTenth]) -> list[Markup]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from augury.reports.cost import processor_seconds_per_thousand
-from augury.top.samples import Scrape
+from augury.top.look import Look
 from inference.registry import (
     GateResult,
     Lineage,
@@ -41,9 +41,13 @@ class Version:
 
 @dataclass(frozen=True)
 class ModelReport:
-    """One model, whole: out of the registry, the warehouse, and what the services tell of themselves."""
+    """One model, whole: out of the registry, the warehouse, and what the services tell of themselves.
+
+    `seen_at` is when they were asked, in ms since the epoch.
+    """
 
     model: str
+    seen_at: int
     serving: ServingConfig
     versions: Sequence[Version]
     reigns: Sequence[Reign]
@@ -62,9 +66,7 @@ class ModelReport:
         return told
 
 
-def read_model(
-    client: Client, held: Registry, scrapes: Mapping[str, Scrape], model: str, days: int
-) -> ModelReport:
+def read_model(client: Client, held: Registry, look: Look, model: str, days: int) -> ModelReport:
     """Read all of a model; windows, alerts and answers are those of the `days` up to the newest of each.
 
     Raises `UnknownModelError`.
@@ -74,6 +76,7 @@ def read_model(
         raise UnknownModelError(model)
     return ModelReport(
         model=model,
+        seen_at=round(look.at * 1_000),
         serving=held.serving_config(model),
         versions=[
             Version(
@@ -90,5 +93,5 @@ def read_model(
         alerts=told_alerts(client, model, days),
         answers=answers_by_day(client, model, days),
         storage=table_costs(client),
-        processor=processor_seconds_per_thousand(scrapes),
+        processor=processor_seconds_per_thousand(look.scrapes),
     )

@@ -55,13 +55,11 @@ def _champions(report: ModelReport) -> list[Markup]:
     parts = [element("h2", "Champions")]
     if not report.reigns:
         return [*parts, element("p", _NOTHING)]
-    last = max(event.at for event in report.events)
-    last = max([last, *(a.day for a in report.answers), *(w.window_end for w in report.performance)])
     spans = [
         Span(
             f"version {reign.version}",
             reign.valid_from,
-            last if reign.valid_to is None else reign.valid_to,
+            report.seen_at if reign.valid_to is None else reign.valid_to,
             "mark" if reign.valid_to is None else "past",
         )
         for reign in report.reigns

@@ -81,7 +81,16 @@ FROM model_performance_monitor FINAL;
 -- Every alert with how far it has come: open, acknowledged or resolved, and by whom.
 CREATE VIEW IF NOT EXISTS alerts_with_state AS
 SELECT
-    a.*,
+    a.alert_id AS alert_id,
+    policy,
+    kind,
+    subject,
+    model_name,
+    severity,
+    evidence,
+    a.at AS at,
+    owner,
+    playbook,
     if(s.state = '', 'open', s.state) AS state,
     s.by AS state_by,
     s.why AS state_why,
@@ -116,9 +125,13 @@ SELECT
     quantileIfOrNull(0.5)(latency_total_ms, isNull(error)) AS latency_p50_ms,
     quantileIfOrNull(0.99)(latency_total_ms, isNull(error)) AS latency_p99_ms
 FROM (
-    SELECT * FROM model_prediction_log FINAL
+    SELECT requested_at, model_name, model_version_used, variant, door, error, rows.state, rows.defaulted,
+        prediction, latency_total_ms
+    FROM model_prediction_log FINAL
     UNION ALL
-    SELECT * FROM shadow_predictions FINAL
+    SELECT requested_at, model_name, model_version_used, variant, door, error, rows.state, rows.defaulted,
+        prediction, latency_total_ms
+    FROM shadow_predictions FINAL
 ) AS l
 GROUP BY day, model_name, model_version, variant, door;
 
