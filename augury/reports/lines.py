@@ -90,6 +90,9 @@ def _drawn(course: Course, x: Scale, y: Scale) -> list[Markup]:
     parts.append(
         svg.path(drawn, stroke=course.colour, stroke_width=2, stroke_linecap="round", stroke_dasharray=dashes)
     )
+    if len(points) <= _FEW:
+        every = "".join(f"M{at:.1f} {height:.1f}h0" for at, height in points if height is not None)
+        parts.append(svg.path(every, stroke=course.colour, stroke_width=5, stroke_linecap="round"))
     alarms = [
         point for point, mark in zip(points, course.marks, strict=False) if mark and point[1] is not None
     ]

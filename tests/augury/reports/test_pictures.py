@@ -1,14 +1,18 @@
 import math
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from augury.reports import svg
+from augury.reports.calibration import calibration
 from augury.reports.distributions import histogram, levels
 from augury.reports.heat_map import heat_map
+from augury.reports.lineage import lineage
 from augury.reports.lines import Course, chart, spark
 from augury.reports.scales import Scale, day, spanning, ticks, times
+from augury.reports.spans import Span, timeline
 from tests.warehouse.reported import DAY, HOUR, START
 
 numbers = st.floats(-1e9, 1e9)
@@ -91,3 +95,29 @@ def test_a_chart_has_band_dots_and_limits() -> None:
     assert 'stroke="var(--bad)" stroke-width="8"' not in drawn
     marked = Course("AUC", [0, DAY], [0.7, 0.6], marks=[False, True])
     assert 'stroke="var(--bad)" stroke-width="8"' in chart([marked], "AUC")
+
+
+def test_few_points_have_dots_and_many_have_none() -> None:
+    few, many = (Course("lag", range(n), [1.0] * n) for n in (1, 100))
+    assert 'stroke-width="5"' in chart([few], "lag")
+    assert 'stroke-width="5"' not in chart([many], "lag")
+
+
+def test_a_timeline_has_a_row_for_each_name_and_shows_a_moment_too() -> None:
+    drawn = timeline([Span("v1", 0, DAY), Span("v2", DAY, DAY), Span("v1", DAY, 3 * DAY)], "reigns")
+    assert drawn.count(">v1<") == drawn.count(">v2<") == 1
+    assert drawn.count("h2v16") == 1
+    assert drawn.count("<path") == drawn.count("v16") + drawn.count('stroke="var(--line)"')
+
+
+def test_steps_are_tied_to_all_of_the_next() -> None:
+    drawn = lineage([[("group", "a"), ("group", "b"), ("code", "c")], [("training set", "t@1")]], "lineage")
+    assert drawn.count("C") == 3
+    assert ">t@1<" in drawn
+
+
+def test_equal_means_lie_on_the_dashed_line() -> None:
+    drawn = calibration([0.1, 0.9], [0.1, 0.9], "means")
+    dots = re.findall(r"M([\d.]+) ([\d.]+)h0", drawn)
+    assert len(dots) == 2
+    assert all(float(x) - 48 == pytest.approx(280 - float(y), abs=0.2) for x, y in dots)
