@@ -17,9 +17,11 @@ demo: environment jars operator
 	$(SAY) "the demo: real flights from events to judged predictions"
 	.venv/bin/augury demo examples.flights
 
+# Much of what a test on the stack takes is waiting, so two at a time suit two cores.
+JOBS ?= 2
 test: lint operator-test jars operator
-	$(SAY) "tests, on the real stack"
-	.venv/bin/pytest
+	$(SAY) "tests, on real stacks, $(JOBS) files at a time"
+	.venv/bin/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: environment
 	$(SAY) "format, lint, types, layers, dead code"

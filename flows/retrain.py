@@ -9,7 +9,7 @@ from flows.contracts import Dataset
 from flows.experiments import next_recipe, record
 from flows.export import export
 from flows.recipe import Recipe
-from flows.steps import RETRIED, show
+from flows.steps import RETRIED, once, show
 from flows.trainers import trainer, trees_of
 from flows.training import Trained, train
 from flows.triggers import RETRAIN, RETRAINING
@@ -39,9 +39,9 @@ def build_dataset(model_name: str, name: str, end: int) -> Dataset:
     return current().dataset(model_name, name, end)
 
 
-@task(**RETRIED)
-def fit(recipe: Recipe, dataset: Dataset) -> Trained:
-    """Train by a recipe."""
+@task(**once("experiment_id", "recipe", "content_hash"))
+def fit(experiment_id: str, content_hash: str, recipe: Recipe, dataset: Dataset) -> Trained:  # noqa: ARG001
+    """Train by a recipe: once for an experiment id, whose training set has this hash."""
     return train(dataset.read(), recipe)
 
 
@@ -111,7 +111,7 @@ def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
     await_warehouse(at)
     dataset = build_dataset(model_name, name, at)
     check_data(model_name, name, dataset, at)
-    trained = fit(next_recipe(current(), model_name), dataset)
+    trained = fit(name, dataset.content_hash, next_recipe(current(), model_name), dataset)
     payload = export_model(trained)
     freeze_references(model_name, name, dataset, trained)
     why = f"asked for by {policy} (alert {alert_id})"

@@ -1,5 +1,6 @@
 """How the steps of every flow behave as Prefect tasks, and how a flow shows what it did."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
 from prefect.tasks import Task
 
 from flows.export import ExportMismatchError
@@ -28,6 +30,21 @@ RETRIED: dict[str, Any] = {
     "cache_policy": NO_CACHE,  # hashing a training table to look it up would cost more than it saves
 }
 """Options of a step: an outage is waited out, a refusal is final."""
+
+
+def once(*what: str) -> dict[str, Any]:
+    """Give the options of a step whose result is kept under the texts of its arguments `what`.
+
+    A run that was killed after the step goes on with what it gave. It is kept in Prefect's result storage,
+    which workers on several machines share by Prefect's own settings.
+    """
+
+    def key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+        told = "/".join(str(parameters[name]) for name in what)
+        return f"{context.task.name}/{hashlib.sha256(told.encode()).hexdigest()}"
+
+    kept = {name: value for name, value in RETRIED.items() if name != "cache_policy"}
+    return {**kept, "cache_key_fn": key, "persist_result": True}
 
 
 def show(key: str, title: str, facts: Mapping[str, object]) -> None:

@@ -1,5 +1,6 @@
 """The embedded stack, up once for all tests that need it, and the Java client that submits to Flink."""
 
+import os
 import shutil
 import signal
 import tempfile
@@ -19,9 +20,16 @@ from augury.stack import Stack
 def pytest_configure() -> None:
     """Let SIGTERM end the run as ^C does: fixtures are torn down, and their servers with them."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # before anything imports Prefect, which reads its settings then
+    os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="augury-prefect-")  # noqa: TID251
     # one run tries what every other tries; a search for more is `--hypothesis-profile default`
     hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
     hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_unconfigure() -> None:
+    """Forget what flows have kept."""
+    shutil.rmtree(os.environ["PREFECT_HOME"], ignore_errors=True)  # noqa: TID251
 
 
 @pytest.fixture(scope="session")
