@@ -1,6 +1,7 @@
 """`augury report`: pages that people look at, each one file that loads nothing."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -125,6 +126,6 @@ def _tell(data: Any) -> None:  # noqa: ANN401 (whatever JSON can hold)
 
 
 def _write(out: Path | None, name: str, text: str) -> None:
-    path = out or Path(f"{name}.html")
+    path = out or Path(re.sub(r"[^\w.-]+", "-", name) + ".html")  # an experiment's id may have slashes
     path.write_text(text, encoding="utf-8")
     typer.echo(f"written to {path}, {len(text.encode()):,} bytes")

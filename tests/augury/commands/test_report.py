@@ -183,11 +183,13 @@ def test_a_report_of_an_experiment(client: Client, held: Registry) -> None:
 
 
 def test_an_experiment_that_made_no_version_says_why(client: Client, held: Registry) -> None:
-    known = {**asdict(held.experiments.get("late-1")), "experiment_id": "stopped"}
+    known = {**asdict(held.experiments.get("late-1")), "experiment_id": "late-drift/late/5"}
     del known["trained_at"]
     stopped = held.record_experiment(**known)
     held.gates.record(MODEL, stopped, [GateResult("size", False, "1 MB", "2 MB", "slow")])
-    said = " ".join(written("experiment", "stopped", "--out", "experiment.html").texts)
+    done = report("experiment", stopped)
+    assert done.exit_code == 0, done.output
+    said = " ".join(checked(Path("experiment-late-drift-late-5.html").read_text()).texts)
     assert "It made no version, for it failed: size." in said
     assert "The warehouse does not hold it." in said
     assert "Its predictions of the holdout are not kept." in said
