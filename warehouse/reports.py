@@ -199,18 +199,17 @@ def drift_windows(client: Client, model: str, group: str, days: int) -> list[Dri
     )
 
 
-def distributions(
-    client: Client, policy: str, features: Sequence[str], since: int, until: int
-) -> list[Distribution]:
-    """Give the bins of some features in a policy's windows that end in [since, until] (ms)."""
-    return _read(
+def distributions(client: Client, policy: str, ends: Mapping[str, int]) -> dict[str, Distribution]:
+    """Give the bins of some features of a policy, each in the window with the end (ms) that is stated."""
+    found = _read(
         client,
         Distribution,
-        "FROM drift_windows AS v WHERE policy = {policy:String} AND feature IN {features:Array(String)} "
-        "AND toUnixTimestamp64Milli(v.window_end) BETWEEN {since:Int64} AND {until:Int64} "
-        "ORDER BY feature, v.window_end",
-        {"policy": policy, "features": list(features), "since": since, "until": until},
+        "FROM drift_windows AS v WHERE policy = {policy:String} "
+        "AND (feature, toUnixTimestamp64Milli(v.window_end)) "
+        "IN (SELECT arrayJoin(arrayZip({features:Array(String)}, {ends:Array(Int64)})))",
+        {"policy": policy, "features": list(ends), "ends": list(ends.values())},
     )
+    return {d.feature: d for d in found}
 
 
 def performance_windows(client: Client, model: str, days: int) -> list[PerformanceWindow]:

@@ -26,7 +26,7 @@ def histogram(edges: Sequence[float], past: Sequence[float], now: Sequence[float
         sides.append(svg.path("".join(boxes), fill=("past", "mark")[place]))
     foot = _HEAD + _HEIGHT
     every = -(-len(edges) // 5) or 1
-    last = wide * (len(edges) - 0.3)
+    last = _WIDTH - 65  # what is right of it would touch the word of the last bin
     names = [
         svg.text((n + 1) * wide, foot + 12, short(edge), "middle")
         for n, edge in enumerate(edges)

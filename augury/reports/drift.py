@@ -40,8 +40,8 @@ class Feature:
 
     @property
     def worst(self) -> DriftWindow:
-        """The window with the largest index, of those that drifted if any did."""
-        return max(self.windows, key=lambda w: (w.drifted, w.psi))
+        """The window with the largest index, of those that drifted if any did, else of those with rows."""
+        return max(self.windows, key=lambda w: (w.drifted, w.n > 0, w.psi))
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,8 @@ def _watch(
     features = [Feature(name, windows) for name, windows in found.items()]
     features.sort(key=lambda f: (-f.newest.drifted, -f.drifted, -f.worst.psi))
     shown = max(_LEAST_DRAWN, min(_MOST_DRAWN, sum(f.drifted > 0 for f in features)))
-    worst = {f.name: f.worst.window_end for f in features[:shown]}
-    bins = {
-        d.feature: d
-        for d in distributions(client, policy, list(worst), min(worst.values()), max(worst.values()))
-        if d.window_end == worst[d.feature]
-    }
+    worst = {f.name: f.worst.window_end for f in features[:shown] if f.worst.n}
+    bins = distributions(client, policy, worst)
     features = [Feature(f.name, f.windows, bins.get(f.name)) for f in features]
     return Watch(policy, _rule(features[0].newest.threshold, row), _is_classical(row), features)
 
@@ -109,7 +105,7 @@ def _is_classical(row: Mapping[str, Any] | None) -> bool:
 
 def _rule(threshold: float, row: Mapping[str, Any] | None) -> str:
     if row is None:
-        return f"The policy is not stated any more. Its limit was {short(threshold)}."
+        return f"The registry has no such policy now. Its limit was {short(threshold)}."
     windows = (
         f"Windows of {row['window']} end each {row['every']}; under {row['min_rows']:,} rows none is judged."
     )
@@ -165,7 +161,7 @@ def _section(watch: Watch) -> list[Markup]:
 
 def _shades(features: Sequence[Feature], ends: Sequence[int], told: str) -> Markup:
     known = [{w.window_end: w for w in f.windows} for f in features]
-    values = [[w[end].psi if end in w else None for end in ends] for w in known]
+    values = [[_index(w[end]) if end in w else None for end in ends] for w in known]
     marks = [[end in w and w[end].drifted for end in ends] for w in known]
     return heat_map([f.name for f in features], [day(end) for end in ends], values, marks, _SHADES, told)
 
@@ -208,7 +204,12 @@ def _sparks(watch: Watch, feature: Feature) -> list[tuple[str, Markup]]:
 
 def _psi(watch: Watch, feature: Feature, width: int) -> Markup:
     limit = feature.newest.threshold if watch.classical else None
-    return spark([w.psi for w in feature.windows], f"PSI of {feature.name}", limit, width)
+    return spark([_index(w) for w in feature.windows], f"PSI of {feature.name}", limit, width)
+
+
+def _index(window: DriftWindow) -> float | None:
+    """Give a window's PSI; of no rows there is none."""
+    return window.psi if window.n else None
 
 
 def _row(watch: Watch, feature: Feature) -> list[str]:
@@ -219,7 +220,7 @@ def _row(watch: Watch, feature: Feature) -> list[str]:
         f"{newest.n:,}",
         f"{newest.missing_share:.1%}",
         f"{newest.missing_share_reference:.1%}",
-        f"{newest.psi:.3f}",
+        f"{newest.psi:.3f}" if newest.n else "",
         _psi(watch, feature, 110),
         *(short(value) for value in (newest.effect_size, newest.p_value, newest.q_value)),
         f"{feature.drifted:,}",

@@ -31,6 +31,15 @@ def test_the_worst_window_is_one_that_drifted() -> None:
     assert Feature("f", windows).worst is windows[1]
 
 
+def test_a_window_without_rows_has_no_index() -> None:
+    empty = replace(drift_window("f", 0, 0.0, False), n=0)
+    windows = [empty, drift_window("f", 1, 0.01, False)]
+    assert Feature("f", windows).worst is windows[1]
+    text = drift_page([Watch("plain.v1/late", "the rule", False, [Feature("f", windows[::-1])])])
+    assert checked(text).row("f")[5] == ""
+    assert text.count("h15v15") == 1
+
+
 def test_names_are_not_markup() -> None:
     odd = "<script>alert(1)</script> & co"
     window = drift_window(odd, 0, 0.5, True)
