@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 import pytest
+import yaml
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from augury.settings import ROOT
 from tests.warehouse.reported import START, alerted, answering, drifting, watched
@@ -19,6 +21,9 @@ PANELS: dict[str, dict[str, Any]] = {
     for target in panel["targets"]
     if "rawSql" in target
 }
+SOURCE = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/clickhouse.yml").read_text())
+(GIVEN,) = (source["jsonData"]["customSettings"] for source in SOURCE["datasources"])
+SETTINGS = {each["setting"]: each["value"] for each in GIVEN}
 
 
 def expanded(statement: str) -> str:
@@ -43,7 +48,7 @@ def lived(database: Client) -> Client:
 def test_every_panel_of_the_warehouse_finds_what_is_there(lived: Client) -> None:
     assert PANELS
     for title, target in PANELS.items():
-        found = lived.query(expanded(target["rawSql"]))
+        found = lived.query(expanded(target["rawSql"]), settings=SETTINGS)
         assert found.result_rows, title
         kinds = dict(zip(found.column_names, (kind.name for kind in found.column_types), strict=True))
         if target["queryType"] == "timeseries":
@@ -51,3 +56,8 @@ def test_every_panel_of_the_warehouse_finds_what_is_there(lived: Client) -> None
             assert any(re.search("Int|Float", kind) for kind in kinds.values()), title
             times = [row[0] for row in found.result_rows]
             assert times == sorted(times), title
+
+
+def test_a_panel_cannot_change_anything(database: Client) -> None:
+    with pytest.raises(DatabaseError, match="READONLY"):
+        database.command("TRUNCATE TABLE alerts", settings=SETTINGS)
