@@ -31,9 +31,15 @@ def metrics() -> set[str]:
 
 
 def expressions(dashboard: Path) -> list[str]:
-    """Give the queries of a dashboard."""
+    """Give the queries of Prometheus on a dashboard."""
     panels = json.loads(dashboard.read_text())["panels"]
-    return [target["expr"] for panel in panels for target in panel["targets"]]
+    return [target["expr"] for panel in panels for target in panel["targets"] if "expr" in target]
+
+
+def sources() -> dict[str, dict[str, Any]]:
+    """Give the data sources that Grafana is provisioned with, by their ids."""
+    files = (DEPLOY / "grafana/provisioning/datasources").glob("*.yml")
+    return {each["uid"]: each for file in files for each in yaml.safe_load(file.read_text())["datasources"]}
 
 
 def named(dashboard: Path) -> set[str]:
@@ -44,7 +50,7 @@ def named(dashboard: Path) -> set[str]:
 
 
 def test_there_are_dashboards() -> None:
-    assert [path.name for path in DASHBOARDS] == ["pipeline.json", "serving.json"]
+    assert [path.name for path in DASHBOARDS] == ["models.json", "pipeline.json", "serving.json"]
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
@@ -64,11 +70,24 @@ def test_a_dashboard_is_whole(dashboard: Path) -> None:
     board = json.loads(dashboard.read_text())
     panels = board["panels"]
     assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
-    source = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())
-    (uid,) = [each["uid"] for each in source["datasources"]]
-    assert {panel["datasource"]["uid"] for panel in panels} == {uid}
+    for panel in panels:
+        source = sources()[panel["datasource"]["uid"]]
+        assert panel["datasource"]["type"] == source["type"]
+        asks = {"prometheus": "expr", "grafana-clickhouse-datasource": "rawSql"}[source["type"]]
+        assert panel["targets"]
+        assert all(target[asks] for target in panel["targets"])
     for expression in expressions(dashboard):
         assert all(expression.count(left) == expression.count(right) for left, right in ("()", "{}", "[]"))
+
+
+def test_clickhouse_is_asked_where_it_listens_and_by_the_plugin_that_is_fetched() -> None:
+    source, server, grafana = sources()["clickhouse"], SERVICES["clickhouse"], SERVICES["grafana"]
+    given = source["jsonData"]
+    assert f"{given['host']}:{given['port']}" in SERVICES["sink"]["environment"]["AUGURY_WAREHOUSE_URL"]
+    assert given["username"] == server["environment"]["CLICKHOUSE_USER"]
+    assert given["defaultDatabase"] == server["environment"]["CLICKHOUSE_DB"]
+    assert source["secureJsonData"]["password"].strip("$") in grafana["environment"]
+    assert grafana["environment"]["GF_PLUGINS_PREINSTALL"].split("@")[0] == source["type"]
 
 
 def test_every_service_is_scraped_where_it_listens() -> None:

@@ -1,0 +1,1 @@
+"""Pages that people look at: drift, experiments, models, freshness."""
