@@ -25,8 +25,11 @@ from features.project import Project
 from schemas.log import Topic, create_topics
 from schemas.records import TOPICS, load
 from schemas.registry import SchemaRegistry
+from streams.freshness_agent import CHANGELOG
 from streams.job import Cluster, latest_checkpoint, refuse_unfit_state, running, submit
 from streams.job import restart as restart_job
+from streams.reporter import REPORTS
+from streams.reporter import TOPIC as FRESHNESS
 from streams.sql import Addresses
 from warehouse.client import migrate
 from warehouse.contracts import applied, record
@@ -196,7 +199,8 @@ def _topics(project: Project, settings: Settings) -> list[Topic]:
         Topic(p.topic, max(s.partitions for s in p.sources), rows) for p in project.group_plans.values()
     ]
     shared = dict.fromkeys(("prediction.requests", "prediction.batches"), settings.partitions)
-    return topics + [Topic(name, shared.get(name, 1), events) for name in TOPICS]
+    topics += [Topic(name, shared.get(name, 1), events) for name in TOPICS if name != REPORTS]
+    return [*topics, FRESHNESS, CHANGELOG]
 
 
 def _skew(source: SourcePlan) -> dict[str, str]:

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     flows_metrics_port: int = 0
     ticker_metrics_port: int = 0
     alerts_metrics_port: int = 0
+    freshness_metrics_port: int = 0
     metrics_host: str = LOOPBACK
     log_format: Literal["text", "json"] = "text"
     otlp_endpoint: str = ""  # a collector's base URL; nothing is traced without it
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     checkpoint_interval_ms: int = 10_000
     state_backend: Literal["hashmap", "rocksdb"] = "hashmap"
     tick_ms: int = Field(default=60_000, gt=0)  # between the clock ticks of a live source
+    freshness_ms: int = Field(default=5_000, gt=0)  # between reports, and looks, of how fresh groups are
 
     kafka_bootstrap: str = ""
     registry_url: str = ""

@@ -18,6 +18,7 @@ TOPICS: dict[str, str] = {
     "alerts.states": "alert_state",
     "dead_letters": "dead_letter",
     "features.clocks": "feature_clock",
+    "features.freshness": "feature_freshness",
 }
 """The schema's name of each record topic."""
 

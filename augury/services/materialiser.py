@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from threading import Event
+from threading import Event, Thread
 
+from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
@@ -12,9 +13,11 @@ from augury.clock import wall_ms
 from augury.settings import Settings
 from features.layout import Layout
 from features.project import Project
-from schemas.log import consumer
+from schemas.log import consumer, producer
 from schemas.metrics import LogLag, Sampled, counter, gauge, histogram
+from schemas.records import TOPICS, load
 from streams.materialiser import READING, Materialiser
+from streams.reporter import REPORTS, Reporter
 
 
 def run(
@@ -28,7 +31,26 @@ def run(
     store = online_store(settings)
     materialiser = Materialiser(reader, store, codec(settings), layouts, wall_ms)
     metrics.register(Sampled(partial(_figures, materialiser, lag)))
+    if settings.replay:  # its log's clock is another than the wall's
+        materialiser.run(stop, ready)
+        return
+    reporter = Thread(target=_reporter(project, settings).run, args=(stop,), name="freshness", daemon=True)
+    reporter.start()
     materialiser.run(stop, ready)
+    reporter.join()
+
+
+def _reporter(project: Project, settings: Settings) -> Reporter:
+    options = settings.kafka_client()
+    return Reporter(
+        list(project.group_plans.values()),
+        online_store(settings),
+        AdminClient({"bootstrap.servers": settings.kafka_bootstrap, **options}),
+        producer(settings.kafka_bootstrap, **options),
+        codec(settings).encoder(REPORTS, load(TOPICS[REPORTS])),
+        wall_ms,
+        settings.freshness_ms / 1_000,
+    )
 
 
 def _figures(materialiser: Materialiser, lag: LogLag) -> Iterator[Metric]:

@@ -9,12 +9,13 @@ from augury.settings import Settings
 from augury.stack.part import Part
 
 NAMES = ("sink", "materialiser", "worker", "bridge", "flows", "alerts")
+_LIVE = ("ticker", "freshness")  # a replay has neither: its log's clock is another than the wall's
 _SERVERS = ("kafka", "registry", "redis", "warehouse", "prefect")
 
 
 def services(settings: Settings, project: str) -> list[Part]:
     """Return the services of a project, named by its module."""
-    names = NAMES if settings.replay else (*NAMES, "ticker")
+    names = NAMES if settings.replay else (*NAMES, *_LIVE)
     return [*(_service(settings, project, name) for name in names), _http(settings, project)]
 
 

@@ -16,7 +16,7 @@ from augury.top.samples import Scrape
 from augury.top.waiting import Waiting
 from features.layout import unpack_clock
 
-SERVICES = ("http", "worker", "materialiser", "sink", "bridge", "flows", "alerts", "ticker")
+SERVICES = ("http", "worker", "materialiser", "sink", "bridge", "flows", "alerts", "freshness", "ticker")
 _READERS = ("worker", "materialiser", "sink", "bridge", "alerts")
 _CLOCK = re.compile(r"augury:(?P<group>.+):(?P<version>v\d+)@clock")
 _TIMEOUT_S = 2.0
