@@ -30,6 +30,7 @@ from warehouse.client import Client, migrate
 from warehouse.tables import source_table
 
 PROJECT = """
+from pathlib import Path
 from features import DataType, Entity, GatePolicy, Integer, Label, Model, Search, Source
 
 trips = Source("tuned_trips", Path(__file__).parent / "trip.avsc", "done", "trip", "line")
