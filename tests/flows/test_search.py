@@ -1,4 +1,3 @@
-import signal
 import subprocess
 import sys
 import time
@@ -55,9 +54,14 @@ def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(url: str) -> None
     registry = opened(url)
     for identity in ("s", "through"):
         begin(registry, identity, study(folds=2))
-    searching = start(url, workers=1)
+    searching = start(url)
     await_trials(registry, 3, searching)
-    end(searching, signal.SIGKILL)
+    processes = psutil.Process(searching.pid).children(recursive=True)
+    assert processes
+    searching.kill()
+    searching.wait(_PATIENCE_S)
+    _, alive = psutil.wait_procs(processes, _PATIENCE_S)
+    assert not alive
     kept = registry.experiments.trials("s")
     assert len(kept) >= 3
     budget = Budget(len(kept) + 3)
@@ -68,35 +72,12 @@ def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(url: str) -> None
     assert trials[: len(kept)] == kept
 
 
-def test_an_interrupted_search_ends_with_its_processes_and_goes_on_to_its_budget(url: str) -> None:
-    registry = opened(url)
-    begin(registry, "s", study())
-    searching = start(url, workers=2)
-    await_trials(registry, 2, searching)
-    end(searching, signal.SIGINT)
-    kept = registry.experiments.trials("s")
-    run(registry, "s", Budget(len(kept) + 5, workers=2))
-    trials = registry.experiments.trials("s")
-    assert len(trials) == len(kept) + 5
-    assert trials[: len(kept)] == kept
-
-
-def start(url: str, workers: int) -> subprocess.Popen[bytes]:
+def start(url: str) -> subprocess.Popen[bytes]:
     """Search in another process, without an end."""
-    stated = [url, "s", "1000000", str(workers), "2000"]
+    stated = [url, "s", "1000000", "1", "2000"]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.flows.searching", *stated], stderr=subprocess.DEVNULL
     )
-
-
-def end(searching: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    """End a search, and see that no process of it is left."""
-    workers = psutil.Process(searching.pid).children(recursive=True)
-    assert workers
-    searching.send_signal(how)
-    searching.wait(_PATIENCE_S)
-    _, alive = psutil.wait_procs(workers, _PATIENCE_S)
-    assert not alive
 
 
 def await_trials(registry: Registry, number: int, process: subprocess.Popen[bytes]) -> None:
