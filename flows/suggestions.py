@@ -58,7 +58,7 @@ class Suggestions:
         return trial.number, dict(trial.params) if number else self._study.first
 
     def hopeless(self, key: int, losses: Sequence[float]) -> bool:
-        """Tell whether the mean loss was at no fold so far below the median of complete trials at this fold."""
+        """Tell whether the mean loss was at no fold so far below the median of complete trials at this."""
         self._open[key].report(_means(losses)[-1], len(losses) - 1)
         return self._open[key].should_prune()
 
