@@ -65,6 +65,16 @@ class Datasets:
         return StoredDataset(self.client, stored)
 
 
+def stored_set(client: Client, dataset_version: str) -> StoredDataset | None:
+    """Give the set `<name>@<version>`, as experiments name it, with the hash that its rows have now."""
+    name, _, version = dataset_version.rpartition("@")
+    if not (name and version.isdigit()):
+        return None
+    stored = datasets.stored(client, name, int(version))
+    held = None if stored is None else datasets.as_it_is(client, stored)
+    return None if held is None else StoredDataset(client, held)
+
+
 @dataclass(frozen=True)
 class TrainingSets:
     """Reads the training sets that former versions were trained on."""

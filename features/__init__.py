@@ -24,9 +24,11 @@ from features.errors import DefinitionError
 from features.evaluation import EvaluationPolicy, Guard, Sprt
 from features.on_demand import decayed
 from features.policies import DriftPolicy, GatePolicy, MonitoringPolicy
+from features.search import Choice, Integer, Real, Search
 from features.types import DataType
 
 __all__ = [
+    "Choice",
     "DataType",
     "DefinitionError",
     "DriftPolicy",
@@ -37,10 +39,13 @@ __all__ = [
     "Freshness",
     "GatePolicy",
     "Guard",
+    "Integer",
     "Label",
     "Lookup",
     "Model",
     "MonitoringPolicy",
+    "Real",
+    "Search",
     "Source",
     "Sprt",
     "count",

@@ -10,6 +10,7 @@ from features.expressions import Expression, parse
 from features.expressions.tree import substitute
 from features.naming import check_column_name, check_name
 from features.plan import NamedExpression
+from features.search import check_search
 from features.training import check_training
 from features.types import DataType
 from features.vector import REQUESTED_AT, LabelPlan, ModelPlan, VectorGroup, readable
@@ -21,6 +22,8 @@ def compile_model(model: Model) -> ModelPlan:
     place = f"model {model.name}"
     check_name(model.name, place)
     check_training(place, model.trainer, model.task, model.calibrate, model.threshold)
+    if model.search is not None:
+        check_search(place, model.search)
     groups = _groups(model, place)
     entities = {e.name: e.keys for e in model.entities}
     for group in groups:

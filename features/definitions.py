@@ -9,6 +9,7 @@ from typing import Any
 
 from features.aggregates import Aggregate
 from features.errors import DefinitionError
+from features.search import Search
 from features.training import BINARY, Parameter
 from features.types import DataType, Value, from_avro
 
@@ -170,8 +171,8 @@ class Model:
 
     `task` is what is predicted (`binary` or `regression`), `trainer` who learns it: one of
     `features.training.TRAINERS`, or a function of one's own as `module:function`. `parameters` are the
-    trainer's, unless the registry's `training_config` holds others. With `calibrate`, the chances are
-    corrected on the newest training rows. From `threshold` on a chance is of the positive class.
+    trainer's, until `augury tune` has found better ones where `search` states. With `calibrate`, the chances
+    are corrected on the newest training rows. From `threshold` on a chance is of the positive class.
 
     `serving_delay` says how much later than the log a row can be served: training vectors are made
     of rows of that age or more at the prediction. `augury audit` measures it. None: no later.
@@ -186,6 +187,7 @@ class Model:
     task: str = BINARY
     trainer: str = "lightgbm"
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    search: Search | None = None
     calibrate: bool = False
     threshold: float = 0.5
     serving_delay: str | None = None

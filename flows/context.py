@@ -22,7 +22,7 @@ from flows.contracts import (
     SendAlert,
     TrainingSet,
 )
-from inference.registry import Registry
+from inference.registry import Registry, Trial
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Context:
     names the code that trains. `clock` gives how far (ms) the log's clock has come in the warehouse.
     `wait_for_warehouse` returns once the warehouse holds all that the log holds up to a moment (ms on the
     log's clock), and raises where it still lags. `training_set` gives what a former version was trained on,
-    and `changed_values` what a training set has that was not so at the request.
+    and `changed_values` what a training set has that was not so at the request. `on_trial` is told of each
+    trial of a search that has been kept.
     """
 
     project: Project
@@ -53,6 +54,7 @@ class Context:
     wait_for_warehouse: Callable[[int], None] = lambda _until: None
     training_set: TrainingSet = lambda _dataset_version: None
     changed_values: ChangedValues = lambda _model_name, _table: []
+    on_trial: Callable[[Trial], None] = lambda _trial: None
     seed: int = 1
     threads: int = 1
 

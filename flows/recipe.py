@@ -1,7 +1,7 @@
 """The recipe of a model: all that its training depends on but the training set."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from features.training import BINARY, Parameter
@@ -24,6 +24,10 @@ class Recipe:
     seed: int = 1
     threads: int = 1
     holdout_share: float = 0.2
+
+    def with_parameters(self, parameters: Mapping[str, Parameter]) -> Self:
+        """Give the recipe with other parameters."""
+        return replace(self, parameters=dict(parameters))
 
     def to_dict(self) -> dict[str, Any]:
         """Give the recipe as plain data, for JSON."""

@@ -13,6 +13,7 @@ from flows.steps import RETRIED, once, show
 from flows.trainers import trainer, trees_of
 from flows.training import Trained, train
 from flows.triggers import RETRAIN, RETRAINING
+from flows.tuning import due, tune_on
 from flows.validate import check_data, check_model
 from inference.explainer import explainer_entry
 from inference.registry import ModelVersion
@@ -111,6 +112,8 @@ def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
     await_warehouse(at)
     dataset = build_dataset(model_name, name, at)
     check_data(model_name, name, dataset, at)
+    if due(current(), model_name, at):
+        tune_on(model_name, f"{name}-tuning", dataset, at)
     trained = fit(name, dataset.content_hash, next_recipe(current(), model_name), dataset)
     payload = export_model(trained)
     freeze_references(model_name, name, dataset, trained)

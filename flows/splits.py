@@ -29,6 +29,26 @@ def newest(rows: Rows, share: float) -> Split:
     if len(rows) < 2:
         raise TrainingDataError(f"training needs rows on both sides of the holdout (found {len(rows)})")
     first = min(int(len(rows) * (1 - share)), len(rows) - 1)
-    start = int(rows.predicted[first])
+    return _split(rows, int(rows.predicted[first]), None)
+
+
+def rolling(rows: Rows, folds: int, share: float = 0.5) -> list[Split]:
+    """Validate on the newest `share` of the rows in `folds` blocks, each by what was known as it began.
+
+    Rolling origin (L. Tashman, Out-of-sample tests of forecasting accuracy, 2000): the training side grows
+    from fold to fold. Raises `TrainingDataError` where the rows have too few prediction times for that.
+    """
+    positions = [int(len(rows) * (1 - share + share * fold / folds)) for fold in range(folds)]
+    starts = [int(rows.predicted[position]) for position in positions] if len(rows) > folds else []
+    if len(set(starts)) < folds:
+        raise TrainingDataError(
+            f"tuning validates on {folds} blocks of prediction times, one after another (found "
+            f"{len(set(starts))} among {len(rows)} rows); nothing could be compared"
+        )
+    return [_split(rows, start, end) for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def _split(rows: Rows, start: int, end: int | None) -> Split:
     before = rows.predicted < start
-    return Split(start, before & (rows.labelled < start), ~before)
+    held = ~before if end is None else ~before & (rows.predicted < end)
+    return Split(start, before & (rows.labelled < start), held)

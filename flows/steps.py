@@ -14,9 +14,10 @@ from prefect.tasks import Task
 from flows.export import ExportMismatchError
 from flows.gates import GateError
 from flows.rows import TrainingDataError
+from flows.study import TuningError
 from inference.registry import ConflictError
 
-_FINAL = (ExportMismatchError, GateError, TrainingDataError, ConflictError, LookupError)
+_FINAL = (ExportMismatchError, GateError, TrainingDataError, TuningError, ConflictError, LookupError)
 
 
 def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -51,7 +52,12 @@ def show(key: str, title: str, facts: Mapping[str, object]) -> None:
     """Put a table of `facts` on the page of the flow run; its versions stand under `key`."""
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     create_markdown_artifact(
-        key=re.sub("[^a-z0-9]+", "-", key.lower()).strip("-"),
+        key=artifact_key(key),
         markdown=f"## {title}\n\n| | |\n| --- | --- |\n{rows}\n",
         description=title,
     )
+
+
+def artifact_key(text: str) -> str:
+    """Give a text as Prefect wants keys of artifacts: small letters, digits and dashes."""
+    return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")

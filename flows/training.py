@@ -1,6 +1,6 @@
 """Training: a table of vectors becomes a model, and its figures on the newest rows, which it never saw."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -68,7 +68,7 @@ def train(table: pa.Table, recipe: Recipe) -> Trained:
     holdout = Holdout(split.start, held.vectors, held.labels, fitted.predict(held.vectors))
     left_out = int((~split.held & ~split.known).sum())
     complete = trainer(recipe.trainer).complete(recipe.parameters)
-    return Trained(fitted, replace(recipe, parameters=complete), len(known), left_out, holdout)
+    return Trained(fitted, recipe.with_parameters(complete), len(known), left_out, holdout)
 
 
 def fit(rows: Rows, recipe: Recipe, moment: int) -> Fitted:

@@ -15,7 +15,7 @@ EVALUATION = "evaluation"
 """Who ends trials by themselves, and then starts the next one itself."""
 _ENDS = {"promoted", "rejected", "rolled_back"}
 _DAY_MS = 86_400_000
-RETRAIN, START_TRIAL, EVALUATE = "retrain", "start-trial", "evaluate"
+RETRAIN, START_TRIAL, EVALUATE, TUNE = "retrain", "start-trial", "evaluate", "tune"
 """The flows' names."""
 
 

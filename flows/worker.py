@@ -64,13 +64,7 @@ class FlowWorker:
         poll_s: float = 0.5,
         intervals_ms: Mapping[str, int] | None = None,
     ) -> None:
-        # Without its server Prefect would start one of its own, and run flows that nobody sees.
-        self._settings: dict[Any, Any] = {
-            PREFECT_API_URL: api_url,
-            PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
-        }
-        if auth is not None:
-            self._settings[PREFECT_API_AUTH_STRING] = auth
+        self._settings = server_settings(api_url, auth)
         self._flows = list(flows)
         self._name = name
         self._poll_s = poll_s
@@ -140,6 +134,15 @@ class FlowWorker:
                 state = Crashed(message=f"worker {self._name} ended in each of {run.run_count} starts")
             log.warning("run %s was begun and not finished; now %s", run.name, state.name)
             client.set_flow_run_state(run.id, state, force=True)
+
+
+def server_settings(api_url: str, auth: str | None) -> dict[Any, Any]:
+    """Give the settings with which this process's flows run on a server; `auth` is its "user:password".
+
+    Without its server Prefect would start one of its own, and run flows that nobody sees.
+    """
+    stated: dict[Any, Any] = {PREFECT_API_URL: api_url, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}
+    return stated if auth is None else {**stated, PREFECT_API_AUTH_STRING: auth}
 
 
 def _deploy(client: SyncPrefectClient, flow: Flow[..., Any], interval_ms: int | None) -> UUID:

@@ -36,3 +36,8 @@ class ArtifactStore:
                 f"{uri} has {found} and was not loaded"
             )
         return payload
+
+
+def named_sha256(uri: str) -> str:
+    """Give the SHA-256 that a URI of a store names: the last part of the path."""
+    return uri.rpartition("/")[2]

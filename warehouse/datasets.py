@@ -9,7 +9,7 @@ rows that it joins with, so where they are many the set is built by ranges of on
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pyarrow as pa
@@ -73,9 +73,7 @@ def build(
         _fill(client, plan, table, since, until, origin, entity, keys)
     else:
         client.command(f"{create} AS {sql}")
-    rows, content_hash = client.query(
-        f"SELECT count(), hex(sum(cityHash64(toString(tuple(*))))) FROM {column(table)}"
-    ).result_rows[0]
+    rows, content_hash = _content(client, table)
     group_versions = {g.group: g.version for g in plan.groups}
     record = {
         "name": name,
@@ -84,7 +82,7 @@ def build(
         "model_name": plan.name,
         "group_versions": json.dumps(group_versions),
         "sql": sql,
-        "rows": int(rows),
+        "rows": rows,
         "content_hash": content_hash,
         "origin": origin,
         "serving_delay_ms": plan.serving_delay_ms,
@@ -92,7 +90,7 @@ def build(
     }
     client.insert("datasets", [list(record.values())], column_names=list(record))
     return Dataset(
-        name, version, table, int(rows), content_hash, plan.names, group_versions, plan.serving_delay_ms
+        name, version, table, rows, content_hash, plan.names, group_versions, plan.serving_delay_ms
     )
 
 
@@ -125,6 +123,14 @@ def stored(client: Client, name: str, version: int) -> Dataset | None:
     return Dataset(name, version, table, int(rows), content_hash, plan.names, group_versions, int(delay))
 
 
+def as_it_is(client: Client, dataset: Dataset) -> Dataset | None:
+    """Give a stored set with the rows and the hash that its table has now; None where the table is gone."""
+    if not client.query(f"EXISTS TABLE {column(dataset.table)}").result_rows[0][0]:
+        return None
+    rows, content_hash = _content(client, dataset.table)
+    return replace(dataset, rows=rows, content_hash=content_hash)
+
+
 def read(client: Client, dataset: Dataset) -> pa.Table:
     """Read a set in order of prediction: request_id, prediction_time, label_time, label, then the vector."""
     selected = [*_LABEL_COLUMNS, *(f"{value_column(n)} AS {column(n)}" for n in dataset.names)]
@@ -132,6 +138,13 @@ def read(client: Client, dataset: Dataset) -> pa.Table:
         f"SELECT {', '.join(selected)} FROM {column(dataset.table)} ORDER BY prediction_time, request_id",
         use_strings=True,
     )
+
+
+def _content(client: Client, table: str) -> tuple[int, str]:
+    rows, content_hash = client.query(
+        f"SELECT count(), hex(sum(cityHash64(toString(tuple(*))))) FROM {column(table)}"
+    ).result_rows[0]
+    return int(rows), str(content_hash)
 
 
 def dataset_sql(plan: ModelPlan, since: int, until: int, *, origin: str = BACKFILL) -> str:

@@ -27,6 +27,7 @@ from flows.monitor import monitor
 from flows.performance import check_performance
 from flows.reference import freeze
 from flows.retrain import retrain
+from flows.tune import tune
 from flows.worker import FlowWorker
 from schemas.log import await_group
 from schemas.metrics import Sampled, counter
@@ -38,31 +39,9 @@ def run(
     project: Project, settings: Settings, stop: Event, ready: Callable[[], None], metrics: CollectorRegistry
 ) -> None:
     """Execute flow runs."""
-    held = registry(settings)
-    client = warehouse(settings)
-    configure(
-        Context(
-            project=project,
-            registry=held,
-            artifacts=artifacts(settings),
-            dataset=Datasets(client, project),
-            query=Query(client),
-            audit=Auditor(client, project, settings.backfill_memory_mb << 20, held.cutovers.routes),
-            freeze=partial(freeze, client, project),
-            check_drift=partial(check, client, project),
-            check_performance=partial(check_performance, client, project),
-            clock=partial(project_clock, client, project),
-            alert=partial(send_alert, settings),
-            resolve=partial(resolve, settings, client),
-            publish=partial(publish, settings, held),
-            code_version=code_version(),
-            wait_for_warehouse=partial(_await_sink, settings),
-            training_set=TrainingSets(client),
-            changed_values=ChangedValues(client, project),
-        )
-    )
+    configure(collaborators(project, settings))
     auth = settings.prefect_auth.get_secret_value() or None
-    flows: list[Flow[..., Any]] = [retrain, start_trial, evaluate, audit, drift, monitor]
+    flows: list[Flow[..., Any]] = [retrain, tune, start_trial, evaluate, audit, drift, monitor]
     intervals = drift_intervals(project.policies) | monitor_intervals(project.policies)
     worker = FlowWorker(settings.prefect_api_url, flows, "flows", auth=auth, intervals_ms=intervals)
     meaning = "Flow runs that ended here, by flow and state."
@@ -70,6 +49,31 @@ def run(
         Sampled(lambda: [counter("augury_flow_runs_ended_total", meaning, ("flow", "state"), worker.ended)])
     )
     worker.run(stop, ready)
+
+
+def collaborators(project: Project, settings: Settings) -> Context:
+    """Give what a project's flows work with."""
+    held = registry(settings)
+    client = warehouse(settings)
+    return Context(
+        project=project,
+        registry=held,
+        artifacts=artifacts(settings),
+        dataset=Datasets(client, project),
+        query=Query(client),
+        audit=Auditor(client, project, settings.backfill_memory_mb << 20, held.cutovers.routes),
+        freeze=partial(freeze, client, project),
+        check_drift=partial(check, client, project),
+        check_performance=partial(check_performance, client, project),
+        clock=partial(project_clock, client, project),
+        alert=partial(send_alert, settings),
+        resolve=partial(resolve, settings, client),
+        publish=partial(publish, settings, held),
+        code_version=code_version(),
+        wait_for_warehouse=partial(_await_sink, settings),
+        training_set=TrainingSets(client),
+        changed_values=ChangedValues(client, project),
+    )
 
 
 def _await_sink(settings: Settings, _until: int) -> None:

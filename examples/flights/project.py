@@ -9,9 +9,12 @@ from features import (
     EvaluationPolicy,
     FeatureGroup,
     Freshness,
+    Integer,
     Label,
     Model,
     MonitoringPolicy,
+    Real,
+    Search,
     Source,
     count,
     last,
@@ -265,6 +268,14 @@ late_arrival = Model(
         "subsample": 0.8,
         "subsample_freq": 1,
     },
+    search=Search(
+        {
+            "learning_rate": Real(0.02, 0.2, log=True),
+            "num_leaves": Integer(7, 127, log=True),
+            "min_child_samples": Integer(20, 500, log=True),
+        },
+        trials=30,
+    ),
     owner="operations",
     meaning="Lands more than 15 minutes late",
 )

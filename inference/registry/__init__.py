@@ -6,6 +6,7 @@ from inference.registry.gates import GateResult
 from inference.registry.records import (
     ConflictError,
     Experiment,
+    ExperimentKind,
     Lineage,
     ModelStatus,
     ModelVersion,
@@ -13,6 +14,8 @@ from inference.registry.records import (
     Reign,
     ServingConfig,
     TrainingConfig,
+    Trial,
+    TrialState,
     UnknownModelError,
 )
 from inference.registry.registry import Registry
@@ -21,6 +24,7 @@ __all__ = [
     "ConflictError",
     "Cutover",
     "Experiment",
+    "ExperimentKind",
     "GateResult",
     "Lineage",
     "ModelStatus",
@@ -30,6 +34,8 @@ __all__ = [
     "Reign",
     "ServingConfig",
     "TrainingConfig",
+    "Trial",
+    "TrialState",
     "UnknownModelError",
     "publish_events",
 ]

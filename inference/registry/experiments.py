@@ -1,24 +1,84 @@
-"""Experiments as they were recorded."""
+"""Experiments as they were recorded, and the trials of the studies among them."""
+
+from collections.abc import Callable
+
+from sqlalchemy import func, select
 
 from inference.registry import tables
 from inference.registry.database import Database
-from inference.registry.records import Experiment
+from inference.registry.records import Experiment, ExperimentKind, Trial, TrialState
 
-_FIELDS = tuple(Experiment.__dataclass_fields__)
+_FIELDS = tuple(name for name in Experiment.__dataclass_fields__ if name != "kind")
 
 
 class Experiments:
-    """What was trained, for ever."""
+    """What was run, for ever; `clock` gives ms since the epoch."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
         self._database = database
+        self._clock = clock
 
     def get(self, experiment_id: str) -> Experiment:
         """Give an experiment; raises `LookupError` for an unknown one."""
+        found = self.find(experiment_id)
+        if found is None:
+            raise LookupError(f"an experiment is known by its id, and nothing is known of {experiment_id!r}")
+        return found
+
+    def find(self, experiment_id: str) -> Experiment | None:
+        """Give an experiment, or None where it was never recorded."""
         with self._database.reading() as session:
             row = session.get(tables.Experiment, experiment_id)
-            if row is None:
-                raise LookupError(
-                    f"an experiment is known by its id, and nothing is known of {experiment_id!r}"
+            return None if row is None else _experiment(row)
+
+    def all(
+        self,
+        *,
+        model_name: str | None = None,
+        kind: ExperimentKind | None = None,
+        parent: str | None = None,
+    ) -> list[Experiment]:
+        """Give the experiments of a model, of a kind, of a parent, or all of them; oldest first."""
+        stated = {"model_name": model_name, "kind": kind, "parent_experiment_id": parent}
+        rows = select(tables.Experiment).filter_by(**{k: v for k, v in stated.items() if v is not None})
+        with self._database.reading() as session:
+            ordered = rows.order_by(tables.Experiment.trained_at, tables.Experiment.experiment_id)
+            return [_experiment(row) for row in session.scalars(ordered)]
+
+    def record_trial(self, experiment_id: str, trial: Trial, most: int) -> int | None:
+        """Keep a trial that has ended, for ever, and give its number; it is durable when this returns.
+
+        A study that has `most` trials already takes no other: then None. So the count is right however
+        many processes work on a study.
+        """
+        with self._database.writing(f"trials of {experiment_id}") as session:
+            mine = select(func.count()).select_from(tables.ExperimentTrial)
+            number = session.scalar(mine.filter_by(experiment_id=experiment_id)) or 0
+            if number >= most:
+                return None
+            session.add(
+                tables.ExperimentTrial(
+                    experiment_id=experiment_id,
+                    trial=number,
+                    hyperparameters=trial.hyperparameters,
+                    value=trial.value,
+                    losses=list(trial.losses),
+                    state=trial.state.value,
+                    reason=trial.reason,
+                    ended_at=self._clock(),
                 )
-            return Experiment(**{name: getattr(row, name) for name in _FIELDS})
+            )
+            return number
+
+    def trials(self, experiment_id: str) -> list[Trial]:
+        """Give the trials of a study by number, which is the order in which they ended."""
+        rows = select(tables.ExperimentTrial).filter_by(experiment_id=experiment_id)
+        with self._database.reading() as session:
+            return [
+                Trial(row.hyperparameters, TrialState(row.state), tuple(row.losses), row.value, row.reason)
+                for row in session.scalars(rows.order_by(tables.ExperimentTrial.trial))
+            ]
+
+
+def _experiment(row: tables.Experiment) -> Experiment:
+    return Experiment(**{name: getattr(row, name) for name in _FIELDS}, kind=ExperimentKind(row.kind))

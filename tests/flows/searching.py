@@ -1,0 +1,53 @@
+"""A small study on a registry database: in this process, or as `python -m tests.flows.searching URL ID …`."""
+
+import sys
+
+from features import Integer, Real
+from features.search import Space
+from flows.folds import Folds
+from flows.recipe import Recipe
+from flows.rows import read_rows
+from flows.search import Budget, search
+from flows.study import Study
+from inference.registry import ExperimentKind, Registry
+from tests.flows.tables import FEATURES, SMALL, table
+
+SPACE: Space = {"num_leaves": Integer(2, 31, log=True), "learning_rate": Real(1e-4, 0.3, log=True)}
+
+
+def study(folds: int = 3, space: Space = SPACE) -> Study:
+    recipe = Recipe(FEATURES, parameters=SMALL)
+    return Study(recipe, space, folds, until=1_000, present=recipe.parameters)
+
+
+def opened(url: str) -> Registry:
+    registry = Registry(url, lambda: 1_000)
+    registry.migrate()
+    return registry
+
+
+def begin(registry: Registry, study_id: str, begun: Study) -> None:
+    registry.record_experiment(
+        experiment_id=study_id,
+        kind=ExperimentKind.TUNING,
+        model_type=begun.recipe.trainer,
+        hyperparameters={},
+        recipe=begun.to_dict(),
+        training_dataset_version="d@1",
+        feature_group_versions={},
+        evaluation_metrics={},
+        artifact_path="",
+        code_version="test",
+        environment={},
+        seed=1,
+    )
+
+
+def run(registry: Registry, study_id: str, budget: Budget, rows: int = 2_000) -> None:
+    begun = Study.from_dict(registry.experiments.get(study_id).recipe)
+    search(study_id, begun, Folds(begun, read_rows(table(rows), FEATURES)), registry, budget)
+
+
+if __name__ == "__main__":
+    address, identity, trials, workers, many = sys.argv[1:]
+    run(opened(address), identity, Budget(int(trials), workers=int(workers)), int(many))
