@@ -18,6 +18,8 @@ from features.project import Project
 from inference.registry import Registry
 from schemas.log import Topic
 from schemas.records import TOPICS
+from streams.freshness_agent import CHANGELOG
+from streams.reporter import REPORTS
 from tests.definitions import landed, late, plain, whole
 from warehouse.client import migrate
 from warehouse.contracts import record
@@ -52,8 +54,12 @@ def test_each_topic_has_its_partitions_and_keeps_its_records_for_ever(nowhere: S
     found = topics(nowhere.model_copy(update={"partitions": 4}))
     own = {"landed": 3, "features.plain.v1": 3, "features.whole.v2": 3}
     records = dict.fromkeys(TOPICS, 1) | {"prediction.requests": 4, "prediction.batches": 4}
+    del records[REPORTS]
+    watched = {CHANGELOG.name: found.pop(CHANGELOG.name), REPORTS: found.pop(REPORTS)}
     assert {name: topic.partitions for name, topic in found.items()} == own | records
     assert {topic.config["retention.ms"] for topic in found.values()} == {"-1"}
+    assert watched[CHANGELOG.name].config == {"cleanup.policy": "compact"}
+    assert watched[REPORTS].config["retention.ms"] == "604800000"  # only how fresh groups were goes away
 
 
 def test_the_broker_refuses_stamps_from_the_future_in_sources_alone(nowhere: Settings) -> None:
@@ -70,7 +76,11 @@ def test_the_logs_clock_is_the_brokers_unless_history_is_replayed(
     nowhere: Settings, replay: bool, stamped: str
 ) -> None:
     found = topics(nowhere.model_copy(update={"replay": replay}))
-    kinds = {name: topic.config["message.timestamp.type"] for name, topic in found.items()}
+    kinds = {
+        name: topic.config["message.timestamp.type"]
+        for name, topic in found.items()
+        if name not in (REPORTS, CHANGELOG.name)
+    }
     rows = {name: kinds.pop(name) for name in ("features.plain.v1", "features.whole.v2")}
     assert set(rows.values()) == {"CreateTime"}  # a row's time is its T, which the job computed
     assert set(kinds.values()) == {stamped}
