@@ -1,10 +1,11 @@
 """How the steps of every flow behave as Prefect tasks, and how a flow shows what it did."""
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
@@ -30,11 +31,21 @@ RETRIED: dict[str, Any] = {
 """Options of a step: an outage is waited out, a refusal is final."""
 
 
+def show_picture(key: str, title: str, svg: str) -> None:
+    """Put a picture on the page of the flow run; its versions stand under `key`."""
+    encoded = base64.b64encode(svg.encode()).decode("ascii")
+    create_image_artifact(f"data:image/svg+xml;base64,{encoded}", key=_key(key), description=title)
+
+
 def show(key: str, title: str, facts: Mapping[str, object]) -> None:
     """Put a table of `facts` on the page of the flow run; its versions stand under `key`."""
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     create_markdown_artifact(
-        key=re.sub("[^a-z0-9]+", "-", key.lower()).strip("-"),
+        key=_key(key),
         markdown=f"## {title}\n\n| | |\n| --- | --- |\n{rows}\n",
         description=title,
     )
+
+
+def _key(text: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
