@@ -1,5 +1,6 @@
 """The policy by which challengers are judged."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ from features.expressions import Expression, parse
 from features.types import DataType
 from features.windows import milliseconds
 
-PER_UNIT = ("accuracy", "log_loss", "brier", "rmse", "value")
+PER_UNIT = ("accuracy", "log_loss", "brier", "rmse", "mae", "value")
 """Metrics that each labelled unit has by itself."""
 PER_BLOCK = ("auc", "precision_at_k", "calibration_error")
 """Metrics of many units, which are taken in blocks."""
@@ -54,13 +55,14 @@ class EvaluationPolicy:
     `alpha` bounds the probability that a challenger whose improvement is `minimum_improvement` or less (in
     the metric's units) is ever promoted, however often one looks. The trial ends with a rejection after
     `max_units` labelled units; before `min_units` none is promoted. Looks are `look_every` on the log's
-    clock. A label counts that came true within `horizon` of the request, the label's own where it is not
-    stated.
+    clock. A label counts that the log took within `horizon` of the request, the label's own where it is not
+    stated. A unit whose label is missing then is dropped, or has the outcome `missing` where that is stated.
+    `effect` is an improvement that is worth finding, above the minimum; a plan tells the power at it.
 
     In `shadow` mode both models answer the same requests; in `split` mode a `share` of the entities is the
-    challenger's. `method` is how the evidence is weighed: for accuracy in shadow mode the "e-process", else
-    "asymptotic" where it is not stated; "bernstein" is exact for metrics of a known range; "sprt" needs
-    `sprt`.
+    challenger's, and an entity is one unit. `method` is how the evidence is weighed: for accuracy in shadow
+    mode the "e-process", else "asymptotic" where it is not stated; "bernstein" is exact for metrics of a
+    known range; "sprt" needs `sprt`.
 
     Each of `guards` must be shown to be worse by less than its margin; so must the metric itself within each
     segment, a value of one of the `segments` (names of entities or inputs), by less than `segment_margin`.
@@ -83,6 +85,8 @@ class EvaluationPolicy:
     mode: str = SHADOW
     share: float = 0.05
     horizon: str | None = None
+    missing: float | None = None
+    effect: float | None = None
     guards: Sequence[Guard] = ()
     segments: Sequence[str] = ()
     segment_margin: float = 0.01
@@ -117,6 +121,18 @@ class EvaluationPolicy:
             "improvements and margins are 0 or more",
             "a worse challenger would be promoted",
             (self.minimum_improvement, self.segment_margin, *(g.margin for g in self.guards)),
+        )
+        self._require(
+            self.effect is None or self.effect > self.minimum_improvement,
+            "an effect worth finding is above the minimum improvement",
+            "no trial could find it",
+            self.effect,
+        )
+        self._require(
+            self.missing is None or math.isfinite(self.missing),
+            "the outcome that stands for a missing label is a finite number",
+            "no metric could be computed",
+            self.missing,
         )
         self._require(
             self.mode in (SHADOW, SPLIT),

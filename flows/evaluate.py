@@ -1,4 +1,4 @@
-"""The flows of a trial: it starts, is looked at, and ends with a promotion or a rejection."""
+"""The flows of a trial: it is planned, starts, is looked at, and ends with a promotion or a rejection."""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,51 +8,67 @@ from prefect.logging import get_run_logger
 
 from features.evaluation import SPLIT
 from flows.context import current
+from flows.ledger import Ledger, settle
+from flows.picture import draw
+from flows.planning import Plan, facts, planned
+from flows.record import record
 from flows.retrain import await_warehouse, publish_changes
-from flows.steps import RETRIED, show
+from flows.steps import RETRIED, show, show_picture
 from flows.trial import Decision, Verdict, judge
 from flows.triggers import EVALUATE, EVALUATION, START_TRIAL
-from flows.units import read_units
+from flows.units import read_assignments
 from inference.registry import ConflictError, ModelStatus
 
 
 @task(**RETRIED)
-def open_trial(model_name: str, version: int, why: str) -> str:
-    """Make a version the challenger in shadow, or say why it cannot be now."""
+def open_trial(model_name: str, version: int, why: str, plan: Plan | None) -> str:
+    """Make a version the challenger as its policy says, or say why it cannot be now."""
     context, registry = current(), current().registry
-    if context.evaluation_policy(model_name).mode == SPLIT:
-        return "a trial by split traffic is not started by a flow; its policy may say mode='shadow'"
-    if registry.champion(model_name) is None:
+    policy = context.evaluation_policy(model_name)
+    if plan is None or registry.champion(model_name) is None:
         return "there is no champion to compare with; a first version is promoted by hand"
     try:
-        registry.start_trial(model_name, version, by=EVALUATION, why=why)
+        share = policy.share if policy.mode == SPLIT else None
+        registry.start_trial(
+            model_name, version, by=EVALUATION, why=why, share=share, evidence={"plan": asdict(plan)}
+        )
     except ConflictError as conflict:
         return str(conflict)
     return "on trial"
 
 
 @task(**RETRIED)
-def look(model_name: str, champion: int, version: int, until: int) -> Verdict:
+def plan_trial(model_name: str) -> Plan | None:
+    """Plan a trial of a model from its champion's recent units; None without a champion."""
+    context = current()
+    policy = context.evaluation_policy(model_name)
+    return planned(context.query, context.registry, policy, context.clock())
+
+
+@task(**RETRIED)
+def look(model_name: str, champion: int, version: int, until: int) -> tuple[Verdict, Ledger]:
     """Judge the trial by the units whose label windows had closed at `until` (ms)."""
     context = current()
     policy = context.evaluation_policy(model_name)
-    units = read_units(
+    assignments = read_assignments(
         context.query,
         model_name,
         champion=champion,
         challenger=version,
+        mode=policy.mode,
         until=until,
-        horizon=policy.horizon_ms,
         segments=policy.segments,
     )
-    return judge(units, policy)
+    units, ledger = settle(assignments, policy, until)
+    return judge(units, policy), ledger
 
 
 @task(**RETRIED)
-def conclude(model_name: str, version: int, verdict: Verdict) -> str:
-    """Act on a verdict and say what came of it."""
+def conclude(model_name: str, version: int, verdict: Verdict, ledger: Ledger) -> str:
+    """Act on a verdict and say what came of it; the record of the trial is the decision's evidence."""
     registry = current().registry
-    decided: dict[str, Any] = {"by": EVALUATION, "why": verdict.reason, "evidence": asdict(verdict)}
+    evidence = record(current().evaluation_policy(model_name), verdict, ledger)
+    decided: dict[str, Any] = {"by": EVALUATION, "why": verdict.reason, "evidence": evidence}
     try:
         if verdict.decision is Decision.PROMOTE:
             registry.promote(model_name, version, **decided)
@@ -70,7 +86,7 @@ def conclude(model_name: str, version: int, verdict: Verdict) -> str:
 
 @flow(name=START_TRIAL)
 def start_trial(model_name: str, version: int | None) -> str:
-    """Put a registered version on trial against the champion, in shadow; give what came of it.
+    """Put a registered version on trial against the champion, as its policy says; give what came of it.
 
     Where another trial is on, it waits in `staging` until that one ends. None stands for the version that
     waits, if there is one.
@@ -78,7 +94,7 @@ def start_trial(model_name: str, version: int | None) -> str:
     if version is None:
         outcome = _start_waiting(model_name)
     else:
-        outcome = open_trial(model_name, version, "registered by retraining")
+        outcome = _open(model_name, version, "registered by retraining")
     publish_changes()
     show(
         f"trial-{model_name}",
@@ -97,14 +113,18 @@ def evaluate(model_name: str, version: int, until: int) -> str:
     """
     registry = current().registry
     champion = registry.champion(model_name)
-    on_trial = registry.serving_config(model_name).shadow_model_version == version
-    if on_trial and champion is not None:
+    serving = registry.serving_config(model_name)
+    if serving.on_trial == version and champion is not None:
         await_warehouse(until)
-        verdict = look(model_name, champion.version, version, until)
-        outcome = conclude(model_name, version, verdict)
+        verdict, ledger = look(model_name, champion.version, version, until)
+        outcome = conclude(model_name, version, verdict, ledger)
         get_run_logger().info("%s version %s: %s: %s", model_name, version, outcome, verdict.reason)
-        facts = {"champion": champion.version, "outcome": outcome, **asdict(verdict)}
-        show(f"trial-{model_name}", f"Trial of {model_name} version {version}", facts)
+        title = f"Trial of {model_name} version {version}"
+        told = {**asdict(verdict), **asdict(ledger)}
+        del told["course"]
+        show(f"trial-{model_name}", title, {"champion": champion.version, "outcome": outcome, **told})
+        picture = draw(verdict.course, verdict.target, verdict.what, title)
+        show_picture(f"trial-picture-{model_name}", title, picture)
     else:
         outcome = "its trial is not on"
     _start_waiting(model_name)
@@ -112,11 +132,20 @@ def evaluate(model_name: str, version: int, until: int) -> str:
     return outcome
 
 
+def _open(model_name: str, version: int, why: str) -> str:
+    """Start a trial with a plan of it, which stays with the event and on the run's page."""
+    found = plan_trial(model_name)
+    outcome = open_trial(model_name, version, why, found)
+    if found is not None and outcome == "on trial":
+        show(f"trial-plan-{model_name}", f"Plan of the trial of {model_name} version {version}", facts(found))
+    return outcome
+
+
 def _start_waiting(model_name: str) -> str:
     """Start the trial of the newest version that came after the champion and is not yet judged."""
     registry = current().registry
     champion = registry.champion(model_name)
-    if champion is None or registry.serving_config(model_name).shadow_model_version is not None:
+    if champion is None or registry.serving_config(model_name).on_trial is not None:
         return "none can start: there is no champion, or a trial is on"
     candidates = (ModelStatus.STAGING, ModelStatus.CHALLENGER)
     waiting = [
@@ -126,5 +155,5 @@ def _start_waiting(model_name: str) -> str:
     ]
     if not waiting:
         return "none waits"
-    outcome = open_trial(model_name, max(waiting), "the trial before it has ended")
+    outcome = _open(model_name, max(waiting), "the trial before it has ended")
     return f"version {max(waiting)}: {outcome}"

@@ -82,6 +82,11 @@ def tuned(policy: EvaluationPolicy) -> float:
     return math.sqrt(policy.min_units * policy.max_units)
 
 
+def exact_rho(policy: EvaluationPolicy) -> float:
+    """Give the parameter of an exact sequence whose bounds are about the tightest for such observations."""
+    return best_rho(tuned(policy) * (widest(policy.metric, policy) / _PART) ** 2, policy.alpha)
+
+
 def exact(policy: EvaluationPolicy, difference: Array) -> Evidence:
     """Weigh units' differences, whose range is known, by the empirical Bernstein confidence sequence."""
     c, n = widest(policy.metric, policy), np.arange(1, len(difference) + 1, dtype=np.float64)
@@ -89,8 +94,7 @@ def exact(policy: EvaluationPolicy, difference: Array) -> Evidence:
     predicted = np.zeros_like(difference)
     predicted[1:] = total[:-1] / n[:-1]
     time = np.cumsum(np.square(difference - predicted))
-    rho = best_rho(tuned(policy) * (c / _PART) ** 2, policy.alpha)
-    target = policy.minimum_improvement
+    rho, target = exact_rho(policy), policy.minimum_improvement
 
     def bounds(at: slice) -> tuple[Array, Array]:
         bound = gamma_exponential_bound(time[at], policy.alpha, rho, c)

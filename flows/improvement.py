@@ -81,6 +81,8 @@ def gains(metric: str, policy: EvaluationPolicy, score: Array, label: Array) -> 
         return np.asarray(np.where(label >= 0.5, np.log(chance), np.log1p(-chance)))
     if metric in ("brier", "rmse"):
         return -np.square(score - label)
+    if metric == "mae":
+        return -np.abs(score - label)
     worth = evaluator(policy.worth)
     rows = zip(score.tolist(), label.tolist(), (score >= policy.threshold).tolist(), strict=True)
     values = (worth({"prediction": s, "label": y, "decision": d}) for s, y, d in rows)

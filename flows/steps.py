@@ -1,11 +1,12 @@
 """How the steps of every flow behave as Prefect tasks, and how a flow shows what it did."""
 
+import base64
 import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
@@ -46,6 +47,12 @@ def once(*what: str) -> dict[str, Any]:
 
     kept = {name: value for name, value in RETRIED.items() if name != "cache_policy"}
     return {**kept, "cache_key_fn": key, "persist_result": True}
+
+
+def show_picture(key: str, title: str, svg: str) -> None:
+    """Put a picture on the page of the flow run; its versions stand under `key`."""
+    encoded = base64.b64encode(svg.encode()).decode("ascii")
+    create_image_artifact(f"data:image/svg+xml;base64,{encoded}", key=artifact_key(key), description=title)
 
 
 def show(key: str, title: str, facts: Mapping[str, object]) -> None:

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from features.evaluation import ASYMPTOTIC, E_PROCESS, SPLIT, EvaluationPolicy
 from flows.course import MISMATCH_LIMIT, Course, follow
+from flows.evidence import Evidence
 from flows.ratio import RATIO_ALPHA
 from flows.units import Unit
+
+_POINTS = 100
 
 
 class Decision(StrEnum):
@@ -42,7 +45,8 @@ class Verdict:
     `n_units` labelled units were used, up to and with the one that decided. There `estimate` is of `what`,
     `lower` and `upper` bound it, each with an error of alpha; `e_value` is the evidence that it is above
     `target`, `e_value_worse` that it is below, `ratio_e_value` that units do not go where they should.
-    `checks` has the lower bound of each guard and segment that was judged.
+    `checks` has the lower bound of each guard and segment that was judged. `course` has the estimate and its
+    bounds after so many units, at most `_POINTS` of them.
 
     Requests without a prediction that they should have (`n_mismatched`), and answered ones without a label
     (`n_unlabelled`), are counted over the whole look.
@@ -68,6 +72,7 @@ class Verdict:
     n_mismatched: int
     n_unlabelled: int
     checks: Mapping[str, float] = field(default_factory=dict)
+    course: Sequence[tuple[int, float, float, float]] = ()
 
 
 def judge(units: Sequence[Unit], policy: EvaluationPolicy) -> Verdict:
@@ -150,8 +155,21 @@ def _verdict(
         n_mismatched=_mismatched(units, policy),
         n_unlabelled=sum(u.answered and u.label is None for u in units),
         checks=checks,
+        course=_course(found, used),
     )
     return replace(verdict, reason=_reason(policy, went, verdict))
+
+
+def _course(found: Evidence, used: int) -> list[tuple[int, float, float, float]]:
+    """Thin a confidence sequence out, and leave out what has no bounds yet."""
+    places = np.unique(np.linspace(0, max(used - 1, 0), min(used, _POINTS), dtype=np.int64))
+    points = []
+    for at in places.tolist():
+        lower, upper = (float(bound[0]) for bound in found.bounds(slice(at, at + 1)))
+        if math.isfinite(lower) and math.isfinite(upper):
+            estimate = float(found.estimate[at])
+            points.append((at + 1, *(float(f"{v:.6g}") for v in (estimate, lower, upper))))
+    return points
 
 
 def _mismatched(units: Sequence[Unit], policy: EvaluationPolicy) -> int:

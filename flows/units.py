@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from features.evaluation import SPLIT
 from flows.contracts import Query
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One request whose label window has closed; a part that never came is None.
+    """One unit whose label window has closed; a part that never came is None.
 
+    In shadow mode it is a request, in split traffic an entity, by the first of its requests in the trial.
     Predictions are the models' scores. `segments` are its values of the policy's segments. In split traffic
     `assigned` says whether it went to the challenger.
     """
@@ -29,82 +31,168 @@ class Unit:
         return (self.challenger if self.assigned else self.champion) is not None
 
 
+@dataclass(frozen=True)
+class Report:
+    """A label as it was reported: when the log took it (ms), when it came true (ms), and what it says."""
+
+    arrived: int
+    happened: int
+    label: float
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A request as it was put into the trial, with all that was reported of it, in order of arrival.
+
+    `unit` is its entity's text, or the request's id where it has none; `requested` is in ms.
+    """
+
+    unit: str
+    requested: int
+    answers: Unit
+    reports: tuple[Report, ...]
+
+
 _SEGMENTS = (
     "arrayMap(s -> if(mapContains(entity_keys, s), entity_keys[s], JSONExtractString(inputs, s)), "
     "{segments:Array(String)})"
 )
+# An answer that was logged twice counts once: the first. One that is an error has no prediction.
+_REQUEST = """request_id, argMin(prediction, predicted_at) AS prediction, min(requested_at) AS requested,
+    any(if(empty(entity_keys), request_id, toString(arraySort(arrayZip(mapKeys(entity_keys),
+      mapValues(entity_keys)))))) AS unit,
+    any(@segments@) AS segments"""
+_UNTIL = "requested_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
+_REPORTS = """(
+  SELECT request_id,
+    arraySort(groupUniqArray((toUnixTimestamp64Milli(log_time), toUnixTimestamp64Milli(happened_at), label)))
+      AS reports
+  FROM augury.ground_truth
+  WHERE model_name = {model:String} AND log_time <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')
+  GROUP BY request_id
+)"""
+_REPORTED = """arrayMap(r -> r.1, truth.reports) AS arrived,
+  arrayMap(r -> r.2, truth.reports) AS happened,
+  arrayMap(r -> r.3, truth.reports) AS labels"""
 # Each door loads the challenger in its own time, so a request counts from the moment at which the last door
-# that shadows at all has begun; a door that never does shows as requests with one answer. The label is the
-# first that came true within the horizon; the answer is the first that was logged, for a request that is
-# delivered twice may be answered twice. An answer that is an error has no prediction.
-_UNITS = """
+# that shadows at all has begun; a door that never does shows as requests with one answer.
+_SHADOW = """
 WITH
   (SELECT maxOrNull(first) FROM (
      SELECT min(requested_at) AS first FROM augury.shadow_predictions
      WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}
-     GROUP BY door)) AS trial_start,
-  fromUnixTimestamp64Milli({until:Int64} - {horizon:Int64}, 'UTC') AS trial_end
-SELECT
-  coalesce(served.request_id, shadow.request_id) AS request_id,
-  served.prediction AS champion,
-  shadow.prediction AS challenger,
-  if(date_diff('millisecond', coalesce(served.requested, shadow.requested), truth.happened)
-     BETWEEN 0 AND {horizon:Int64}, truth.label, NULL) AS label,
-  if(empty(served.segments), shadow.segments, served.segments) AS segments
+     GROUP BY door)) AS first_shadow,
+  if({since:Int64} = 0, first_shadow, fromUnixTimestamp64Milli({since:Int64}, 'UTC')) AS trial_start
+SELECT request_id, unit, champion, challenger, NULL AS assigned, segments,
+  toUnixTimestamp64Milli(assumeNotNull(asked)) AS requested, @reported@
 FROM (
-  SELECT request_id, argMin(prediction, predicted_at) AS prediction, min(requested_at) AS requested,
-    any(@segments@) AS segments
-  FROM augury.model_prediction_log
-  WHERE model_name = {model:String} AND model_version_used = {champion:Int32} AND variant = 'champion'
-    AND requested_at BETWEEN trial_start AND trial_end
-  GROUP BY request_id
-) AS served
-FULL JOIN (
-  SELECT request_id, argMin(prediction, predicted_at) AS prediction, min(requested_at) AS requested,
-    any(@segments@) AS segments
-  FROM augury.shadow_predictions
-  WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}
-    AND requested_at BETWEEN trial_start AND trial_end
-  GROUP BY request_id
-) AS shadow ON served.request_id = shadow.request_id
-LEFT JOIN (
-  SELECT request_id, argMin(label, happened_at) AS label, min(happened_at) AS happened
-  FROM augury.ground_truth
-  WHERE model_name = {model:String}
-  GROUP BY request_id
-) AS truth ON truth.request_id = coalesce(served.request_id, shadow.request_id)
-ORDER BY coalesce(served.requested, shadow.requested), request_id
+  SELECT
+    coalesce(served.request_id, shadow.request_id) AS request_id,
+    coalesce(served.unit, shadow.unit) AS unit,
+    served.prediction AS champion,
+    shadow.prediction AS challenger,
+    coalesce(served.requested, shadow.requested) AS asked,
+    if(empty(served.segments), shadow.segments, served.segments) AS segments
+  FROM (
+    SELECT @request@
+    FROM augury.model_prediction_log
+    WHERE model_name = {model:String} AND model_version_used = {champion:Int32}
+      AND variant = 'champion' AND requested_at >= trial_start AND @until@
+    GROUP BY request_id
+  ) AS served
+  FULL JOIN (
+    SELECT @request@
+    FROM augury.shadow_predictions
+    WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}
+      AND requested_at >= trial_start AND @until@
+    GROUP BY request_id
+  ) AS shadow ON served.request_id = shadow.request_id
+) AS assigned_to
+LEFT JOIN @reports@ AS truth ON truth.request_id = assigned_to.request_id
+ORDER BY requested, request_id
 SETTINGS join_use_nulls = 1
-""".replace("@segments@", _SEGMENTS)
-_COLUMNS = ("request_id", "champion", "challenger", "label", "segments")
+"""
+# A door takes part once it has sent a request to the challenger. That request is no unit, for it is there
+# because of where it went. All requests of an entity go to one variant, so the first of them stands for it.
+_SPLIT = """
+SELECT of_unit.1 AS request_id, unit, toUnixTimestamp64Milli(of_unit.2) AS requested, of_unit.4 AS assigned,
+  if(assigned, NULL, of_unit.3) AS champion, if(assigned, of_unit.3, NULL) AS challenger,
+  of_unit.5 AS segments, @reported@
+FROM (
+  SELECT unit,
+    argMin((request_id, requested, prediction, assigned, segments), (requested, request_id)) AS of_unit
+  FROM (
+    SELECT @request@, argMin(variant, predicted_at) = 'challenger' AS assigned
+    FROM augury.model_prediction_log AS log
+    INNER JOIN (
+      SELECT door, min(requested_at) AS begun FROM augury.model_prediction_log
+      WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}
+        AND variant = 'challenger'
+      GROUP BY door
+    ) AS doors ON doors.door = log.door
+    WHERE model_name = {model:String} AND requested_at > begun AND @until@
+      AND (variant, assumeNotNull(model_version_used)) IN
+        (('champion', {champion:Int32}), ('challenger', {challenger:Int32}))
+    GROUP BY request_id
+  )
+  GROUP BY unit
+) AS entities
+LEFT JOIN @reports@ AS truth ON truth.request_id = entities.of_unit.1
+ORDER BY requested, request_id
+"""
+_PARTS = {
+    "@request@": _REQUEST,
+    "@segments@": _SEGMENTS,
+    "@until@": _UNTIL,
+    "@reports@": _REPORTS,
+    "@reported@": _REPORTED,
+}
+_NAMES = (
+    "request_id", "unit", "requested", "champion", "challenger", "assigned", "segments",
+    "arrived", "happened", "labels",
+)  # fmt: skip
 
 
-def read_units(
+def read_assignments(
     query: Query,
     model_name: str,
     *,
     champion: int,
     challenger: int,
+    mode: str,
     until: int,
-    horizon: int,
+    since: int = 0,
     segments: Sequence[str] = (),
-) -> list[Unit]:
-    """Give the trial's requests whose label windows had closed at `until`, in the order of `requested_at`.
+) -> list[Assignment]:
+    """Give the requests that the trial had had at `until` (ms), in order of `requested_at`.
 
-    `champion` and `challenger` are versions, `until` and `horizon` milliseconds; `segments`
-    name entities or inputs. It reads what the
-    warehouse holds: a look is complete once the sink has taken what the log held at `until`.
+    `champion` and `challenger` are versions; `segments` name entities or inputs. A trial in shadow begins by
+    itself, or at `since` (ms) where that is given. Of labels those are given that the log had at `until`. It
+    reads what the warehouse holds: a look is complete once the sink has taken what the log held at `until`.
     """
+    sql = _SPLIT if mode == SPLIT else _SHADOW
+    for name, part in _PARTS.items():
+        sql = sql.replace(name, part)
     table = query(
-        _UNITS,
+        sql,
         {
             "model": model_name,
             "champion": champion,
             "challenger": challenger,
             "until": until,
-            "horizon": horizon,
+            "since": since,
             "segments": list(segments),
         },
     )
-    columns = (table.column(name).to_pylist() for name in _COLUMNS)
-    return [Unit(r, old, new, label, tuple(s)) for r, old, new, label, s in zip(*columns, strict=True)]
+    columns = (table.column(name).to_pylist() for name in _NAMES)
+    return [
+        Assignment(
+            unit,
+            requested,
+            Unit(request, old, new, None, tuple(parts), None if own is None else bool(own)),
+            tuple(map(Report, arrived, happened, labels)),
+        )
+        for request, unit, requested, old, new, own, parts, arrived, happened, labels in zip(
+            *columns, strict=True
+        )
+    ]

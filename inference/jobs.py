@@ -109,7 +109,7 @@ def _route(
     challenger = variants.challenger
     if challenger is not None:
         unit = entity_text(entities) or request.request_id
-        if takes_challenger(request.model_name, unit, variants.challenger_share):
+        if takes_challenger(request.model_name, challenger.version, unit, variants.challenger_share):
             return challenger, CHALLENGER
     return named(CHAMPION, request.model_name, variants), CHAMPION
 

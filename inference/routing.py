@@ -23,10 +23,13 @@ def _plain(text: str) -> str:
     return text.translate(_ESCAPES) if _escaped(text) else text
 
 
-def takes_challenger(model_name: str, unit: str, share: float) -> bool:
-    """Decide whether `unit` (an entity's text) belongs to the `share` (0 to 1) of the challenger.
+def takes_challenger(model_name: str, version: int, unit: str, share: float) -> bool:
+    """Decide whether `unit` (an entity's text) belongs to the `share` (0 to 1) of the challenger `version`.
 
-    The decision is the same everywhere and for ever; a larger share keeps those that a smaller one had.
+    The decision is the same everywhere and for ever; a larger share keeps those that a smaller one had. Each
+    version draws anew, or an unlucky draw would be every trial's.
     """
-    digest = hashlib.blake2b(unit.encode(), digest_size=8, key=model_name.encode()[:64]).digest()
+    digest = hashlib.blake2b(
+        unit.encode(), digest_size=8, key=model_name.encode()[:64], salt=version.to_bytes(8, "little")
+    ).digest()
     return int.from_bytes(digest, "little") < share * 2.0**64

@@ -14,7 +14,8 @@ from augury.training import Query
 from features.policies import EvaluationPolicy
 from features.vector import ModelPlan
 from flows.eprocess import log_e_value
-from flows.units import read_units
+from flows.ledger import settle
+from flows.units import read_assignments
 from warehouse.client import Client
 
 
@@ -119,14 +120,15 @@ def _latencies(event_ms: list[float], http_ms: list[float]) -> Any:  # noqa: ANN
 def _trial(client: Client, plan: ModelPlan, policy: EvaluationPolicy, summary: Summary, until: int) -> Any:  # noqa: ANN401
     assert summary.champion_version_before is not None
     assert summary.challenger_version is not None
-    units = read_units(
+    assignments = read_assignments(
         Query(client),
         plan.name,
         champion=summary.champion_version_before,
         challenger=summary.challenger_version,
+        mode=policy.mode,
         until=until,
-        horizon=plan.label.horizon_ms,
     )
+    units, _ = settle(assignments, policy, until)
     wins, losses, rows = 0, 0, []
     bound, labelled = float(np.log(1 / policy.alpha)), 0
     for unit in units:

@@ -386,7 +386,7 @@ def _count(client: Client, table: str) -> int:
 
 
 def _on_trial(held: Registry, model: str) -> int | None:
-    return held.serving_config(model).shadow_model_version
+    return held.serving_config(model).on_trial
 
 
 def _percentiles(values: list[float]) -> tuple[float | None, float | None]:

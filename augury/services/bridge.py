@@ -32,7 +32,7 @@ def run(
         deliver(sender, [{"topic": "dead_letters", "value": encode(letter)}])
 
     def on_trial(model_name: str) -> int | None:
-        return held.serving_config(model_name).shadow_model_version
+        return held.serving_config(model_name).on_trial
 
     encode_event = codec(settings).encoder("registry.events", load("registry_event"))
 

@@ -55,6 +55,11 @@ class ServingConfig:
     challenger_share: float = 0.0
     shadow_model_version: int | None = None
 
+    @property
+    def on_trial(self) -> int | None:
+        """The version on trial: the shadow, or else whoever has a share of the entities."""
+        return self.challenger_version if self.shadow_model_version is None else self.shadow_model_version
+
 
 @dataclass(frozen=True)
 class RegistryEvent:

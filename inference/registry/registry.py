@@ -29,6 +29,8 @@ from inference.registry.rows import (
     model_row,
     require,
     require_judged,
+    route,
+    routing_of,
     serving_row,
     version_of,
 )
@@ -196,31 +198,50 @@ class Registry:
                 self._record(session, row, "registered", by, why)
             return version_of(row)
 
-    def start_trial(self, model_name: str, version: int, *, by: str, why: str) -> None:
-        """Make a version the challenger and shadow of today's champion.
+    def start_trial(
+        self,
+        model_name: str,
+        version: int,
+        *,
+        by: str,
+        why: str,
+        share: float | None = None,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Make a version the challenger of today's champion: its shadow, or with a `share` of the entities.
 
-        Raises `ConflictError` where another trial is on, or the version was rejected, retired or serves.
-        A challenger whose champion has gone meanwhile starts anew against the present one.
+        Raises `ConflictError` where another trial is on, or the version was rejected, retired or serves, and
+        `ValueError` for a share that is not above 0 and at most 1. A challenger whose champion has gone
+        meanwhile starts anew against the present one.
         """
+        if share is not None and not 0.0 < share <= 1.0:
+            raise ValueError(
+                f"{model_name}: a challenger on trial has a share above 0 and at most 1; there would be "
+                f"nothing to judge with {share}"
+            )
+        routed = (
+            ServingConfig(model_name, shadow_model_version=version)
+            if share is None
+            else ServingConfig(model_name, version, share)
+        )
         with self._database.writing(model_name) as session:
             row = model_row(session, model_name, version)
             champion = champion_row(session, model_name)
             against = None if champion is None else champion.version
             serving = serving_row(session, model_name, self._clock)
-            running = serving.shadow_model_version == version and row.judged_against == against
-            if row.status == ModelStatus.CHALLENGER and running:
+            before = routing_of(serving)
+            if row.status == ModelStatus.CHALLENGER and before == routed and row.judged_against == against:
                 return
-            if serving.shadow_model_version not in (None, version):
+            if before.on_trial not in (None, version):
                 raise ConflictError(
                     f"{model_name}: one trial runs at a time, or its units would be split; version {version} "
-                    f"cannot start while version {serving.shadow_model_version} is on trial"
+                    f"cannot start while version {before.on_trial} is on trial"
                 )
             require(row, "only a staging or challenger version goes on trial", CANDIDATES)
             row.status = ModelStatus.CHALLENGER
             row.judged_against = against
-            serving.shadow_model_version = version
-            serving.updated_at = self._clock()
-            self._record(session, row, "trial_started", by, why)
+            route(serving, routed, self._clock)
+            self._record(session, row, "trial_started", by, why, evidence)
 
     def promote(
         self,
@@ -316,14 +337,7 @@ class Registry:
         """Give how requests for a model are routed."""
         with self._database.reading() as session:
             row = session.get(tables.Serving, model_name)
-            if row is None:
-                return ServingConfig(model_name)
-            return ServingConfig(
-                model_name,
-                row.challenger_version,
-                row.challenger_share,
-                row.shadow_model_version,
-            )
+            return ServingConfig(model_name) if row is None else routing_of(row)
 
     def set_serving_config(self, config: ServingConfig) -> None:
         """Route requests by `config`; raises `UnknownModelError` and `ValueError` (a share outside 0..1)."""
@@ -336,11 +350,7 @@ class Registry:
             for version in (config.challenger_version, config.shadow_model_version):
                 if version is not None:
                     model_row(session, config.model_name, version)
-            row = serving_row(session, config.model_name, self._clock)
-            row.challenger_version = config.challenger_version
-            row.challenger_share = config.challenger_share
-            row.shadow_model_version = config.shadow_model_version
-            row.updated_at = self._clock()
+            route(serving_row(session, config.model_name, self._clock), config, self._clock)
 
     def save_policies(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert or replace policies; each row names its table under `policy` and has its columns beside."""

@@ -10,6 +10,7 @@ from inference.registry.records import (
     ConflictError,
     ModelStatus,
     ModelVersion,
+    ServingConfig,
     UnknownModelError,
 )
 
@@ -40,6 +41,21 @@ def serving_row(session: Session, model_name: str, clock: Callable[[], int]) -> 
         row = tables.Serving(model_name=model_name, challenger_share=0.0, updated_at=clock())
         session.add(row)
     return row
+
+
+def routing_of(row: tables.Serving) -> ServingConfig:
+    """Give what a row says of a model's routing."""
+    return ServingConfig(
+        row.model_name, row.challenger_version, row.challenger_share, row.shadow_model_version
+    )
+
+
+def route(row: tables.Serving, config: ServingConfig, clock: Callable[[], int]) -> None:
+    """Change a model's routing."""
+    row.challenger_version = config.challenger_version
+    row.challenger_share = config.challenger_share
+    row.shadow_model_version = config.shadow_model_version
+    row.updated_at = clock()
 
 
 def clear_trial(

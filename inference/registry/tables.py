@@ -206,6 +206,8 @@ class EvaluationPolicyRow(Base):
     mode: Mapped[str]
     share: Mapped[float]
     horizon: Mapped[str | None]
+    missing: Mapped[float | None]
+    effect: Mapped[float | None]
     guards: Mapped[list[Any]] = mapped_column(JSON)
     segments: Mapped[list[str]]
     segment_margin: Mapped[float]

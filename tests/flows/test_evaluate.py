@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.context import configure
 from flows.evaluate import evaluate, start_trial
-from inference.registry import ModelStatus
+from inference.registry import ModelStatus, ServingConfig
 from tests.flows.test_trial import LOSS, WIN
 from tests.flows.world import NOW, World
 
@@ -53,6 +54,20 @@ def test_a_better_challenger_goes_from_staging_to_champion(world: World, stack: 
         json={"artifacts": {"key": {"any_": ["trial-punctual"]}}, "sort": "CREATED_DESC"},
     )
     assert "20 of 20 discordant pairs" in answer.json()[0]["data"]
+    begun, promoted = (
+        json.loads(e.evidence) for e in world.registry.history.events("punctual") if e.evidence
+    )
+    assert "found 0" in begun["plan"]["warnings"][0]
+    assert (promoted["rule"], promoted["n_units"]) == ("better", 20)
+    assert promoted["ledger"]["labelled"] == 40
+    assert promoted["policy"]["max_units"] == 500
+    assert promoted["course"][-1][0] == 20
+    kinds = {"trial-picture-punctual": "data:image/svg+xml;base64,", "trial-plan-punctual": "warning 1"}
+    for key, said in kinds.items():
+        answer = httpx.post(
+            f"{stack.settings.prefect_api_url}/artifacts/filter", json={"artifacts": {"key": {"any_": [key]}}}
+        )
+        assert said in answer.json()[0]["data"]
 
 
 def test_a_worse_challenger_is_rejected_and_the_one_that_waits_gets_its_trial(world: World) -> None:
@@ -67,6 +82,37 @@ def test_a_worse_challenger_is_rejected_and_the_one_that_waits_gets_its_trial(wo
     champion = world.registry.champion("punctual")
     assert champion is not None
     assert champion.version == first
+
+
+def test_a_challenger_by_split_traffic_goes_from_staging_to_champion(tmp_path: Path, world: World) -> None:
+    (tmp_path / "split").mkdir()
+    split = World(tmp_path / "split", mode="split", share=0.1)
+    configure(split.context)
+    split.crown()
+    version, waits = split.register("second"), split.register("third")
+    assert start_trial("punctual", version) == "on trial"
+    assert split.registry.serving_config("punctual") == ServingConfig("punctual", version, 0.1, None)
+    assert "one trial runs at a time" in start_trial("punctual", waits)
+
+    wrong, right = 0.1, 0.9  # the champion is right in half of the cases, the challenger always
+    split.units = [
+        (f"r{i}", None, right, 1.0) if i % 10 == 0 else (f"r{i}", right if i % 2 else wrong, None, 1.0)
+        for i in range(500)
+    ]
+    assert evaluate("punctual", version, NOW) == "promoted"
+    champion = split.registry.champion("punctual")
+    assert champion is not None
+    assert champion.version == version
+    assert split.registry.serving_config("punctual") == ServingConfig("punctual", waits, 0.1, None)
+
+    split.units = [(f"r{i}", None, right, 1.0) for i in range(100)]
+    assert evaluate("punctual", waits, NOW) == "stopped"
+    assert split.registry.get("punctual", waits).status is ModelStatus.REJECTED
+    assert split.registry.serving_config("punctual") == ServingConfig("punctual")
+    events = split.registry.history.events("punctual")
+    promoted, stopped = (e for e in events if e.evidence and e.kind != "trial_started")
+    assert '"rule": "better"' in (promoted.evidence or "")
+    assert json.loads(stopped.evidence or "")["ledger"]["labelled"] == 100
 
 
 def test_without_a_champion_there_is_no_trial(world: World) -> None:

@@ -5,32 +5,30 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flows.units import Unit, read_units
-from warehouse.client import connect, migrate
+from features.evaluation import SHADOW, SPLIT
+from flows.units import Assignment, Report, Unit, read_assignments
+from tests.flows.drifting import History
 
 pytestmark = pytest.mark.stack
 HOUR = 3_600_000
 START = 1_700_000_000_000
 
 
-@pytest.fixture
-def client(stack: Any) -> Any:
-    made = connect(stack.settings.warehouse_url)
-    migrate(made)
-    return made
-
-
 class Log:
     """Writes one model's answers and labels; times are hours after the start."""
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    def __init__(self, history: History) -> None:
+        self.client = history.client
         self.model = f"m_{uuid.uuid4().hex[:8]}"
 
     def _insert(self, table: str, row: Mapping[str, Any]) -> None:
         names = ", ".join(row)
         values = ", ".join(
-            f"fromUnixTimestamp64Milli({v}, 'UTC')" if n.endswith("_at") else "NULL" if v is None else repr(v)
+            f"fromUnixTimestamp64Milli({v}, 'UTC')"
+            if n.endswith(("_at", "_time"))
+            else "NULL"
+            if v is None
+            else repr(v)
             for n, v in row.items()
         )
         self.client.command(f"INSERT INTO augury.{table} ({names}) VALUES ({values})")
@@ -42,7 +40,7 @@ class Log:
             "deduplication_key": f"{self.model}/{request}",
             "request_id": request,
             "model_name": self.model,
-            "model_version_used": 2 if shadow else 1,
+            "model_version_used": 1 if variant == "champion" else 2,
             "variant": variant,
             "door": "http",
             "prediction": prediction,
@@ -51,47 +49,54 @@ class Log:
         }
         self._insert("shadow_predictions" if shadow else "model_prediction_log", {**row, **more})
 
-    def label(self, request: str, at: float, label: float) -> None:
+    def label(self, request: str, at: float, label: float, arrived: float | None = None) -> None:
         happened = START + int(at * HOUR)
-        self._insert(
-            "ground_truth",
-            {"request_id": request, "model_name": self.model, "label": label, "happened_at": happened},
-        )
+        log_time = happened if arrived is None else START + int(arrived * HOUR)
+        row = {"label": label, "happened_at": happened, "log_time": log_time}
+        self._insert("ground_truth", {"request_id": request, "model_name": self.model, **row})
 
-    def units(self, until: float, champion: int = 1, challenger: int = 2) -> list[Unit]:
+    def read(self, until: float, mode: str = SHADOW, challenger: int = 2, since: int = 0) -> list[Assignment]:
         def query(sql: str, parameters: Mapping[str, Any]) -> pa.Table:
             return self.client.query_arrow(sql, parameters=dict(parameters), use_strings=True)
 
-        return read_units(
+        return read_assignments(
             query,
             self.model,
-            champion=champion,
+            champion=1,
             challenger=challenger,
+            mode=mode,
             until=START + int(until * HOUR),
-            horizon=10 * HOUR,
+            since=since,
         )
 
 
-def test_units_stand_in_order_of_assignment_with_their_windows_closed(client: Any) -> None:
-    log = Log(client)
+def at(hours: float) -> int:
+    return START + int(hours * HOUR)
+
+
+def test_requests_stand_in_order_of_assignment_with_what_was_reported_by_then(history: History) -> None:
+    log = Log(history)
     log.answer("champion", "before the trial", -1, 0.5)
-    for request, at in [("b", 2), ("a", 1), ("c", 3), ("too late", 11)]:
-        log.answer("champion", request, at, 0.1)
-        log.answer("shadow", request, at, 0.9)
-    log.label("a", 5, 1.0)
-    log.label("b", 12.5, 1.0)  # its window closed half an hour before
-    log.label("c", 13, 0.0)  # at the last moment
-    assert log.units(until=20) == [
-        Unit("a", 0.1, 0.9, 1.0),
-        Unit("b", 0.1, 0.9, None),
-        Unit("c", 0.1, 0.9, 0.0),
-    ]
-    assert [u.request_id for u in log.units(until=12)] == ["a", "b"]
-    assert log.units(until=20, challenger=7) == []
+    for request, asked in [("b", 2), ("a", 1), ("not yet", 21)]:
+        log.answer("champion", request, asked, 0.1)
+        log.answer("shadow", request, asked, 0.9)
+    log.label("a", 5, 1.0, arrived=6)
+    log.label("a", 5, 1.0, arrived=6)  # the log's sink may write twice
+    log.label("a", 5, 0.0, arrived=7)  # corrected, of the same moment
+    log.label("b", 12.5, 1.0)
+    log.label("b", 13, 0.0, arrived=30)
+    history.client.command("OPTIMIZE TABLE ground_truth FINAL")
+    one, two = log.read(until=20)
+    assert one == Assignment(
+        "a", at(1), Unit("a", 0.1, 0.9, None), (Report(at(6), at(5), 1.0), Report(at(7), at(5), 0.0))
+    )
+    assert two == Assignment("b", at(2), Unit("b", 0.1, 0.9, None), (Report(at(12.5), at(12.5), 1.0),))
+    assert log.read(until=20, challenger=7) == []
+    assert [a.unit for a in log.read(until=20, challenger=7, since=at(1.5))] == ["b"]
 
 
-def test_requests_with_one_answer_are_there_and_repeated_answers_count_once(client: Any) -> None:
-    log = Log(client)
+def test_requests_with_one_answer_are_there_and_repeated_answers_count_once(history: History) -> None:
+    log = Log(history)
     log.answer("shadow", "no champion", 1, 0.9)
     log.answer("champion", "no shadow", 2, 0.1)
     log.answer("champion", "error", 3, None)
@@ -99,23 +104,44 @@ def test_requests_with_one_answer_are_there_and_repeated_answers_count_once(clie
     for offset, prediction in [(900, 0.4), (5, 0.2)]:  # delivered twice, answered twice; the first counts
         log.answer("champion", "twice", 4, prediction, predicted_at=START + 4 * HOUR + offset)
     log.answer("shadow", "twice", 4, 0.6)
-    log.label("twice", 5, 1.0)
-    log.label("twice", 6, 0.0)
     log.answer("pinned", "pinned", 5, 0.3)
-    assert log.units(until=20) == [
+    assert [a.answers for a in log.read(until=20)] == [
         Unit("no champion", None, 0.9, None),
         Unit("no shadow", 0.1, None, None),
         Unit("error", None, 0.7, None),
-        Unit("twice", 0.2, 0.6, 1.0),
+        Unit("twice", 0.2, 0.6, None),
     ]
 
 
-def test_the_trial_begins_when_the_last_door_shadows(client: Any) -> None:
-    log = Log(client)
+def test_a_trial_in_shadow_begins_when_the_last_door_shadows(history: History) -> None:
+    log = Log(history)
     log.answer("champion", "early", 1, 0.1, door="kafka")
     log.answer("shadow", "early", 1, 0.9, door="kafka")
     log.answer("champion", "not yet", 2, 0.1)  # this door has not loaded the challenger yet
     log.answer("champion", "begins", 3, 0.1)
     log.answer("shadow", "begins", 3, 0.9)
     log.answer("champion", "lost", 4, 0.1, door="kafka")
-    assert [(u.request_id, u.challenger) for u in log.units(until=20)] == [("begins", 0.9), ("lost", None)]
+    assert [(a.unit, a.answers.challenger) for a in log.read(until=20)] == [("begins", 0.9), ("lost", None)]
+
+
+def test_in_split_traffic_an_entity_is_one_unit_from_when_its_door_takes_part(history: History) -> None:
+    log = Log(history)
+
+    def ask(variant: str, request: str, hour: float, carrier: str, **more: Any) -> None:
+        log.answer(variant, request, hour, 0.1 * hour, entity_keys={"carrier": carrier}, **more)
+
+    ask("champion", "before", 1, "A")
+    ask("challenger", "begins", 2, "B")  # there because of where it went, so it is no unit
+    ask("champion", "elsewhere", 3, "C", door="kafka")  # this door has not loaded the challenger yet
+    ask("champion", "a1", 4, "A")
+    ask("champion", "a2", 5, "A")
+    ask("challenger", "b1", 6, "B")
+    log.answer("challenger", "no entity", 7, None)
+    ask("pinned", "pinned", 8, "D")
+    log.label("b1", 9, 1.0)
+    assert [(a.requested, a.answers) for a in log.read(until=20, mode=SPLIT)] == [
+        (at(4), Unit("a1", 0.4, None, None, (), False)),
+        (at(6), Unit("b1", None, pytest.approx(0.6), None, (), True)),
+        (at(7), Unit("no entity", None, None, None, (), True)),
+    ]
+    assert log.read(until=20, mode=SPLIT)[1].reports == (Report(at(9), at(9), 1.0),)

@@ -32,10 +32,26 @@ from tests.flows.tables import FEATURES, SMALL, table
 from warehouse.audit import Audit
 
 HOUR, DAY = 3_600_000, 86_400_000
+ASSIGNMENTS = pa.schema(
+    {
+        "request_id": pa.string(),
+        "unit": pa.string(),
+        "requested": pa.int64(),
+        "champion": pa.float64(),
+        "challenger": pa.float64(),
+        "assigned": pa.bool_(),
+        "segments": pa.list_(pa.string()),
+        "arrived": pa.list_(pa.int64()),
+        "happened": pa.list_(pa.int64()),
+        "labels": pa.list_(pa.float64()),
+    }
+)
+"""What `read_assignments` selects."""
 NOW = 1_700_000_000_000
 
 
-def project(folder: Path, model_name: str = "punctual") -> Project:
+def project(folder: Path, model_name: str = "punctual", **policy: Any) -> Project:
+    """Make the project; `policy` is what its evaluation policy states beside the usual."""
     double = ["null", "double"]
     millis = {"type": "long", "logicalType": "timestamp-millis"}
     names = {"trip": "string", "line": "string", "due": millis, "done": millis, "late": "boolean"}
@@ -56,7 +72,7 @@ def project(folder: Path, model_name: str = "punctual") -> Project:
     )
     module = ModuleType("trips")
     policies = {
-        "judge": EvaluationPolicy(model, min_units=20, max_units=500, look_every="1d"),
+        "judge": EvaluationPolicy(model, min_units=20, max_units=500, look_every="1d", **policy),
         "drift": DriftPolicy(group, model, retrain=True),
         "quality": MonitoringPolicy(model, segments=("line",)),
         "gates": GatePolicy(model, max_latency_ms=60_000.0),  # whatever else the machine does
@@ -86,8 +102,8 @@ class World:
     `resolved` are the incidents that were.
     """
 
-    def __init__(self, folder: Path, model_name: str = "punctual") -> None:
-        self.project = project(folder, model_name)
+    def __init__(self, folder: Path, model_name: str = "punctual", **policy: Any) -> None:
+        self.project = project(folder, model_name, **policy)
         self.registry = Registry(f"sqlite:///{folder}/registry.sqlite", lambda: NOW)
         self.registry.migrate()
         self.asked: list[tuple[str, str, int]] = []
@@ -123,10 +139,25 @@ class World:
         return TableDataset(name, 2_000)
 
     def _query(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
-        columns = zip(*self.units, strict=True) if self.units else ([], [], [], [])
-        names = ("request_id", "champion", "challenger", "label")
-        segments: list[list[str]] = [[] for _ in self.units]
-        return pa.table({**dict(zip(names, map(list, columns), strict=True)), "segments": segments})
+        """Answer with `units`, whose windows closed long before; in split traffic one answer is theirs."""
+        asked = parameters["until"] - 10 * DAY
+        split = "'challenger'" in sql
+        rows = [
+            {
+                "request_id": request,
+                "unit": request,
+                "requested": asked,
+                "champion": champion,
+                "challenger": challenger,
+                "assigned": champion is None if split else None,
+                "segments": [],
+                "arrived": [] if label is None else [asked],
+                "happened": [] if label is None else [asked],
+                "labels": [] if label is None else [label],
+            }
+            for request, champion, challenger, label in self.units
+        ]
+        return pa.Table.from_pylist(rows, ASSIGNMENTS)
 
     def _audit(self, audit_id: str, model_name: str, since: int, until: int, sample: int | None) -> Audit:
         self.audited.append((audit_id, model_name, since, until, sample))

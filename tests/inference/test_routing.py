@@ -18,19 +18,21 @@ def test_texts_of_entities_are_equal_only_for_equal_entities(
 @given(unit=st.text(), low=st.floats(0, 1), high=st.floats(0, 1))
 def test_an_entity_stays_with_its_variant(unit: str, low: float, high: float) -> None:
     low, high = sorted((low, high))
-    assert takes_challenger("m", unit, low) <= takes_challenger("m", unit, high)
-    assert not takes_challenger("m", unit, 0.0)
-    assert takes_challenger("m", unit, 1.0)
+    assert takes_challenger("m", 2, unit, low) <= takes_challenger("m", 2, unit, high)
+    assert not takes_challenger("m", 2, unit, 0.0)
+    assert takes_challenger("m", 2, unit, 1.0)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5])
-def test_the_share_is_the_share_and_differs_between_models(share: float) -> None:
+@pytest.mark.parametrize("other", [("b", 2), ("a", 3)])
+def test_the_share_is_the_share_and_differs_between_models_and_versions(
+    share: float, other: tuple[str, int]
+) -> None:
     units = [f"carrier={n}" for n in range(20_000)]
-    taken = {m: [takes_challenger(m, u, share) for u in units] for m in ("a", "b")}
+    one, two = ([takes_challenger(*who, u, share) for u in units] for who in (("a", 2), other))
     tolerance = 5 * (share * (1 - share) / len(units)) ** 0.5
-    assert abs(sum(taken["a"]) / len(units) - share) < tolerance
-    both = sum(a and b for a, b in zip(taken["a"], taken["b"], strict=True)) / len(units)
-    assert abs(both - share**2) < tolerance
+    assert abs(sum(one) / len(units) - share) < tolerance
+    assert abs(sum(a and b for a, b in zip(one, two, strict=True)) / len(units) - share**2) < tolerance
 
 
 def test_the_deduplication_key_tells_its_parts_apart() -> None:

@@ -227,6 +227,26 @@ def test_one_trial_at_a_time(registry: Registry) -> None:
         registry.reject("late", 1, **WHO)
 
 
+def test_a_trial_by_split_traffic_is_the_only_one_and_leaves_with_its_challenger(registry: Registry) -> None:
+    for _ in range(3):
+        register(registry)
+    registry.promote("late", 1, **WHO)
+    with pytest.raises(ValueError, match=r"above 0 and at most 1.*with 0\.0"):
+        registry.start_trial("late", 2, share=0.0, **WHO)
+    for _ in range(2):
+        registry.start_trial("late", 2, share=0.1, **WHO)
+    assert registry.serving_config("late") == ServingConfig("late", 2, 0.1, None)
+    assert registry.serving_config("late").on_trial == 2
+    with pytest.raises(ConflictError, match="version 3 cannot start while version 2 is on trial"):
+        registry.start_trial("late", 3, **WHO)
+    registry.start_trial("late", 2, **WHO)  # anew, in shadow
+    assert registry.serving_config("late") == ServingConfig("late", None, 0.0, 2)
+    registry.start_trial("late", 2, share=0.2, **WHO)
+    registry.reject("late", 2, **WHO)
+    assert registry.serving_config("late") == ServingConfig("late")
+    assert kinds(registry)[-4:] == [("trial_started", 2)] * 3 + [("rejected", 2)]
+
+
 def test_a_rollback_brings_the_previous_champion_back(registry: Registry) -> None:
     register(registry)
     registry.promote("late", 1, **WHO)
