@@ -23,10 +23,11 @@ from features.definitions import Entity, FeatureGroup, FeatureRef, Freshness, La
 from features.errors import DefinitionError
 from features.evaluation import EvaluationPolicy, Guard, Sprt
 from features.on_demand import decayed
-from features.policies import DriftPolicy, GatePolicy, MonitoringPolicy
+from features.policies import CanaryPolicy, DriftPolicy, GatePolicy, MonitoringPolicy
 from features.types import DataType
 
 __all__ = [
+    "CanaryPolicy",
     "DataType",
     "DefinitionError",
     "DriftPolicy",

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from inference.registry import tables
+from inference.registry.canaries import Canaries
 from inference.registry.cutovers import Cutovers
 from inference.registry.database import Database
 from inference.registry.experiments import Experiments
@@ -28,6 +29,7 @@ from inference.registry.rows import (
     model_row,
     require,
     require_judged,
+    require_no_canary,
     serving_row,
     version_of,
 )
@@ -43,6 +45,7 @@ class Registry:
     def __init__(self, url: str, clock: Callable[[], int]) -> None:
         self._database = Database(url)
         self._clock = clock
+        self.canaries = Canaries(self._database, clock)
         self.cutovers = Cutovers(self._database, clock)
         self.experiments = Experiments(self._database)
         self.history = History(self._database)
@@ -196,8 +199,8 @@ class Registry:
     def start_trial(self, model_name: str, version: int, *, by: str, why: str) -> None:
         """Make a version the challenger and shadow of today's champion.
 
-        Raises `ConflictError` where another trial is on, or the version was rejected, retired or serves.
-        A challenger whose champion has gone meanwhile starts anew against the present one.
+        Raises `ConflictError` where another trial or a canary is on, or the version was rejected, retired or
+        serves. A challenger whose champion has gone meanwhile starts anew against the present one.
         """
         with self._database.writing(model_name) as session:
             row = model_row(session, model_name, version)
@@ -212,6 +215,7 @@ class Registry:
                     f"{model_name}: one trial runs at a time, or its units would be split; version {version} "
                     f"cannot start while version {serving.shadow_model_version} is on trial"
                 )
+            require_no_canary(serving, "a trial starts")
             require(row, "only a staging or challenger version goes on trial", CANDIDATES)
             row.status = ModelStatus.CHALLENGER
             row.judged_against = against
@@ -323,7 +327,10 @@ class Registry:
             )
 
     def set_serving_config(self, config: ServingConfig) -> None:
-        """Route requests by `config`; raises `UnknownModelError` and `ValueError` (a share outside 0..1)."""
+        """Route requests by `config`.
+
+        Raises `UnknownModelError`, `ValueError` (a share outside 0..1) and, during a canary, `ConflictError`.
+        """
         if not 0.0 <= config.challenger_share <= 1.0:
             raise ValueError(
                 f"{config.model_name}: a challenger's share is between 0 and 1; requests could not be split "
@@ -334,6 +341,7 @@ class Registry:
                 if version is not None:
                     model_row(session, config.model_name, version)
             row = serving_row(session, config.model_name, self._clock)
+            require_no_canary(row, "requests are routed by hand")
             row.challenger_version = config.challenger_version
             row.challenger_share = config.challenger_share
             row.shadow_model_version = config.shadow_model_version
