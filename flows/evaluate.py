@@ -1,4 +1,4 @@
-"""The flows of a trial: it starts, is looked at, and ends with a promotion or a rejection."""
+"""The flows of a trial: it starts, is looked at, and ends with a promotion, a canary or a rejection."""
 
 from dataclasses import asdict
 from typing import Any
@@ -50,10 +50,14 @@ def look(model_name: str, champion: int, version: int, until: int) -> Verdict:
 
 @task(**RETRIED)
 def conclude(model_name: str, version: int, verdict: Verdict) -> str:
-    """Act on a verdict and say what came of it."""
+    """Act on a verdict and say what came of it; where the model has a canary policy, a winner begins one."""
     registry = current().registry
+    canary = next((p for p in current().canary_policies if p.model.name == model_name), None)
     decided: dict[str, Any] = {"by": EVALUATION, "why": verdict.reason, "evidence": asdict(verdict)}
     try:
+        if verdict.decision is Decision.PROMOTE and canary is not None:
+            registry.canaries.begin(model_name, version, canary.steps[0], **decided)
+            return f"begins a canary with a share of {canary.steps[0]:g}"
         if verdict.decision is Decision.PROMOTE:
             registry.promote(model_name, version, **decided)
         elif verdict.decision in (Decision.REJECT, Decision.STOP):
