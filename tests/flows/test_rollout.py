@@ -93,7 +93,8 @@ def test_a_share_only_grows_and_only_behind_a_whole_step(
     if look.step in (Step.GROW, Step.PROMOTE):
         assert number >= LOOKS
         assert min(traffic.champion.requests, traffic.challenger.requests) >= POLICY.min_requests
-        assert found is None or found.worse_at_least is None or found.worse_at_least <= POLICY.max_harm
+    if found is not None and found.worse_at_least is not None and found.worse_at_least > POLICY.max_harm:
+        assert look.step is Step.ROLL_BACK
     if look.step is Step.GROW:
         assert look.grows_to is not None
         assert share < look.grows_to < 1
