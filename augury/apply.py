@@ -20,7 +20,14 @@ from features.errors import DefinitionError
 from features.handover import HandoverError, check_handover
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
-from features.policies import DriftPolicy, EvaluationPolicy, GatePolicy, MonitoringPolicy, Policy
+from features.policies import (
+    CanaryPolicy,
+    DriftPolicy,
+    EvaluationPolicy,
+    GatePolicy,
+    MonitoringPolicy,
+    Policy,
+)
 from features.project import Project
 from schemas.log import Topic, create_topics
 from schemas.records import TOPICS, load
@@ -220,6 +227,8 @@ def _policy_row(policy: Policy) -> dict[str, Any]:
         row |= {"group_name": "", "group_version": 0}
         if group is not None:
             row |= {"group_name": group.name, "group_version": group.version}
+    if isinstance(policy, CanaryPolicy):
+        row["steps"] = list(policy.steps)
     if isinstance(policy, EvaluationPolicy):
         row |= {"method": policy.weighed_by, "segments": list(policy.segments)}
         row["guards"] = [asdict(guard) for guard in policy.guards]
@@ -233,5 +242,6 @@ _POLICIES: dict[type[Policy], str] = {
     DriftPolicy: "drift_policy",
     MonitoringPolicy: "monitoring_policy",
     GatePolicy: "gate_policy",
+    CanaryPolicy: "canary_policy",
 }
 """The table of each kind of policy."""

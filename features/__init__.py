@@ -23,11 +23,12 @@ from features.definitions import Entity, FeatureGroup, FeatureRef, Freshness, La
 from features.errors import DefinitionError
 from features.evaluation import EvaluationPolicy, Guard, Sprt
 from features.on_demand import decayed
-from features.policies import DriftPolicy, GatePolicy, MonitoringPolicy
+from features.policies import CanaryPolicy, DriftPolicy, GatePolicy, MonitoringPolicy
 from features.search import Choice, Integer, Real, Search
 from features.types import DataType
 
 __all__ = [
+    "CanaryPolicy",
     "Choice",
     "DataType",
     "DefinitionError",

@@ -1,13 +1,23 @@
 """Policies: definitions that land as rows which SQL can read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from features.definitions import FeatureGroup, Model
 from features.errors import DefinitionError
 from features.evaluation import EvaluationPolicy
 from features.windows import milliseconds
 
-__all__ = ["CLASSICAL", "METHODS", "DriftPolicy", "EvaluationPolicy", "MonitoringPolicy", "Policy"]
+__all__ = [
+    "CLASSICAL",
+    "METHODS",
+    "CanaryPolicy",
+    "DriftPolicy",
+    "EvaluationPolicy",
+    "MonitoringPolicy",
+    "Policy",
+]
 
 METHODS = ("psi", "ks", "wasserstein")
 """How the distributions of a number can be compared."""
@@ -20,6 +30,8 @@ METRICS = {"auc": 1, "precision_at_k": 1, "log_loss": -1, "calibration_error": -
 """What performance can be measured by: 1 where more is better, -1 where less is."""
 ON_HARM = ("tell", "retrain")
 MONTH_MS = 30 * 86_400_000
+LOOKS = 10
+"""How many looks at a step of a canary there are while it has to hold."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +246,84 @@ class GatePolicy:
             raise DefinitionError(place, rule, "no version could be registered", found)
 
 
-Policy = EvaluationPolicy | DriftPolicy | MonitoringPolicy | GatePolicy
+@dataclass(frozen=True)
+class CanaryPolicy:
+    """How a challenger that has won its trial takes over the requests of `model`, and when it is taken back.
+
+    It has each of the shares `steps` of the entities in turn, and is promoted behind the last. A step is over
+    when answers have been given for `hold` since it began, and `min_requests` of them by the challenger.
+    Looks are `LOOKS` in each `hold`, the last of them at its end.
+
+    It is rolled back on evidence that its rate of errors exceeds the champion's by more than
+    `max_error_rate_rise`; that its answers take longer than `max_latency_ratio` times as long, by the median
+    or by the 99th percentile; or that it is worse by more than `max_harm` in the metric of the model's
+    evaluation policy (in its units), by labels whose windows have closed. `alpha` bounds the probability that
+    a challenger within all three limits is rolled back in any of its steps.
+
+    Raises `DefinitionError`.
+    """
+
+    model: Model
+    steps: Sequence[float] = (0.01, 0.05, 0.25, 0.5)
+    hold: str = "1h"
+    min_requests: int = 500
+    max_error_rate_rise: float = 0.01
+    max_latency_ratio: float = 1.5
+    max_harm: float = 0.02
+    alpha: float = 0.01
+
+    def __post_init__(self) -> None:
+        self._require(
+            bool(self.steps) and all(a < b for a, b in pairwise((0.0, *self.steps))) and self.steps[-1] < 1,
+            "the steps of a canary are shares above 0 and below 1, each larger than the one before",
+            "the challenger could not grow, or there would be no champion to compare it with",
+            self.steps,
+        )
+        self._require(
+            self.min_requests >= 1,
+            "a step has at least one request",
+            "a challenger that never answered would be promoted",
+            self.min_requests,
+        )
+        self._require(
+            0 <= self.max_error_rate_rise < 1 and self.max_harm >= 0 and self.max_latency_ratio >= 1,
+            "what is tolerated leaves room for a challenger that is like the champion, and not for all",
+            "every canary would be rolled back, or none",
+            (self.max_error_rate_rise, self.max_latency_ratio, self.max_harm),
+        )
+        self._require(
+            0 < self.alpha <= 0.5,
+            "an error rate is above 0 and at most 0.5",
+            "a rollback would say nothing, or none could be",
+            self.alpha,
+        )
+        self._require(
+            self.look_ms >= 1,
+            f"there are {LOOKS} looks in each step",
+            "they could not be told apart",
+            self.hold,
+        )
+
+    @property
+    def name(self) -> str:
+        """The name in alerts: `canary/<model>`."""
+        return f"canary/{self.model.name}"
+
+    @property
+    def look_ms(self) -> int:
+        """How long it is from one look to the next."""
+        return milliseconds(self.hold, f"canary policy of {self.model.name}, hold") // LOOKS
+
+    def after(self, share: float) -> float | None:
+        """Give the share of the step behind one of `share`; None where that was the last."""
+        return next((step for step in self.steps if step > share), None)
+
+    def _require(self, holds: bool, rule: str, consequence: str, value: object) -> None:
+        if not holds:
+            raise DefinitionError(f"canary policy of {self.model.name}", rule, consequence, value)
+
+
+Policy = EvaluationPolicy | DriftPolicy | MonitoringPolicy | GatePolicy | CanaryPolicy
 
 
 def _check_level(level: float, place: str, false_alarms_per_month: float) -> None:

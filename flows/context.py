@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from features.definitions import Model
-from features.policies import DriftPolicy, EvaluationPolicy, GatePolicy, MonitoringPolicy
+from features.policies import CanaryPolicy, DriftPolicy, EvaluationPolicy, GatePolicy, MonitoringPolicy
 from features.project import Project
 from flows.contracts import (
     Artifacts,
@@ -17,6 +17,7 @@ from flows.contracts import (
     CheckDrift,
     CheckPerformance,
     FreezeReferences,
+    LookAtCanary,
     Query,
     ResolveAlerts,
     SendAlert,
@@ -46,6 +47,7 @@ class Context:
     freeze: FreezeReferences
     check_drift: CheckDrift
     check_performance: CheckPerformance
+    look_at_canary: LookAtCanary
     clock: Callable[[], int]
     alert: SendAlert
     resolve: ResolveAlerts
@@ -78,10 +80,20 @@ class Context:
         """The project's monitoring policies, in its order."""
         return [p for p in self.project.policies if isinstance(p, MonitoringPolicy)]
 
+    @property
+    def evaluation_policies(self) -> list[EvaluationPolicy]:
+        """The project's evaluation policies, in its order."""
+        return [p for p in self.project.policies if isinstance(p, EvaluationPolicy)]
+
+    @property
+    def canary_policies(self) -> list[CanaryPolicy]:
+        """The project's canary policies, in its order."""
+        return [p for p in self.project.policies if isinstance(p, CanaryPolicy)]
+
     def evaluation_policy(self, model_name: str) -> EvaluationPolicy:
         """Give the policy that judges challengers of a model; raises `LookupError` where it has none."""
-        for policy in self.project.policies:
-            if isinstance(policy, EvaluationPolicy) and policy.model.name == model_name:
+        for policy in self.evaluation_policies:
+            if policy.model.name == model_name:
                 return policy
         raise LookupError(
             f"a challenger is judged by its model's evaluation policy; project {self.project.name} has none "

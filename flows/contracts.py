@@ -6,10 +6,12 @@ from typing import Any, Protocol
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from features.policies import DriftPolicy, MonitoringPolicy
+from features.evaluation import EvaluationPolicy
+from features.policies import CanaryPolicy, DriftPolicy, MonitoringPolicy
 from flows.check import Report
 from flows.performance import Performance
-from inference.registry import ModelVersion
+from flows.rollout import Look
+from inference.registry import Canary, ModelVersion
 from warehouse.audit import Audit
 from warehouse.leakage import Changes
 
@@ -107,6 +109,15 @@ class CheckPerformance(Protocol):
 
     def __call__(self, policy: MonitoringPolicy, version: ModelVersion, end: int) -> Performance:
         """Check the window that ends at `end` (ms) against the holdout of a version."""
+
+
+class LookAtCanary(Protocol):
+    """Looks at a canary beside the champion, by their answers in the warehouse."""
+
+    def __call__(
+        self, policy: CanaryPolicy, judged_by: EvaluationPolicy | None, canary: Canary, champion: int
+    ) -> Look | None:
+        """Take the newest look that is due; None before the first."""
 
 
 class SendAlert(Protocol):

@@ -1,4 +1,4 @@
-"""The flows of a trial: it is planned, starts, is looked at, and ends with a promotion or a rejection."""
+"""The flows of a trial: planned, started, looked at, ended by a promotion, a canary or a rejection."""
 
 from dataclasses import asdict
 from typing import Any
@@ -65,11 +65,18 @@ def look(model_name: str, champion: int, version: int, until: int) -> tuple[Verd
 
 @task(**RETRIED)
 def conclude(model_name: str, version: int, verdict: Verdict, ledger: Ledger) -> str:
-    """Act on a verdict and say what came of it; the record of the trial is the decision's evidence."""
-    registry = current().registry
-    evidence = record(current().evaluation_policy(model_name), verdict, ledger)
+    """Act on a verdict and say what came of it; the record of the trial is the decision's evidence.
+
+    Where the model has a canary policy, a winner begins one.
+    """
+    context, registry = current(), current().registry
+    canary = next((p for p in context.canary_policies if p.model.name == model_name), None)
+    evidence = record(context.evaluation_policy(model_name), verdict, ledger)
     decided: dict[str, Any] = {"by": EVALUATION, "why": verdict.reason, "evidence": evidence}
     try:
+        if verdict.decision is Decision.PROMOTE and canary is not None:
+            registry.canaries.begin(model_name, version, canary.steps[0], **decided)
+            return f"begins a canary with a share of {canary.steps[0]:g}"
         if verdict.decision is Decision.PROMOTE:
             registry.promote(model_name, version, **decided)
         elif verdict.decision in (Decision.REJECT, Decision.STOP):

@@ -35,7 +35,7 @@ def list_models() -> None:
             table.add_row(
                 name,
                 str(version.version),
-                version.status.value,
+                version.status.value + _share(held, version),
                 "" if auc is None else f"{auc:.4f}",
                 version.experiment_id,
                 version.sha256[:12],
@@ -57,6 +57,7 @@ def show(
         ("artifact", shown.artifact_uri),
         ("SHA-256", shown.sha256),
         ("framework", f"{shown.framework}, served as {shown.serving_flavour}"),
+        ("canary", _share(held, shown).removeprefix(", ")),
         ("registered", utc(shown.created_at)),
         ("experiment", lineage.experiment_id),
         ("corrects", lineage.parent_experiment_id or ""),
@@ -93,8 +94,21 @@ def promote(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Y
 
 
 @app.command()
+def canary(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
+    """Let a challenger take over by the steps of its model's canary policy; every door follows."""
+    settings, held, subject = _asked(model, version)
+    steps = next((row["steps"] for row in held.policies("canary_policy") if row["model_name"] == model), None)
+    if steps is None:
+        rule = "a canary goes by the steps of its model's canary policy"
+        raise typer.BadParameter(f"{rule}; {model} has none: state one, and apply it")
+    _confirm(f"{subject} has a share of {steps[0]:g} of the entities of {model}", yes)
+    held.canaries.begin(model, version, steps[0], by=by, why=why)
+    _tell(settings, held, f"{model} version {version} has a share of {steps[0]:g}")
+
+
+@app.command()
 def reject(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
-    """Turn a staging or challenger version down for good; its trial ends."""
+    """Turn a staging or challenger version down for good; its trial ends, or its canary."""
     settings, held, subject = _asked(model, version)
     _confirm(f"{subject} is rejected for good, and its trial ends", yes)
     held.reject(model, version, by=by, why=why)
@@ -131,6 +145,13 @@ def _asked(model: str, version: int) -> tuple[Settings, Registry, str]:
     held = registry(settings)
     found = held.get(model, version)
     return settings, held, f"version {version} ({found.status}, of {utc(found.created_at)})"
+
+
+def _share(held: Registry, version: ModelVersion) -> str:
+    found = held.canaries.on(version.model_name)
+    if found is None or found.version != version.version:
+        return ""
+    return f", with a share of {found.share:g} since {utc(found.since)}"
 
 
 def _confirm(what: str, yes: bool) -> None:

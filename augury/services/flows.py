@@ -17,6 +17,8 @@ from augury.settings import ROOT, Settings
 from augury.training import ChangedValues, Datasets, Query, TrainingSets
 from features.project import Project
 from flows.audit import audit
+from flows.canary import canary
+from flows.canary import intervals as canary_intervals
 from flows.check import check
 from flows.context import Context, configure
 from flows.drift import drift
@@ -27,6 +29,7 @@ from flows.monitor import monitor
 from flows.performance import check_performance
 from flows.reference import freeze
 from flows.retrain import retrain
+from flows.rollout import look_at
 from flows.tune import tune
 from flows.worker import FlowWorker
 from schemas.log import await_group
@@ -41,8 +44,9 @@ def run(
     """Execute flow runs."""
     configure(collaborators(project, settings))
     auth = settings.prefect_auth.get_secret_value() or None
-    flows: list[Flow[..., Any]] = [retrain, tune, start_trial, evaluate, audit, drift, monitor]
+    flows: list[Flow[..., Any]] = [retrain, tune, start_trial, evaluate, audit, canary, drift, monitor]
     intervals = drift_intervals(project.policies) | monitor_intervals(project.policies)
+    intervals |= canary_intervals(project.policies)
     worker = FlowWorker(settings.prefect_api_url, flows, "flows", auth=auth, intervals_ms=intervals)
     meaning = "Flow runs that ended here, by flow and state."
     metrics.register(
@@ -65,6 +69,7 @@ def collaborators(project: Project, settings: Settings) -> Context:
         freeze=partial(freeze, client, project),
         check_drift=partial(check, client, project),
         check_performance=partial(check_performance, client, project),
+        look_at_canary=partial(look_at, client),
         clock=partial(project_clock, client, project),
         alert=partial(send_alert, settings),
         resolve=partial(resolve, settings, client),

@@ -1,5 +1,6 @@
 """The registry of models: experiments, versions, what serves, and every change as an event."""
 
+from inference.registry.canaries import Canary
 from inference.registry.cutovers import Cutover
 from inference.registry.events import publish_events
 from inference.registry.gates import GateResult
@@ -21,6 +22,7 @@ from inference.registry.records import (
 from inference.registry.registry import Registry
 
 __all__ = [
+    "Canary",
     "ConflictError",
     "Cutover",
     "Experiment",

@@ -54,11 +54,14 @@ class ServingConfig:
     challenger_version: int | None = None
     challenger_share: float = 0.0
     shadow_model_version: int | None = None
+    canary: bool = False
 
     @property
     def on_trial(self) -> int | None:
-        """The version on trial: the shadow, or else whoever has a share of the entities."""
-        return self.challenger_version if self.shadow_model_version is None else self.shadow_model_version
+        """The version on trial: the shadow, or else whoever has a share of the entities, but as a canary."""
+        if self.shadow_model_version is not None:
+            return self.shadow_model_version
+        return None if self.canary else self.challenger_version
 
 
 @dataclass(frozen=True)

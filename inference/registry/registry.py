@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from inference.registry import tables
+from inference.registry.canaries import Canaries
 from inference.registry.cutovers import Cutovers
 from inference.registry.database import Database
 from inference.registry.experiments import Experiments
@@ -29,6 +30,7 @@ from inference.registry.rows import (
     model_row,
     require,
     require_judged,
+    require_no_canary,
     route,
     routing_of,
     serving_row,
@@ -46,6 +48,7 @@ class Registry:
     def __init__(self, url: str, clock: Callable[[], int]) -> None:
         self._database = Database(url)
         self._clock = clock
+        self.canaries = Canaries(self._database, clock)
         self.cutovers = Cutovers(self._database, clock)
         self.experiments = Experiments(self._database, clock)
         self.history = History(self._database)
@@ -210,9 +213,9 @@ class Registry:
     ) -> None:
         """Make a version the challenger of today's champion: its shadow, or with a `share` of the entities.
 
-        Raises `ConflictError` where another trial is on, or the version was rejected, retired or serves, and
-        `ValueError` for a share that is not above 0 and at most 1. A challenger whose champion has gone
-        meanwhile starts anew against the present one.
+        A challenger whose champion has gone meanwhile starts anew against the present one. Raises
+        `ConflictError` where another trial or a canary is on, or the version was rejected, retired or serves,
+        and `ValueError` for a share that is not above 0 and at most 1.
         """
         if share is not None and not 0.0 < share <= 1.0:
             raise ValueError(
@@ -237,6 +240,7 @@ class Registry:
                     f"{model_name}: one trial runs at a time, or its units would be split; version {version} "
                     f"cannot start while version {before.on_trial} is on trial"
                 )
+            require_no_canary(serving, "a trial starts")
             require(row, "only a staging or challenger version goes on trial", CANDIDATES)
             row.status = ModelStatus.CHALLENGER
             row.judged_against = against
@@ -340,7 +344,10 @@ class Registry:
             return ServingConfig(model_name) if row is None else routing_of(row)
 
     def set_serving_config(self, config: ServingConfig) -> None:
-        """Route requests by `config`; raises `UnknownModelError` and `ValueError` (a share outside 0..1)."""
+        """Route requests by `config`.
+
+        Raises `UnknownModelError`, `ValueError` (a share outside 0..1) and, during a canary, `ConflictError`.
+        """
         if not 0.0 <= config.challenger_share <= 1.0:
             raise ValueError(
                 f"{config.model_name}: a challenger's share is between 0 and 1; requests could not be split "
@@ -350,7 +357,9 @@ class Registry:
             for version in (config.challenger_version, config.shadow_model_version):
                 if version is not None:
                     model_row(session, config.model_name, version)
-            route(serving_row(session, config.model_name, self._clock), config, self._clock)
+            row = serving_row(session, config.model_name, self._clock)
+            require_no_canary(row, "requests are routed by hand")
+            route(row, config, self._clock)
 
     def save_policies(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert or replace policies; each row names its table under `policy` and has its columns beside."""

@@ -46,7 +46,11 @@ def serving_row(session: Session, model_name: str, clock: Callable[[], int]) -> 
 def routing_of(row: tables.Serving) -> ServingConfig:
     """Give what a row says of a model's routing."""
     return ServingConfig(
-        row.model_name, row.challenger_version, row.challenger_share, row.shadow_model_version
+        row.model_name,
+        row.challenger_version,
+        row.challenger_share,
+        row.shadow_model_version,
+        canary=row.canary_since is not None,
     )
 
 
@@ -68,7 +72,18 @@ def clear_trial(
     if version is None or row.challenger_version == version:
         row.challenger_version = None
         row.challenger_share = 0.0
+        row.canary_began = row.canary_since = None
     row.updated_at = clock()
+
+
+def require_no_canary(row: tables.Serving, what: str) -> None:
+    """Raise `ConflictError` while a canary has a share of the requests."""
+    if row.canary_since is not None:
+        raise ConflictError(
+            f"{row.model_name}: {what} while no canary is on, or its answers would mean something else; "
+            f"version {row.challenger_version} has a share of {row.challenger_share:g}, so nothing was "
+            "changed: promote it or reject it first"
+        )
 
 
 def require(row: tables.Model, rule: str, allowed: Sequence[ModelStatus]) -> None:

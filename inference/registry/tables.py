@@ -160,13 +160,19 @@ class GateRow(Base):
 
 
 class Serving(Base):
-    """How requests for a model are routed."""
+    """How requests for a model are routed.
+
+    Where the challenger's share is that of a canary, `canary_began` is when that began, and `canary_since`
+    when its step did; else both are NULL.
+    """
 
     __tablename__ = "model_serving_config"
     model_name: Mapped[str] = mapped_column(primary_key=True)
     challenger_version: Mapped[int | None]
     challenger_share: Mapped[float]
     shadow_model_version: Mapped[int | None]
+    canary_began: Mapped[int | None]
+    canary_since: Mapped[int | None]
     updated_at: Mapped[int]
 
 
@@ -277,7 +283,22 @@ class GatePolicyRow(Base):
     updated_at: Mapped[int]
 
 
+class CanaryPolicyRow(Base):
+    """By which shares a challenger takes over, and what it is taken back for."""
+
+    __tablename__ = "canary_policy"
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    steps: Mapped[list[Any]] = mapped_column(JSON)
+    hold: Mapped[str]
+    min_requests: Mapped[int]
+    max_error_rate_rise: Mapped[float]
+    max_latency_ratio: Mapped[float]
+    max_harm: Mapped[float]
+    alpha: Mapped[float]
+    updated_at: Mapped[int]
+
+
 POLICIES: dict[str, type[Base]] = {
     row.__tablename__: row
-    for row in (EvaluationPolicyRow, DriftPolicyRow, MonitoringPolicyRow, GatePolicyRow)
+    for row in (EvaluationPolicyRow, DriftPolicyRow, MonitoringPolicyRow, GatePolicyRow, CanaryPolicyRow)
 }

@@ -13,7 +13,14 @@ from features.compile import compile_group
 from features.contracts import ChangeKind
 from features.definitions import FeatureGroup
 from features.errors import DefinitionError
-from features.policies import DriftPolicy, EvaluationPolicy, GatePolicy, MonitoringPolicy, Policy
+from features.policies import (
+    CanaryPolicy,
+    DriftPolicy,
+    EvaluationPolicy,
+    GatePolicy,
+    MonitoringPolicy,
+    Policy,
+)
 from features.project import Project
 from inference.registry import Registry
 from schemas.log import Topic
@@ -34,7 +41,8 @@ POLICIES: dict[str, Policy] = {
         whole, late, categorical=("carrier_last",), bins=20, threshold=0.3, retrain=True
     ),
     "monitoring_policy": MonitoringPolicy(late, metric="rmse", window="1d", segments=("carrier",)),
-    "gate_policy": GatePolicy(late, max_size_mb=5.0),
+    "gate_policy": GatePolicy(late, min_rows=7),
+    "canary_policy": CanaryPolicy(late, steps=(0.1, 0.4), hold="2h"),
 }
 
 

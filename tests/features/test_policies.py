@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from features import DefinitionError, DriftPolicy
+from features import CanaryPolicy, DefinitionError, DriftPolicy
 from tests.definitions import late, plain
 
 
@@ -39,3 +39,30 @@ def test_each_method_has_as_many_bins_as_it_needs(method: str, bins: int) -> Non
 def test_what_cannot_be_meant_is_refused(stated: dict[str, Any], said: str) -> None:
     with pytest.raises(DefinitionError, match=said):
         DriftPolicy(plain, late, **stated)
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"steps": ()}, r"above 0 and below 1.*\(\)"),
+        ({"steps": (0.0, 0.5)}, "above 0 and below 1"),
+        ({"steps": (0.5, 0.1)}, "larger than the one before"),
+        ({"steps": (0.5, 1.0)}, "below 1"),
+        ({"min_requests": 0}, "at least one request.*0"),
+        ({"max_error_rate_rise": -0.1}, "leaves room.*-0.1"),
+        ({"max_error_rate_rise": 1.0}, "leaves room"),
+        ({"max_latency_ratio": 0.9}, "leaves room.*0.9"),
+        ({"max_harm": -0.1}, "leaves room.*-0.1"),
+        ({"alpha": 0.0}, "at most 0.5.*0.0"),
+        ({"hold": "soon"}, "duration.*'soon'"),
+    ],
+)
+def test_a_canary_that_could_not_grow_or_fail_is_refused(stated: dict[str, Any], said: str) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        CanaryPolicy(late, **stated)
+
+
+def test_a_canary_has_ten_looks_a_step_and_a_share_behind_each_but_the_last() -> None:
+    policy = CanaryPolicy(late, steps=(0.1, 0.4), hold="1h")
+    assert policy.look_ms == 360_000
+    assert [policy.after(share) for share in (0.05, 0.1, 0.2, 0.4)] == [0.1, 0.4, 0.4, None]

@@ -66,7 +66,7 @@ def test_only_what_retraining_registered_goes_on_trial() -> None:
         "start-trial", "m/v4", {"model_name": "m", "version": 4}
     )
     assert TRIGGERS.on_registry_event({**event, "by": "ann"}) is None
-    for kind in ("retired", "features_cut_over", "features_rolled_back"):
+    for kind in ("retired", "features_cut_over", "features_rolled_back", "canary_started", "canary_grew"):
         assert TRIGGERS.on_registry_event({**event, "kind": kind}) is None
 
 
@@ -77,8 +77,9 @@ def test_looks_fall_on_the_policys_buckets() -> None:
 
 
 @pytest.mark.parametrize("kind", ["promoted", "rejected", "rolled_back"])
-def test_a_trial_ended_by_hand_starts_the_one_that_waits(kind: str) -> None:
-    event = {"event_id": "e1", "kind": kind, "by": "ann", "model_name": "m", "version": 4}
+@pytest.mark.parametrize("by", ["ann", "canary"])
+def test_a_trial_ended_by_hand_or_a_canary_starts_the_one_that_waits(kind: str, by: str) -> None:
+    event = {"event_id": "e1", "kind": kind, "by": by, "model_name": "m", "version": 4}
     assert TRIGGERS.on_registry_event(event) == Trigger(
         "start-trial", "m/e1", {"model_name": "m", "version": None}
     )

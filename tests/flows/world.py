@@ -127,6 +127,7 @@ class World:
             freeze=lambda *frozen: self.frozen.append(frozen),
             check_drift=self._check_drift,
             check_performance=self._check_performance,
+            look_at_canary=lambda *_: None,
             clock=lambda: NOW,
             alert=self.alerts.append,
             resolve=lambda *resolved: self.resolved.append(resolved),

@@ -134,3 +134,34 @@ def test_list_and_show(held: Registry) -> None:
     ):
         assert said in shown
     assert "late-3@1" in run("show", "late", "3").output
+
+
+def test_a_canary_begins_by_the_policys_first_step_and_is_listed(held: Registry) -> None:
+    change("promote", "late", "1")
+    held.start_trial("late", 2, by="ann", why="a test")
+    none = change("canary", "late", "2")
+    assert none.exit_code == 2
+    assert "late has none" in none.output
+    held.save_policies(
+        [
+            {
+                "policy": "canary_policy",
+                "model_name": "late",
+                "steps": [0.05, 0.5],
+                "hold": "1h",
+                "min_requests": 100,
+                "max_error_rate_rise": 0.01,
+                "max_latency_ratio": 1.5,
+                "max_harm": 0.02,
+                "alpha": 0.01,
+            }
+        ]
+    )
+    done = change("canary", "late", "2")
+    assert done.exit_code == 0, done.output
+    assert "has a share of 0.05 of the entities of late. Go on?" in done.output
+    assert "challenger, with a share of 0.05 since" in run("list").output
+    assert "with a share of 0.05 since" in run("show", "late", "2").output
+    assert "with a share" not in run("show", "late", "1").output
+    assert change("reject", "late", "2").exit_code == 0
+    assert "with a share" not in run("list").output

@@ -1,0 +1,125 @@
+"""What a canary is judged by: answers of the champion and of the challenger, counted in one query."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+QUANTILES = (0.5, 0.99)
+"""The quantiles of latency that are compared."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One variant's answers: how many, with an error, and without one; of these those that were slow.
+
+    An answer is slow, by each of `QUANTILES`, where it took longer than this quantile of both variants'
+    answers together, with the champion's times multiplied by what is tolerated. `latency_ms` are the
+    variant's own quantiles, None where it has no answers.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    timed: int = 0
+    slow: tuple[int, ...] = (0,) * len(QUANTILES)
+    latency_ms: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Both variants' answers in one stretch of time."""
+
+    champion: Side = Side()
+    challenger: Side = Side()
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Whose answers are compared: versions of a model, as champion and as challenger."""
+
+    model_name: str
+    champion: int
+    challenger: int
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The typed parameters of the queries."""
+        return {"model": self.model_name, "champion": self.champion, "challenger": self.challenger}
+
+
+def newest(client: Client, model_name: str) -> int | None:
+    """Give when the model's newest answer was given, in ms; None before the first."""
+    found = client.query(_NEWEST, {"model": model_name}).result_rows[0][0]
+    return None if found is None else int(found)
+
+
+def traffic(client: Client, variants: Variants, since: int, until: int, ratio: float) -> Traffic:
+    """Count the answers that were given in [since, until) (ms), the champion's times multiplied by `ratio`.
+
+    Of an answer that was given twice the first counts. Whose request named its version or variant is no part
+    of the split, and not counted.
+    """
+    held = variants.parameters | {"since": since, "until": until, "ratio": ratio}
+    sides = {
+        bool(new): Side(
+            int(n), int(errors), int(timed), tuple(map(int, slow)), tuple(took) if timed else None
+        )
+        for new, n, errors, timed, slow, took in client.query(_TRAFFIC, held).result_rows
+    }
+    return Traffic(sides.get(False, Side()), sides.get(True, Side()))
+
+
+def labelled(client: Client, variants: Variants, since: int, until: int, horizon: int) -> pa.Table:
+    """Read the labelled answers since `since` whose label windows had closed at `until`, in order of request.
+
+    All in ms. Columns: `challenger` (whose it is), `prediction` and `label`, the first that came true within
+    `horizon` of the request.
+    """
+    held = variants.parameters | {"since": since, "until": until, "horizon": horizon}
+    return client.query_arrow(_LABELLED, parameters=held)
+
+
+_NEWEST = (
+    "SELECT maxOrNull(toUnixTimestamp64Milli(predicted_at)) FROM model_prediction_log "
+    "WHERE model_name = {model:String}"
+)
+_SPLIT = (
+    "model_name = {model:String} AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
+    "AND (variant, model_version_used) "
+    "IN (('champion', {champion:Int32}), ('challenger', {challenger:Int32}))"
+)
+_SCALED = "took * if(new, 1, {ratio:Float64})"
+_LEVELS = ", ".join(map(str, QUANTILES))
+_SLOW = ", ".join(f"countIf(NOT failed AND {_SCALED} > bounds[{i}])" for i in range(1, len(QUANTILES) + 1))
+_TRAFFIC = f"""
+WITH
+  answers AS (
+    SELECT argMin(variant = 'challenger', log.predicted_at) AS new,
+      argMin(isNotNull(error), log.predicted_at) AS failed,
+      argMin(latency_total_ms, log.predicted_at) AS took
+    FROM model_prediction_log AS log
+    WHERE {_SPLIT} AND predicted_at < fromUnixTimestamp64Milli({{until:Int64}}, 'UTC')
+    GROUP BY deduplication_key
+  ),
+  (SELECT quantilesExact({_LEVELS})({_SCALED}) FROM answers WHERE NOT failed) AS bounds
+SELECT new, count(), countIf(failed), countIf(NOT failed), [{_SLOW}],
+  quantilesExactIf({_LEVELS})(took, NOT failed)
+FROM answers GROUP BY new
+"""
+_LABELLED = f"""
+SELECT challenger, prediction, label FROM (
+  SELECT request_id, argMin(variant = 'challenger', log.predicted_at) AS challenger,
+    argMin(assumeNotNull(log.prediction), log.predicted_at) AS prediction, min(requested_at) AS requested
+  FROM model_prediction_log AS log
+  WHERE {_SPLIT} AND isNotNull(log.prediction)
+    AND requested_at <= fromUnixTimestamp64Milli({{until:Int64}} - {{horizon:Int64}}, 'UTC')
+  GROUP BY request_id
+) AS answered
+INNER JOIN (
+  SELECT request_id, argMin(label, (happened_at, log_time)) AS label, min(happened_at) AS happened
+  FROM ground_truth WHERE model_name = {{model:String}} GROUP BY request_id
+) AS truth ON truth.request_id = answered.request_id
+WHERE date_diff('millisecond', requested, happened) BETWEEN 0 AND {{horizon:Int64}}
+ORDER BY requested, request_id
+"""
