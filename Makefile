@@ -10,7 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint bench bench-backfill bench-asof bench-stream bench-serving bench-drift faults chaos
+.PHONY: demo test lint bench bench-backfill bench-asof bench-stream bench-serving bench-drift bench-trials
+.PHONY: faults chaos
 .PHONY: environment jars operator operator-test clean
 
 demo: environment jars operator
@@ -33,7 +34,7 @@ lint: environment
 
 # SIZE=quick is for a look, SIZE=full for figures; each benchmark fails where the systems' results differ.
 SIZE ?= quick
-bench: bench-backfill bench-asof bench-stream bench-serving bench-drift
+bench: bench-backfill bench-asof bench-stream bench-serving bench-drift bench-trials
 
 bench-backfill: environment
 	$(SAY) "backfill: Augury, ClickHouse, DuckDB, Polars"
@@ -54,6 +55,10 @@ bench-serving: environment jars
 bench-drift: environment
 	$(SAY) "drift: Augury, Evidently, NannyML"
 	.venv/bin/python -m benchmarks.drift --size $(SIZE)
+
+bench-trials: environment
+	$(SAY) "trials: error rates, power and drift in mid-trial, by simulation"
+	.venv/bin/python -m benchmarks.trials --size $(SIZE)
 
 faults: environment jars
 	$(SAY) "faults: every part is killed, taken away or fed nonsense under load"

@@ -162,14 +162,15 @@ def _verdict(
 
 def _course(found: Evidence, used: int) -> list[tuple[int, float, float, float]]:
     """Thin a confidence sequence out, and leave out what has no bounds yet."""
-    places = np.unique(np.linspace(0, max(used - 1, 0), min(used, _POINTS), dtype=np.int64))
-    points = []
-    for at in places.tolist():
-        lower, upper = (float(bound[0]) for bound in found.bounds(slice(at, at + 1)))
-        if math.isfinite(lower) and math.isfinite(upper):
-            estimate = float(found.estimate[at])
-            points.append((at + 1, *(float(f"{v:.6g}") for v in (estimate, lower, upper))))
-    return points
+    if not used:
+        return []
+    step = -(-used // _POINTS)
+    at = slice((used - 1) % step, used, step)  # with the last one
+    lower, upper = found.bounds(at)
+    kept = np.isfinite(lower) & np.isfinite(upper)
+    units, rows = np.arange(1, used + 1)[at][kept], np.stack([found.estimate[at], lower, upper])[:, kept]
+    thinned = np.char.mod("%.6g", rows).astype(np.float64).T.tolist()
+    return [(n, *row) for n, row in zip(units.tolist(), thinned, strict=True)]
 
 
 def _mismatched(units: Sequence[Unit], policy: EvaluationPolicy) -> int:

@@ -33,7 +33,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Report:
-    """A label as it was reported: when the log took it (ms), when it came true (ms), and what it says."""
+    """A label as reported: when the log first took it (ms), when it came true (ms), and what it says."""
 
     arrived: int
     happened: int
@@ -65,10 +65,14 @@ _REQUEST = """request_id, argMin(prediction, predicted_at) AS prediction, min(re
 _UNTIL = "requested_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
 _REPORTS = """(
   SELECT request_id,
-    arraySort(groupUniqArray((toUnixTimestamp64Milli(log_time), toUnixTimestamp64Milli(happened_at), label)))
+    arraySort(groupArray((toUnixTimestamp64Milli(taken), toUnixTimestamp64Milli(happened_at), label)))
       AS reports
-  FROM augury.ground_truth
-  WHERE model_name = {model:String} AND log_time <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')
+  FROM (
+    SELECT request_id, happened_at, label, min(log_time) AS taken
+    FROM augury.ground_truth
+    WHERE model_name = {model:String} AND log_time <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')
+    GROUP BY request_id, happened_at, label
+  )
   GROUP BY request_id
 )"""
 _REPORTED = """arrayMap(r -> r.1, truth.reports) AS arrived,

@@ -21,6 +21,8 @@ def test_the_method_is_that_of_the_metric_and_the_mode() -> None:
         ({"alpha": 0.0}, "error rate.*0"),
         ({"min_units": 200, "max_units": 100}, "min_units to max_units.*200"),
         ({"minimum_improvement": -0.1}, "0 or more.*-0.1"),
+        ({"effect": 0.01, "minimum_improvement": 0.02}, "above the minimum improvement.*0.01"),
+        ({"missing": float("nan")}, "finite number.*nan"),
         ({"mode": "half"}, "shadow or in split.*'half'"),
         ({"mode": "split", "share": 0.7}, "half of the entities.*0.7"),
         ({"mode": "split", "metric": "auc"}, "shadow mode.*auc"),

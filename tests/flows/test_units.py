@@ -84,6 +84,7 @@ def test_requests_stand_in_order_of_assignment_with_what_was_reported_by_then(hi
     log.label("a", 5, 1.0, arrived=6)  # the log's sink may write twice
     log.label("a", 5, 0.0, arrived=7)  # corrected, of the same moment
     log.label("b", 12.5, 1.0)
+    log.label("b", 12.5, 1.0, arrived=19)  # sent again
     log.label("b", 13, 0.0, arrived=30)
     history.client.command("OPTIMIZE TABLE ground_truth FINAL")
     one, two = log.read(until=20)

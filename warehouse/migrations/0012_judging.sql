@@ -1,5 +1,5 @@
--- A correction that came true when the first report did is a row of its own: reports are told apart by when the
--- log took them. The sink, which alone writes here, migrates before it begins.
+-- A correction that came true when the first report did is a row of its own; a report that is sent again stays the
+-- one that the log took first. The sink, which alone writes here, migrates before it begins.
 DROP TABLE IF EXISTS ground_truth_reports;
 
 CREATE TABLE ground_truth_reports (
@@ -7,8 +7,9 @@ CREATE TABLE ground_truth_reports (
     model_name LowCardinality(String),
     label Float64,
     happened_at DateTime64(3, 'UTC'),
-    log_time DateTime64(3, 'UTC')
-) ENGINE = ReplacingMergeTree ORDER BY (model_name, request_id, happened_at, log_time);
+    log_time DateTime64(3, 'UTC'),
+    earliness UInt64 MATERIALIZED bitNot(toUInt64(toUnixTimestamp64Milli(log_time)))
+) ENGINE = ReplacingMergeTree(earliness) ORDER BY (model_name, request_id, happened_at, label);
 
 INSERT INTO ground_truth_reports SELECT * FROM ground_truth;
 
