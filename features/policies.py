@@ -28,7 +28,7 @@ CLASSICAL = (0.10, 0.20, 0.25)
 MAX_BINS = 100
 METRICS = {"auc": 1, "precision_at_k": 1, "log_loss": -1, "calibration_error": -1, "rmse": -1}
 """What performance can be measured by: 1 where more is better, -1 where less is."""
-ON_HARM = ("tell", "retrain")
+ON_HARM = ("tell", "retrain", "fall_back")
 MONTH_MS = 30 * 86_400_000
 LOOKS = 10
 """How many looks at a step of a canary there are while it has to hold."""
@@ -123,8 +123,8 @@ class MonitoringPolicy:
     alarms where it is worse than the others of its kind by more than `gap` (`threshold` where it is not
     stated). Windows and segments of less than `min_units` are reported and not judged.
 
-    `on_harm` is "tell" or "retrain": at most `actions_per_day` times a day, and never where the alert looks
-    like a broken pipeline. Raises `DefinitionError`.
+    `on_harm` is "tell", "retrain" or "fall_back" to the champion before: at most `actions_per_day` times a
+    day, and never where the alert looks like a broken pipeline. Raises `DefinitionError`.
     """
 
     model: Model

@@ -16,6 +16,7 @@ EVALUATION = "evaluation"
 _ENDS = {"promoted", "rejected", "rolled_back"}
 _DAY_MS = 86_400_000
 RETRAIN, START_TRIAL, EVALUATE, TUNE = "retrain", "start-trial", "evaluate", "tune"
+FALL_BACK = "fall-back"
 """The flows' names."""
 
 
@@ -80,9 +81,22 @@ class Triggers:
                 f"({', '.join(self._monitoring) or 'it has none'}); nothing says what follows from "
                 f"{alert['policy']!r}"
             )
-        if policy.on_harm == "tell" or json.loads(alert["evidence"]).get("looks_like") == BROKEN:
+        evidence = json.loads(alert["evidence"])
+        if policy.on_harm == "tell" or evidence.get("looks_like") == BROKEN:
             return None
-        return _retraining(alert, policy.model.name, -(-_DAY_MS // policy.actions_per_day))
+        bucket = -(-_DAY_MS // policy.actions_per_day)
+        if policy.on_harm == "retrain":
+            return _retraining(alert, policy.model.name, bucket)
+        return Trigger(
+            FALL_BACK,
+            f"{alert['policy']}/{floor(alert['at'], bucket)}",
+            {
+                "model_name": policy.model.name,
+                "version": evidence["model_version"],
+                "alert_id": alert["alert_id"],
+                "policy": alert["policy"],
+            },
+        )
 
     def on_registry_event(self, event: Mapping[str, Any]) -> Trigger | None:
         """Give the trial that a `registry_event` record sets off.

@@ -14,9 +14,9 @@ from augury.clock import wall_ms
 from augury.options import utc
 from augury.settings import Settings
 from features.alerts import ACKNOWLEDGED, RESOLVED
-from warehouse.alerts import Incident, open_incidents
+from warehouse.alerts import Incident, events_behind, open_incidents
 
-app = typer.Typer(no_args_is_help=True, help="Alerts that are open: list, ack, resolve.")
+app = typer.Typer(no_args_is_help=True, help="Alerts that are open: list, show, ack, resolve.")
 _Named = Annotated[
     str, typer.Argument(help="An incident, as `list` names it, or the id of one of its alerts.")
 ]
@@ -42,6 +42,27 @@ def list_(
         Console().print(_table(found) if found else "nothing is open")
     if found:
         raise typer.Exit(1)
+
+
+@app.command()
+def show(named: _Named) -> None:
+    """Show an incident: its evidence, what to do, and a query that gives the events behind it."""
+    client = warehouse(Settings())
+    try:
+        found = [i for i in open_incidents(client) if named in (i.incident, *i.alert_ids)]
+    finally:
+        client.close()
+    if not found:
+        raise typer.BadParameter(f"an incident is open (`augury alerts list`); {named!r} is not")
+    console = Console()
+    for incident in found:
+        console.print(_table([incident]))
+        console.print(f"playbook: {incident.playbook}", highlight=False, markup=False)
+        console.print_json(incident.evidence)
+        behind = events_behind(incident)
+        if behind:
+            console.print("the events behind it:", highlight=False)
+            console.print(f"{behind};", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -24,6 +24,7 @@ from flows.context import Context, configure
 from flows.drift import drift
 from flows.drift import intervals as drift_intervals
 from flows.evaluate import evaluate, start_trial
+from flows.fall_back import fall_back
 from flows.monitor import intervals as monitor_intervals
 from flows.monitor import monitor
 from flows.performance import check_performance
@@ -44,7 +45,10 @@ def run(
     """Execute flow runs."""
     configure(collaborators(project, settings))
     auth = settings.prefect_auth.get_secret_value() or None
-    flows: list[Flow[..., Any]] = [retrain, tune, start_trial, evaluate, audit, canary, drift, monitor]
+    flows: list[Flow[..., Any]] = [
+        *(retrain, tune, start_trial, evaluate, canary, fall_back),
+        *(audit, drift, monitor),
+    ]
     intervals = drift_intervals(project.policies) | monitor_intervals(project.policies)
     intervals |= canary_intervals(project.policies)
     worker = FlowWorker(settings.prefect_api_url, flows, "flows", auth=auth, intervals_ms=intervals)

@@ -312,14 +312,19 @@ class Registry:
             clear_trial(session, model_name, self._clock, None if served else version)
             self._retire(session, row, by, why)
 
-    def rollback(self, model_name: str, *, by: str, why: str) -> ModelVersion:
+    def rollback(self, model_name: str, *, by: str, why: str, of: int | None = None) -> ModelVersion:
         """Bring back the champion that the present one replaced, and end any trial.
 
         Where the champion was retired without a successor it is that one which comes back. Raises
-        `ConflictError` where there is none to come back to.
+        `ConflictError` where there is none to come back to, or another than `of` is champion meanwhile.
         """
         with self._database.writing(model_name) as session:
             current = champion_row(session, model_name)
+            if of is not None and (current is None or current.version != of):
+                raise ConflictError(
+                    f"{model_name}: version {of} is rolled back while it is champion; it is "
+                    f"{None if current is None else current.version} now, so nothing was changed"
+                )
             back = session.scalar(last_champion(model_name)) if current is None else current.replaced
             if back is None:
                 raise ConflictError(

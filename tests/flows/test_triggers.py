@@ -103,5 +103,18 @@ def test_nothing_is_retrained_on_a_broken_pipeline_or_unless_it_is_stated() -> N
     assert rules.on_alert(harm(0, '{"looks_like": "a broken pipeline"}')) is None
     assert rules.on_alert(harm(0, '{"looks_like": "a change of the data"}')) is not None
     assert Triggers([], [], [MonitoringPolicy(WATCHED)]).on_alert(harm(0)) is None
+
+
+def test_harm_may_bring_back_the_champion_before_the_version_that_does_it() -> None:
+    rules = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm="fall_back")])
+    found = rules.on_alert(harm(DAY + 7, '{"model_version": 3}'))
+    assert found is not None
+    assert (found.flow, found.key) == ("fall-back", f"auc/late/{DAY}")
+    assert (found.parameters["model_name"], found.parameters["version"]) == ("late", 3)
+    assert rules.on_alert(harm(DAY, '{"model_version": 3, "looks_like": "a broken pipeline"}')) is None
+
+
+def test_an_alert_of_no_policy_is_refused() -> None:
+    rules = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm="retrain")])
     with pytest.raises(UnknownPolicyError, match=r"auc/late.*'gone'"):
         rules.on_alert(harm(0, policy="gone"))

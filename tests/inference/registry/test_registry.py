@@ -247,6 +247,20 @@ def test_a_trial_by_split_traffic_is_the_only_one_and_leaves_with_its_challenger
     assert kinds(registry)[-4:] == [("trial_started", 2)] * 3 + [("rejected", 2)]
 
 
+def test_a_rollback_of_a_version_that_is_champion_no_more_changes_nothing(registry: Registry) -> None:
+    for _ in range(2):
+        register(registry)
+    registry.promote("late", 1, **WHO)
+    registry.start_trial("late", 2, **WHO)
+    registry.promote("late", 2, **WHO)
+    assert registry.rollback("late", of=2, **WHO).version == 1
+    with pytest.raises(ConflictError, match="version 2 is rolled back while it is champion; it is 1 now"):
+        registry.rollback("late", of=2, **WHO)
+    champion = registry.champion("late")
+    assert champion is not None
+    assert champion.version == 1
+
+
 def test_a_rollback_brings_the_previous_champion_back(registry: Registry) -> None:
     register(registry)
     registry.promote("late", 1, **WHO)
