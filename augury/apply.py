@@ -109,7 +109,7 @@ def apply(
             for table in group_tables(plan):
                 client.command(table)
         report("policies")
-        registry(settings).save_policies([_policy_row(p) for p in project.policies])
+        registry(settings).policies.save([_policy_row(p) for p in project.policies])
         for plan in started:
             report(f"job {plan.label}")
             begins = begun[plan.label]

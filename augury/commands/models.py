@@ -97,7 +97,9 @@ def promote(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Y
 def canary(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
     """Let a challenger take over by the steps of its model's canary policy; every door follows."""
     settings, held, subject = _asked(model, version)
-    steps = next((row["steps"] for row in held.policies("canary_policy") if row["model_name"] == model), None)
+    steps = next(
+        (row["steps"] for row in held.policies.of("canary_policy") if row["model_name"] == model), None
+    )
     if steps is None:
         rule = "a canary goes by the steps of its model's canary policy"
         raise typer.BadParameter(f"{rule}; {model} has none: state one, and apply it")

@@ -46,7 +46,7 @@ def drift(
 ) -> None:
     """Show what drift checks found: indices over time, and distributions beside their references."""
     with _opened() as (client, held):
-        watches = read_drift(client, held.policies("drift_policy"), model, group, days)
+        watches = read_drift(client, held.policies.of("drift_policy"), model, group, days)
     if as_json:
         _tell([asdict(watch) for watch in watches])
     else:

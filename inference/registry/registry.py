@@ -1,7 +1,7 @@
 """The registry of models: who may become what, in one transaction each."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -14,6 +14,7 @@ from inference.registry.database import Database
 from inference.registry.experiments import Experiments
 from inference.registry.gates import Gates
 from inference.registry.history import History, append_event, event_of, last_champion
+from inference.registry.policies import Policies
 from inference.registry.records import (
     ConflictError,
     ExperimentKind,
@@ -53,6 +54,7 @@ class Registry:
         self.experiments = Experiments(self._database, clock)
         self.history = History(self._database)
         self.gates = Gates(self._database, clock)
+        self.policies = Policies(self._database, clock)
 
     def migrate(self) -> None:
         """Create or upgrade the tables."""
@@ -340,7 +342,7 @@ class Registry:
             self._record(session, previous, "rolled_back", by, why, at=at)
             return version_of(previous)
 
-    # -- serving and policies ------------------------------------------------------------------
+    # -- serving ------------------------------------------------------------------
 
     def serving_config(self, model_name: str) -> ServingConfig:
         """Give how requests for a model are routed."""
@@ -365,19 +367,6 @@ class Registry:
             row = serving_row(session, config.model_name, self._clock)
             require_no_canary(row, "requests are routed by hand")
             route(row, config, self._clock)
-
-    def save_policies(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert or replace policies; each row names its table under `policy` and has its columns beside."""
-        with self._database.writing("policies") as session:
-            for row in rows:
-                values = {name: value for name, value in row.items() if name != "policy"}
-                session.merge(tables.POLICIES[row["policy"]](**values, updated_at=self._clock()))
-
-    def policies(self, policy: str) -> list[dict[str, Any]]:
-        """Give the rows of `evaluation_policy`, `drift_policy` or `monitoring_policy`."""
-        table = tables.POLICIES[policy].__table__
-        with self._database.reading() as session:
-            return [dict(row) for row in session.execute(select(table)).mappings()]
 
     # -- events --------------------------------------------------------------------------------
 

@@ -98,9 +98,9 @@ def test_there_is_a_row_of_every_kind_of_policy(tmp_path: Path) -> None:
     assert {type(policy) for policy in POLICIES.values()} == set(get_args(Policy))
     registry = Registry(f"sqlite:///{tmp_path}/registry.sqlite", lambda: 7)
     registry.migrate()
-    registry.save_policies([_policy_row(policy) for policy in POLICIES.values()] * 2)
+    registry.policies.save([_policy_row(policy) for policy in POLICIES.values()] * 2)
     for name, policy in POLICIES.items():
-        (row,) = registry.policies(name)
+        (row,) = registry.policies.of(name)
         plainly = {f.name for f in fields(policy)} - {"model", "group"}
         wanted = {key: list(v) if isinstance(v := getattr(policy, key), tuple) else v for key in plainly}
         assert {key: row.pop(key) for key in plainly} == wanted

@@ -142,7 +142,7 @@ def test_a_canary_begins_by_the_policys_first_step_and_is_listed(held: Registry)
     none = change("canary", "late", "2")
     assert none.exit_code == 2
     assert "late has none" in none.output
-    held.save_policies(
+    held.policies.save(
         [
             {
                 "policy": "canary_policy",
