@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, text
 
-_PATIENCE_S = 30
+_PATIENCE_S = 180
 
 
 @pytest.fixture(scope="session")
