@@ -126,7 +126,7 @@ class Given:
         return list(answer.raise_for_status().json())
 
 
-def eventually(true: Callable[[], bool], seconds: float = 40) -> None:
+def eventually(true: Callable[[], bool], seconds: float = 240) -> None:
     pause = Event()
     for _ in range(int(seconds * 10)):
         if true():
