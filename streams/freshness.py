@@ -44,7 +44,7 @@ class Limits:
 class Known:
     """What is known of a group, in ms since the epoch; `verdict` has the alert `alert_id` open, if any.
 
-    `first_at` is when it was first reported, `seen_at` when last.
+    `first_at` is when it was first reported, `seen_at` when last; `raised` is how many alerts it has had.
     """
 
     first_at: int
@@ -53,6 +53,7 @@ class Known:
     log_time: int | None = None
     verdict: str = FRESH
     alert_id: str = ""
+    raised: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as plain data."""
@@ -92,7 +93,8 @@ def judged(limits: Limits, known: Known, now: int) -> tuple[Known, Changes]:
     if verdict == FRESH:
         return replace(known, verdict=FRESH, alert_id=""), Changes((), states)
     alert = _alert(limits, known, verdict, now)
-    return replace(known, verdict=verdict, alert_id=alert.alert_id), Changes((alert.record,), states)
+    known = replace(known, verdict=verdict, alert_id=alert.alert_id, raised=known.raised + 1)
+    return known, Changes((alert.record,), states)
 
 
 def _verdict(limits: Limits, known: Known, now: int) -> str:
@@ -114,7 +116,8 @@ def _shown(known: Known) -> int:
 def _alert(limits: Limits, known: Known, verdict: str, now: int) -> Alert:
     shown = _shown(known)
     return Alert(
-        alert_id=f"{KIND}/{limits.label}/{verdict}/{shown}",
+        # counted: one that comes back at the same clock is not the one that was resolved
+        alert_id=f"{KIND}/{limits.label}/{verdict}/{shown}/{known.raised}",
         policy=f"{KIND}/{limits.label}",
         kind=KIND,
         subject=limits.label,

@@ -60,6 +60,18 @@ def test_a_log_that_stands_is_a_quiet_source_and_may_become_a_stalled_pipeline()
     assert known.verdict == STALLED
 
 
+def test_a_verdict_that_comes_back_at_the_same_clock_is_another_alert() -> None:
+    known = heard(None, report(0, 0, 0))
+    raised = []
+    known, changes = judged(LIMITS, known, 31 * MINUTE)  # nobody reports
+    raised += changes.alerts
+    for at, log_time in ((32, 1), (33, 33)):  # the log stands, then goes on without the job
+        known, changes = judged(LIMITS, heard(known, report(at * MINUTE, 0, log_time * MINUTE)), at * MINUTE)
+        raised += changes.alerts
+    assert [json.loads(a["evidence"])["verdict"] for a in raised] == [STALLED, QUIET, STALLED]
+    assert len({a["alert_id"] for a in raised}) == 3
+
+
 def test_an_open_alert_ends_at_the_expected_lag_and_not_at_the_threshold() -> None:
     at = 200 * MINUTE
     late = heard(None, report(at, at - 31 * MINUTE, at))
@@ -101,6 +113,7 @@ def test_whatever_is_reported_each_alert_is_raised_once_and_resolved_at_most_onc
     ended = [s["alert_id"] for changes in found for s in changes.states]
     opened = [known.alert_id] if known.alert_id else []
     assert raised == [*ended, *opened]  # one at a time
+    assert len(set(raised)) == len(raised)
     assert (known.verdict == FRESH) == (not opened)
     again, changes = judged(LIMITS, known, at)
     assert (again, changes) == (known, Changes())
