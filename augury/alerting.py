@@ -11,6 +11,18 @@ class UnknownAlertError(LookupError):
     """No open alert has the name."""
 
 
+def find(client: Client, named: str) -> Incident:
+    """Give the open incident that is named, by itself or by one of its alerts. Raises `UnknownAlertError`."""
+    there = open_incidents(client)
+    for incident in there:
+        if named in (incident.incident, *incident.alert_ids):
+            return incident
+    known = ", ".join(i.incident for i in there) or "none is"
+    raise UnknownAlertError(
+        f"an alert that is open is shown, acknowledged or resolved ({known}); {named!r} is not"
+    )
+
+
 def advance(
     settings: Settings, client: Client, named: str, reached: str, *, by: str, why: str, at: int
 ) -> Incident:
@@ -18,14 +30,10 @@ def advance(
 
     Raises `UnknownAlertError` where nothing of the name is open.
     """
-    there = open_incidents(client)
-    for incident in there:
-        if named in (incident.incident, *incident.alert_ids):
-            states = [state(i, reached, by=by, why=why, at=at) for i in incident.alert_ids]
-            send_states(settings, states)
-            return incident
-    known = ", ".join(i.incident for i in there) or "none is"
-    raise UnknownAlertError(f"an alert that is open is acknowledged or resolved ({known}); {named!r} is not")
+    incident = find(client, named)
+    states = [state(i, reached, by=by, why=why, at=at) for i in incident.alert_ids]
+    send_states(settings, states)
+    return incident
 
 
 def resolve(settings: Settings, client: Client, incident: str, why: str, at: int) -> None:

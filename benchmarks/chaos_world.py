@@ -17,12 +17,13 @@ import pyarrow as pa
 
 from augury.apply import apply
 from augury.clients import codec, warehouse
-from augury.models import artifacts, publish, registry
+from augury.models import publish, registry
 from augury.replay import Event, Replayer
 from augury.settings import ROOT, Settings
 from augury.stack import Stack
 from augury.stack.services import services
 from benchmarks import chaos_project
+from benchmarks.champions import crown
 from benchmarks.chaos_project import DAY, FIRST_DAY, inputs, late
 from benchmarks.common import CACHE
 from features.project import Project, collect
@@ -88,30 +89,7 @@ class World:
 
     def crown(self, model: str) -> None:
         """Make the wrong model a model's champion."""
-        uri, sha256 = artifacts(self.settings).put(model, self.wrong)
-        experiment = self.registry.record_experiment(
-            model_type="lightgbm",
-            hyperparameters={},
-            training_dataset_version="none@1",
-            feature_group_versions={},
-            evaluation_metrics={},
-            artifact_path=uri,
-            code_version="chaos",
-            environment={},
-            seed=1,
-        )
-        version = self.registry.register(
-            model,
-            artifact_uri=uri,
-            sha256=sha256,
-            framework="lightgbm",
-            serving_flavour="onnx",
-            signature=self.plan(model).to_dict(),
-            experiment_id=experiment,
-            by="chaos",
-            why="somebody has to be first",
-        )
-        self.registry.promote(model, version.version, by="chaos", why="somebody has to be first")
+        crown(self.settings, self.registry, self.plan(model), model, self.wrong)
         publish(self.settings, self.registry)
 
     def close(self) -> None:

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 from redis import Redis
 
 from augury.clock import wall_ms
-from augury.models import artifacts, registry
+from augury.models import registry
 from augury.settings import Settings
 from augury.stack import Stack
+from benchmarks.champions import crown
 from benchmarks.common import CACHE
 from benchmarks.serving_cases import Numbers, Shape, key, model, records, values
 from features.compile_model import compile_model
@@ -33,7 +34,6 @@ from schemas.records import TOPICS
 _PARTS = ("kafka", "registry", "redis")
 _TREES = 100
 _TRAINED, _WRITTEN = 5_000, 1_000
-_BY, _WHY = "benchmark", "to be measured"
 
 
 @dataclass(frozen=True)
@@ -88,31 +88,8 @@ class World:
 
     def register(self, shape: Shape, name: str) -> None:
         """Make the shape's model the champion of a name."""
-        store, held = artifacts(self.settings), registry(self.settings)
-        uri, sha256 = store.put(name, self.onnx(shape).read_bytes())
-        experiment = held.record_experiment(
-            model_type="lightgbm",
-            hyperparameters={"num_iterations": _TREES},
-            training_dataset_version=_BY,
-            feature_group_versions={g.group: g.version for g in self.plans[shape].groups},
-            evaluation_metrics={},
-            artifact_path=uri,
-            code_version=_BY,
-            environment={},
-            seed=1,
-        )
-        version = held.register(
-            name,
-            artifact_uri=uri,
-            sha256=sha256,
-            framework="lightgbm",
-            serving_flavour="onnx",
-            signature=self.plans[shape].to_dict() | {"name": name},
-            experiment_id=experiment,
-            by=_BY,
-            why=_WHY,
-        )
-        held.promote(name, version.version, by=_BY, why=_WHY)
+        held = registry(self.settings)
+        crown(self.settings, held, self.plans[shape], name, self.onnx(shape).read_bytes())
         held.close()
 
 

@@ -7,9 +7,11 @@ from typing import Any
 from prefect import flow, task
 
 from features.alerts import Alert
+from features.evaluation import EvaluationPolicy
 from features.policies import CanaryPolicy, Policy
 from flows.context import current
 from flows.drift import clear, send
+from flows.looks import interval
 from flows.retrain import await_warehouse, publish_changes
 from flows.rollout import Look, Step
 from flows.steps import RETRIED, show
@@ -21,8 +23,7 @@ NAME = "canary"
 
 def intervals(policies: Iterable[Policy]) -> dict[str, int]:
     """Give how often (ms) the flow runs by itself: as often as the policy that looks the most; by flow."""
-    every = [policy.look_ms for policy in policies if isinstance(policy, CanaryPolicy)]
-    return {NAME: min(every)} if every else {}
+    return interval(NAME, (p.look_ms for p in policies if isinstance(p, CanaryPolicy)))
 
 
 @task(**RETRIED)
@@ -30,7 +31,7 @@ def look(policy: CanaryPolicy, on: Canary) -> Look | None:
     """Take the newest look that is due, if there is one."""
     context = current()
     champion = context.registry.champion(on.model_name)
-    judged_by = next((p for p in context.evaluation_policies if p.model.name == on.model_name), None)
+    judged_by = context.policy(EvaluationPolicy, on.model_name)
     return None if champion is None else context.look_at_canary(policy, judged_by, on, champion.version)
 
 

@@ -5,9 +5,17 @@ A flow run brings only its parameters, as JSON; what it works with cannot travel
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from features.definitions import Model
-from features.policies import CanaryPolicy, DriftPolicy, EvaluationPolicy, GatePolicy, MonitoringPolicy
+from features.policies import (
+    CanaryPolicy,
+    DriftPolicy,
+    EvaluationPolicy,
+    GatePolicy,
+    MonitoringPolicy,
+    Policy,
+)
 from features.project import Project
 from flows.contracts import (
     Artifacts,
@@ -24,6 +32,8 @@ from flows.contracts import (
     TrainingSet,
 )
 from inference.registry import Registry, Trial
+
+P = TypeVar("P", bound=Policy)
 
 
 @dataclass(frozen=True)
@@ -81,31 +91,28 @@ class Context:
         return [p for p in self.project.policies if isinstance(p, MonitoringPolicy)]
 
     @property
-    def evaluation_policies(self) -> list[EvaluationPolicy]:
-        """The project's evaluation policies, in its order."""
-        return [p for p in self.project.policies if isinstance(p, EvaluationPolicy)]
-
-    @property
     def canary_policies(self) -> list[CanaryPolicy]:
         """The project's canary policies, in its order."""
         return [p for p in self.project.policies if isinstance(p, CanaryPolicy)]
 
+    def policy(self, kind: type[P], model_name: str) -> P | None:
+        """Give the policy of a kind that the project states for a model, if it does."""
+        stated = (p for p in self.project.policies if isinstance(p, kind) and p.model.name == model_name)
+        return next(stated, None)
+
     def evaluation_policy(self, model_name: str) -> EvaluationPolicy:
         """Give the policy that judges challengers of a model; raises `LookupError` where it has none."""
-        for policy in self.evaluation_policies:
-            if policy.model.name == model_name:
-                return policy
-        raise LookupError(
-            f"a challenger is judged by its model's evaluation policy; project {self.project.name} has none "
-            f"for {model_name!r}, so its trial cannot end"
-        )
+        policy = self.policy(EvaluationPolicy, model_name)
+        if policy is None:
+            raise LookupError(
+                f"a challenger is judged by its model's evaluation policy; project {self.project.name} has "
+                f"none for {model_name!r}, so its trial cannot end"
+            )
+        return policy
 
     def gate_policy(self, model_name: str) -> GatePolicy:
         """Give the gates of a model: those that the project states, or the usual ones."""
-        for policy in self.project.policies:
-            if isinstance(policy, GatePolicy) and policy.model.name == model_name:
-                return policy
-        return GatePolicy(self.model(model_name))
+        return self.policy(GatePolicy, model_name) or GatePolicy(self.model(model_name))
 
 
 _configured: list[Context] = []

@@ -18,7 +18,7 @@ DRIFT = "drift"
 
 def intervals(policies: Iterable[Policy]) -> dict[str, int]:
     """Give how often (ms) the flow runs by itself: as often as the policy that looks the most; by flow."""
-    return interval(DRIFT, (p for p in policies if isinstance(p, DriftPolicy)))
+    return interval(DRIFT, (p.every_ms for p in policies if isinstance(p, DriftPolicy)))
 
 
 @task(**RETRIED)

@@ -7,6 +7,7 @@ from prefect import flow, task
 from prefect.logging import get_run_logger
 
 from features.evaluation import SPLIT
+from features.policies import CanaryPolicy
 from flows.context import current
 from flows.ledger import Ledger, settle
 from flows.picture import draw
@@ -70,7 +71,7 @@ def conclude(model_name: str, version: int, verdict: Verdict, ledger: Ledger) ->
     Where the model has a canary policy, a winner begins one.
     """
     context, registry = current(), current().registry
-    canary = next((p for p in context.canary_policies if p.model.name == model_name), None)
+    canary = context.policy(CanaryPolicy, model_name)
     evidence = record(context.evaluation_policy(model_name), verdict, ledger)
     decided: dict[str, Any] = {"by": EVALUATION, "why": verdict.reason, "evidence": evidence}
     try:

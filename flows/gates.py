@@ -16,7 +16,7 @@ from features.training import BINARY
 from features.types import DataType
 from features.vector import ModelPlan
 from flows.metrics import concordance
-from flows.rows import LABEL, LABEL_TIME, PREDICTION_TIME
+from flows.rows import LABEL, LABEL_TIME, PREDICTION_TIME, numbers
 from inference.registry import GateResult
 from warehouse.leakage import Changes
 
@@ -220,15 +220,6 @@ def size(file_bytes: int, policy: GatePolicy) -> GateResult:
 def vectors(table: pa.Table, names: Iterable[str]) -> dict[str, Column]:
     """Give those of the columns that a table has; missing values are NaN."""
     return {name: numbers(table, name) for name in names if name in table.column_names}
-
-
-def numbers(table: pa.Table, name: str) -> Column:
-    """Give a column as floats; missing values are NaN, times are ms."""
-    column = table.column(name)
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("ms", tz=column.type.tz)).cast(pa.int64())
-    values = column.cast(pa.float64(), safe=False)
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def _tellable(labels: Column) -> bool:

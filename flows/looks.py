@@ -10,10 +10,10 @@ P = TypeVar("P", DriftPolicy, MonitoringPolicy)
 F = TypeVar("F")
 
 
-def interval(flow: str, policies: Iterable[DriftPolicy | MonitoringPolicy]) -> dict[str, int]:
+def interval(flow: str, every_ms: Iterable[int]) -> dict[str, int]:
     """Give how often (ms) a flow runs by itself: as often as the policy that looks the most; by flow."""
-    every = [policy.every_ms for policy in policies]
-    return {flow: min(every)} if every else {}
+    shortest = min(every_ms, default=None)
+    return {} if shortest is None else {flow: shortest}
 
 
 def looks(

@@ -26,7 +26,7 @@ MONITOR = "monitor"
 
 def intervals(policies: Iterable[Policy]) -> dict[str, int]:
     """Give how often (ms) the flow runs by itself: as often as the policy that looks the most; by flow."""
-    return interval(MONITOR, (p for p in policies if isinstance(p, MonitoringPolicy)))
+    return interval(MONITOR, (p.every_ms for p in policies if isinstance(p, MonitoringPolicy)))
 
 
 @task(**RETRIED)

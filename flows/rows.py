@@ -48,14 +48,22 @@ def read_rows(table: pa.Table, features: Sequence[str]) -> Rows:
     return Rows(predicted[order], labelled[order], vectors[order], _column(table, LABEL)[order])
 
 
+def numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
+    """Give a column as floats (n,); missing values are NaN, times are ms."""
+    column = table.column(name)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("ms", tz=column.type.tz)).cast(pa.int64())
+    values = column.cast(pa.float64(), safe=False)
+    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
 def _column(table: pa.Table, name: str) -> NDArray[np.float64]:
     if name not in table.column_names:
         raise TrainingDataError(
             f"a training table has a column for each feature, {PREDICTION_TIME}, {LABEL_TIME} and {LABEL} "
             f"(found no {name!r}); the vector could not be filled"
         )
-    values = table.column(name).cast(pa.float64(), safe=False)
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)  # null is NaN
+    return numbers(table, name)
 
 
 def _milliseconds(table: pa.Table, name: str) -> NDArray[np.int64]:

@@ -89,7 +89,7 @@ class Triggers:
             return _retraining(alert, policy.model.name, bucket)
         return Trigger(
             FALL_BACK,
-            f"{alert['policy']}/{floor(alert['at'], bucket)}",
+            _key(alert, bucket),
             {
                 "model_name": policy.model.name,
                 "version": evidence["model_version"],
@@ -120,10 +120,15 @@ class Triggers:
         return None if every is None else floor(clock, every)
 
 
+def _key(alert: Mapping[str, Any], bucket_ms: int) -> str:
+    """Give what alerts of one policy in one stretch of time have in common."""
+    return f"{alert['policy']}/{floor(alert['at'], bucket_ms)}"
+
+
 def _retraining(alert: Mapping[str, Any], model_name: str, bucket_ms: int) -> Trigger:
     return Trigger(
         RETRAIN,
-        f"{alert['policy']}/{floor(alert['at'], bucket_ms)}",
+        _key(alert, bucket_ms),
         {
             "model_name": model_name,
             "alert_id": alert["alert_id"],

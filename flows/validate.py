@@ -15,7 +15,7 @@ from flows.context import Context, current
 from flows.contracts import Dataset
 from flows.gates import Comparison, GateError
 from flows.metrics import concordance
-from flows.rows import LABEL
+from flows.rows import LABEL, numbers
 from flows.steps import RETRIED, show
 from flows.training import Trained
 from inference.artifacts import ArtifactMismatchError
@@ -40,7 +40,7 @@ def check_data(model_name: str, experiment_id: str, dataset: Dataset, at: int) -
     results = [gates.schema(table, plan), gates.rows(table, policy)]
     if all(r.passed for r in results):  # else there is nothing to look into
         columns = gates.vectors(table, plan.names)
-        labels = gates.numbers(table, LABEL)
+        labels = numbers(table, LABEL)
         reference = _reference(context, model_name, plan)
         results += [
             gates.missing(columns, reference, policy),

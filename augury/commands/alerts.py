@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from augury.alerting import UnknownAlertError, advance
+from augury.alerting import UnknownAlertError, advance, find
 from augury.clients import warehouse
 from augury.clock import wall_ms
 from augury.options import utc
@@ -49,20 +49,19 @@ def show(named: _Named) -> None:
     """Show an incident: its evidence, what to do, and a query that gives the events behind it."""
     client = warehouse(Settings())
     try:
-        found = [i for i in open_incidents(client) if named in (i.incident, *i.alert_ids)]
+        incident = find(client, named)
+    except UnknownAlertError as error:
+        raise typer.BadParameter(str(error)) from error
     finally:
         client.close()
-    if not found:
-        raise typer.BadParameter(f"an incident is open (`augury alerts list`); {named!r} is not")
     console = Console()
-    for incident in found:
-        console.print(_table([incident]))
-        console.print(f"playbook: {incident.playbook}", highlight=False, markup=False)
-        console.print_json(incident.evidence)
-        behind = events_behind(incident)
-        if behind:
-            console.print("the events behind it:", highlight=False)
-            console.print(f"{behind};", highlight=False, markup=False, soft_wrap=True)
+    console.print(_table([incident]))
+    console.print(f"playbook: {incident.playbook}", highlight=False, markup=False)
+    console.print_json(incident.evidence)
+    behind = events_behind(incident)
+    if behind:
+        console.print("the events behind it:", highlight=False)
+        console.print(f"{behind};", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -45,10 +45,9 @@ def run(
     """Execute flow runs."""
     configure(collaborators(project, settings))
     auth = settings.prefect_auth.get_secret_value() or None
-    flows: list[Flow[..., Any]] = [
-        *(retrain, tune, start_trial, evaluate, canary, fall_back),
-        *(audit, drift, monitor),
-    ]
+    models: list[Flow[..., Any]] = [retrain, tune, start_trial, evaluate, canary, fall_back]
+    watches: list[Flow[..., Any]] = [audit, drift, monitor]
+    flows = models + watches
     intervals = drift_intervals(project.policies) | monitor_intervals(project.policies)
     intervals |= canary_intervals(project.policies)
     worker = FlowWorker(settings.prefect_api_url, flows, "flows", auth=auth, intervals_ms=intervals)

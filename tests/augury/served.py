@@ -1,5 +1,7 @@
 """A project of one group, its log, and answers that used one of its rows."""
 
+from augury.models import registry
+from augury.settings import Settings
 from features.plan import GroupPlan
 from features.project import load_project
 from features.reference import rows
@@ -31,3 +33,33 @@ def answered(client: Client, value: float, key: str = "one", version: int = 1) -
     given["feature_values_used"] = {"plain.count_1h": value}
     given["rows"][0]["version"] = version
     publish(client, [given])
+
+
+def crowned(experiment: str) -> None:
+    """Make a version of an experiment the champion of `late`, in the registry of the settings."""
+    held = registry(Settings())
+    held.record_experiment(
+        experiment_id=experiment,
+        model_type="lightgbm",
+        hyperparameters={},
+        training_dataset_version="d@1",
+        feature_group_versions={},
+        evaluation_metrics={},
+        artifact_path="",
+        code_version="test",
+        environment={},
+        seed=1,
+    )
+    version = held.register(
+        "late",
+        artifact_uri="file:///none",
+        sha256="0",
+        framework="lightgbm",
+        serving_flavour="onnx",
+        signature={},
+        experiment_id=experiment,
+        by="a test",
+        why="a test",
+    )
+    held.promote("late", version.version, by="a test", why="a test")
+    held.close()

@@ -10,6 +10,7 @@ from features import DataType, DefinitionError, GatePolicy
 from features.vector import ModelPlan
 from flows import gates
 from flows.gates import Comparison, GateError
+from flows.rows import numbers
 from tests.flows.test_training import FEATURES, table
 from tests.flows.world import project
 from warehouse.leakage import Changes
@@ -36,7 +37,7 @@ def columns(data: pa.Table) -> dict[str, gates.Column]:
 
 
 def labels(data: pa.Table) -> gates.Column:
-    return gates.numbers(data, "label")
+    return numbers(data, "label")
 
 
 def test_a_sound_training_set_passes_every_gate(plan: ModelPlan, policy: GatePolicy) -> None:

@@ -5,11 +5,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from augury.cli import app
-from augury.models import registry
-from augury.settings import Settings
 from features.project import load_project
 from flows.reference import freeze
-from tests.augury.served import answered
+from tests.augury.served import answered, crowned
 from warehouse.client import Client
 
 pytestmark = pytest.mark.stack
@@ -35,32 +33,7 @@ def champion(served: Client, tmp_path: Path) -> Client:
     )
     scores = [0.25, 0.5, 0.75] * 40
     freeze(served, load_project("drifting_project"), "late", "first", "a_training_set", scores, scores)
-    held = registry(Settings())
-    held.record_experiment(
-        experiment_id="first",
-        model_type="lightgbm",
-        hyperparameters={},
-        training_dataset_version="d@1",
-        feature_group_versions={},
-        evaluation_metrics={},
-        artifact_path="",
-        code_version="test",
-        environment={},
-        seed=1,
-    )
-    version = held.register(
-        "late",
-        artifact_uri="file:///none",
-        sha256="0",
-        framework="lightgbm",
-        serving_flavour="onnx",
-        signature={},
-        experiment_id="first",
-        by="a test",
-        why="a test",
-    )
-    held.promote("late", version.version, by="a test", why="a test")
-    held.close()
+    crowned("first")
     for i in range(60):
         answered(served, float(i % 10), f"{i}")
     return served

@@ -6,10 +6,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from augury.cli import app
-from augury.models import registry
-from augury.settings import Settings
 from features.project import load_project
-from tests.augury.served import plan
+from tests.augury.served import crowned, plan
 from tests.features.logs import MINUTE, START
 from tests.warehouse.answers import answer, publish
 from warehouse.client import Client
@@ -33,32 +31,7 @@ def champion(served: Client, tmp_path: Path) -> Client:
     (tmp_path / "monitored_project.py").write_text(PROJECT)
     scores = [n / 400 for n in range(400)]
     keep_holdout(served, "first", scores, [float(score > 0.5) for score in scores])
-    held = registry(Settings())
-    held.record_experiment(
-        experiment_id="first",
-        model_type="lightgbm",
-        hyperparameters={},
-        training_dataset_version="d@1",
-        feature_group_versions={},
-        evaluation_metrics={},
-        artifact_path="",
-        code_version="test",
-        environment={},
-        seed=1,
-    )
-    version = held.register(
-        "late",
-        artifact_uri="file:///none",
-        sha256="0",
-        framework="lightgbm",
-        serving_flavour="onnx",
-        signature={},
-        experiment_id="first",
-        by="a test",
-        why="a test",
-    )
-    held.promote("late", version.version, by="a test", why="a test")
-    held.close()
+    crowned("first")
     return served
 
 

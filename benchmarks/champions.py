@@ -1,0 +1,36 @@
+"""Champions that a benchmark brings, as if somebody had trained and promoted them."""
+
+from augury.models import artifacts
+from augury.settings import Settings
+from features.vector import ModelPlan
+from inference.registry import Registry
+
+_BY, _WHY = "benchmark", "to be measured"
+
+
+def crown(settings: Settings, held: Registry, plan: ModelPlan, name: str, payload: bytes) -> None:
+    """Make an ONNX file, whose vector `plan` states, the champion of a model's name."""
+    uri, sha256 = artifacts(settings).put(name, payload)
+    experiment = held.record_experiment(
+        model_type="lightgbm",
+        hyperparameters={},
+        training_dataset_version=_BY,
+        feature_group_versions={g.group: g.version for g in plan.groups},
+        evaluation_metrics={},
+        artifact_path=uri,
+        code_version=_BY,
+        environment={},
+        seed=1,
+    )
+    version = held.register(
+        name,
+        artifact_uri=uri,
+        sha256=sha256,
+        framework="lightgbm",
+        serving_flavour="onnx",
+        signature=plan.to_dict() | {"name": name},
+        experiment_id=experiment,
+        by=_BY,
+        why=_WHY,
+    )
+    held.promote(name, version.version, by=_BY, why=_WHY)
