@@ -1,9 +1,10 @@
 """The command line: each module of augury/commands is the command of its name.
 
-A command's module is loaded when it is asked for: some pull in the clients of Flink or Prefect, which take
-seconds to import, and `augury status` should not wait for them.
+A command's module is loaded when it is run: some pull in the clients of Flink or Prefect, which take seconds
+to import, and neither `augury status` nor a list of commands should wait for them.
 """
 
+import ast
 import importlib
 import pkgutil
 import sys
@@ -14,7 +15,7 @@ import httpx
 import typer
 from confluent_kafka import KafkaException
 from redis.exceptions import RedisError
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from augury import commands
@@ -34,10 +35,17 @@ class Commands(TyperGroup):
         return sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
-        """Return the command of that name, or None."""
+        """Return the command of that name as a list shows it, or None."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        return get_command(importlib.import_module(f"{commands.__name__}.{cmd_name}").app)
+        return TyperCommand(cmd_name, help=_summary(cmd_name))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
+        """Return the command that is run, whole: its name, itself, and what is left of the arguments."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        if listed is None:
+            return name, listed, rest
+        return name, get_command(importlib.import_module(f"{commands.__name__}.{listed.name}").app), rest
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
         """Run the command; a part that fails or a mistake in a definition is a message and status 1."""
@@ -61,6 +69,14 @@ class Commands(TyperGroup):
         except (ConnectionError, httpx.TransportError, KafkaException, RedisError) as error:
             typer.echo(f"augury: {error}\nIs the stack up? `augury status` tells.", err=True)
             raise typer.Exit(1) from error
+
+
+def _summary(name: str) -> str:
+    """Give what the docstring of a command's module says after its name, without importing it."""
+    (folder,) = commands.__path__
+    text = ast.get_docstring(ast.parse(Path(folder, f"{name}.py").read_bytes())) or ""
+    said = text.partition("\n\n")[0].partition(": ")[2]
+    return said[:1].upper() + said[1:]
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)

@@ -52,7 +52,7 @@ def show(results: Sequence[Result], notes: Sequence[str] = ()) -> None:
     for workload, system in dict.fromkeys((r.workload, r.system) for r in results):
         held = {r.metric: r.value for r in results if (r.workload, r.system) == (workload, system)}
         table.add_row(workload, system, *(_spelled(held.get(m, "")) for m in metrics))
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 240)  # a file has no width to keep
     console.print(table)
     for note in notes:
         console.print(f"- {note}")

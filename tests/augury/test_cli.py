@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,19 @@ RUNNER = CliRunner()
 def test_the_commands_are_listed() -> None:
     shown = RUNNER.invoke(app, ["--help"]).output
     assert all(name in shown for name in ("up", "down", "status", "jars"))
+
+
+def test_a_list_of_commands_imports_none_of_them_and_says_what_each_does() -> None:
+    code = """if True:
+        import sys
+        from typer.main import get_command
+        from augury.cli import app
+        group = get_command(app)
+        listed = [group.get_command(None, name) for name in group.list_commands(None)]
+        assert len(listed) > 20 and all(command.help for command in listed), listed
+        assert not [name for name in sys.modules if name.startswith("augury.commands.")]
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_status_and_down_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
