@@ -1,8 +1,9 @@
 """Drift of a group's features: time and memory, false alarms without drift, and how much drift is found.
 
-Features are independent and normal, one value of fifty missing. Day 0 is the reference; in the later days
-none drifts, or two move by a third of their spread. Augury reads its tables by the check that its flow runs,
-and keeps a report; Evidently and NannyML read files of the same rows, as their defaults are.
+Features are independent and normal, in steps of 1/256, one value of fifty missing. Day 0 is the reference;
+in the later days none drifts, or two move by a third of their spread. Augury reads its tables by the check
+that its flow runs, and keeps a report; Evidently and NannyML read files of the same rows, as their defaults
+are.
 """
 
 import argparse
@@ -43,13 +44,17 @@ from warehouse.tables import group_tables
 
 @dataclass(frozen=True)
 class Work:
-    """So many features, rows of the reference and of each day, and days without and with drift."""
+    """So many features, rows of the reference and of each day, and days without and with drift.
+
+    Without `peers` the others are left out: where a tenth of the rows is more than their memory holds.
+    """
 
     features: int
     reference: int
     rows: int
     quiet: int
     drifting: int
+    peers: bool = True
 
     @property
     def name(self) -> str:
@@ -65,14 +70,16 @@ SIZES = {
         Work(20, 10_000, 1_000, 40, 20),
     ],
     "full": [
-        Work(500, 1_000_000, 1_000_000, 1, 0),
-        Work(20, 10_000_000, 10_000_000, 1, 0),
-        Work(20, 10_000, 1_000, 300, 100),
+        Work(500, 100_000, 1_000_000, 1, 0),
+        Work(500, 100_000, 10_000_000, 1, 0, peers=False),
+        Work(20, 10_000, 1_000, 200, 50),
     ],
 }
 PEERS = {"Evidently": "evidently", "NannyML": "nannyml"}
 DAY, START = 86_400_000, 1_700_006_400_000
 DRIFTED, SHIFT = 2, 0.33
+STEPS = 256
+COMPARED = 10  # features whose bins NumPy counts too
 MEMORY_MB = 12_288
 LEVEL = 0.5 / 30
 TABLE = "training_set"
@@ -132,7 +139,8 @@ def generate(client: Client, defined: Project, work: Work) -> None:
         shift = SHIFT if day > work.quiet else 0.0
         means = [shift if i < DRIFTED else 0.0 for i in range(work.features)]
         values = ", ".join(
-            f"if(cityHash64(number, {day}, {i}) % 50 = 0, NULL, randNormal({mean}, 1, {i}))"
+            f"if(cityHash64(number, {day}, {i}) % 50 = 0, NULL, "
+            f"round(randNormal({mean}, 1, {i}) * {STEPS}) / {STEPS})"
             for i, mean in enumerate(means)
         )
         at = _moment(f"{START + day * DAY} + intDiv(number * {DAY}, {rows})")
@@ -150,7 +158,7 @@ def _moment(milliseconds: str) -> str:
 
 def export_days(client: Client, work: Work, folder: Path) -> None:
     """Write each day as Parquet, for those who read files."""
-    names = ", ".join(f"x{i}" for i in range(work.features))
+    names = ", ".join(f"x{i}" for i in range(work.features if work.peers else COMPARED))
     for day in range(1 + work.quiet + work.drifting):
         since, until = _moment(str(START + day * DAY)), _moment(str(START + (day + 1) * DAY))
         sql = (
@@ -163,7 +171,7 @@ def export_days(client: Client, work: Work, folder: Path) -> None:
 def binned(file: Path, report: Report) -> int:
     """Count how many bins of a report hold another number of a day's values than NumPy puts there."""
     unlike = 0
-    for finding in report.findings[:10]:
+    for finding in report.findings[:COMPARED]:
         bins, name = finding.reference.bins, finding.reference.feature
         column = pq.read_table(file, columns=[name]).column(name).to_numpy(zero_copy_only=False)
         present = column[~np.isnan(column)]
@@ -200,7 +208,7 @@ def measure(work: Work, limit_s: float) -> list[Result]:
         results += _reading(running, work)
         unlike = binned(folder / "day_0001.parquet", reports[0])
         results.append(Result(work.name, "Augury", "bins that NumPy counts otherwise", unlike, ""))
-        for name, peer in PEERS.items():
+        for name, peer in PEERS.items() if work.peers else ():
             results += _peer(work, name, peer, folder, limit_s)
     return results
 

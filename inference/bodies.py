@@ -17,7 +17,7 @@ class Batch(Struct, frozen=True, forbid_unknown_fields=True):
     requests: Annotated[list[Request], Meta(min_length=1, max_length=_MOST_REQUESTS)]
 
 
-class Prediction(Struct, frozen=True):
+class Prediction(Struct, frozen=True, gc=False):
     """An answer: the prediction or, in a batch, the error; the values used, and the rows they came from.
 
     The latencies of a batch are the whole batch's.
@@ -129,7 +129,7 @@ def prediction(result: Result) -> Prediction:
         result.outputs,
         result.predicted_class,
         result.error,
-        result.feature_values_used,
+        result.feature_values_used.by_name(),
         result.rows,
         result.explanation,
         result.requested_at,

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from features.types import Value
 from inference.delivery import Outgoing
-from inference.records import Explanation, Latency, Result, VectorRow
+from inference.records import Explanation, FeatureValues, Latency, Result, VectorRow
 from schemas.codec import Codec
 from schemas.records import TOPICS, load
 
@@ -157,11 +157,11 @@ def _scalar(value: Value) -> bytes:
     return b"\x08" + text(value)
 
 
-def _features(values: Mapping[str, float | None]) -> bytes:
-    if not values:
+def _features(used: FeatureValues) -> bytes:
+    names, found = used
+    if not names:
         return _END
-    found = tuple(values.values())
-    pack, template = _template(tuple(values))
+    pack, template = _template(names)
     if None not in found:
         parts = template.copy()
         parts[1:-1:2] = found
@@ -191,11 +191,11 @@ def _rows(rows: Sequence[VectorRow]) -> bytes:
     parts = [long(len(rows))]
     for row in rows:
         parts += (
-            _group(row["group"], row["version"]),
-            _key(row["entity"]),
-            long(row["event_timestamp"]),
-            long(row["seq"]),
-            _standing(row["state"], row["age_ms"], row["defaulted"]),
+            _group(row.group, row.version),
+            _key(row.entity),
+            long(row.event_timestamp),
+            long(row.seq),
+            _standing(row.state, row.age_ms, row.defaulted),
         )
     parts.append(_END)
     return b"".join(parts)

@@ -20,8 +20,8 @@ CHALLENGER, SHADOW, PINNED = "challenger", "shadow", "pinned"
 class Job:
     """A request, who answers it, and what is known so far: vector (k,), rows, then prediction or error.
 
-    `stored` has the stored features that on-demand features read, `values` the vector by name, where None
-    is a missing value; `requested_at` is the request's time in ms since the epoch; `shadow` runs after the
+    `stored` has the stored features that on-demand features read, `values` the vector where None is a
+    missing value; `requested_at` is the request's time in ms since the epoch; `shadow` runs after the
     answer has left.
     """
 
@@ -35,7 +35,7 @@ class Job:
     shadow: LoadedModel | None = None
     rows: list[VectorRow] = field(default_factory=list)
     stored: dict[str, Value] = field(default_factory=dict)
-    values: dict[str, float | None] = field(default_factory=dict)
+    values: list[float | None] = field(default_factory=list)
     error: RequestError | None = None
     prediction: float | None = None
     outputs: list[float] = field(default_factory=list)

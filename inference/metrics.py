@@ -55,9 +55,9 @@ class Metrics:
                 model = "" if problem in _NAMELESS else result.model_name
                 self._answers[door, model, result.model_version_used, result.variant, problem] += 1
                 for row in result.rows:
-                    self._rows[row["group"], row["version"], row["state"]] += 1
-                    if row["defaulted"]:
-                        self._defaults[row["group"], row["version"]] += 1
+                    self._rows[row.group, row.version, row.state] += 1
+                    if row.defaulted:
+                        self._defaults[row.group, row.version] += 1
                 if answer.job is not None:
                     scored[model] = scored.get(model, 0) + 1
                     timed = result

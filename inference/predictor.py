@@ -15,7 +15,7 @@ import numpy as np
 from features.layout import LayoutMismatchError
 from inference.jobs import CHAMPION, PINNED, SHADOW, Job, accept, job_for
 from inference.models import UNLOADABLE, LoadedModel, Models, OutageError
-from inference.records import Explanation, Latency, Request, RequestError, Result, loggable
+from inference.records import Explanation, FeatureValues, Latency, Request, RequestError, Result, loggable
 from inference.routing import deduplication_key
 from inference.runtime import Matrix
 from inference.store import Rows
@@ -164,7 +164,7 @@ class Predictor:
             None if job.error is None else str(job.error),
             job.entities,
             job.inputs,
-            job.values,
+            FeatureValues(job.model.reader.names, job.values) if job.values else FeatureValues(),
             job.rows,
             job.requested_at,
             predicted_at,
@@ -196,7 +196,7 @@ class Predictor:
             error=str(error),
             entity_keys=entities,
             inputs=loggable(request.inputs),
-            feature_values_used={},
+            feature_values_used=FeatureValues(),
             rows=[],
             requested_at=requested_at,
             predicted_at=self._clock(),
@@ -252,13 +252,12 @@ def _on_demand(part: _Part) -> _Part:
 def _run(part: _Part) -> None:
     """Note the vectors of the jobs, and run the model for those without an error."""
     model, jobs, vectors = part
-    names = model.reader.names
     holes: Sequence[bool] = np.isnan(vectors).any(axis=1).tolist()  # type: ignore[assignment]
     for job, vector, values, hole in zip(jobs, vectors, vectors.tolist(), holes, strict=True):
         job.vector = vector
         if hole:
             values = [None if value != value else value for value in values]  # NaN differs from itself
-        job.values = dict(zip(names, values, strict=True))
+        job.values = values
     if any(job.error is not None for job in jobs):
         vectors = vectors[[job.error is None for job in jobs]]
         jobs = [job for job in jobs if job.error is None]
@@ -323,10 +322,10 @@ def _reason(error: Exception) -> RequestError:
 def _refused(model: LoadedModel, job: Job) -> RequestError | None:
     for place, group in model.reader.refusing:
         row = job.rows[place]
-        if row["age_ms"] is None or row["age_ms"] > group.expected_max_lag_ms:
+        if row.age_ms is None or row.age_ms > group.expected_max_lag_ms:
             return RequestError(
                 "stale-features",
                 f"{group.label} is not served when it lags by more than {group.expected_max_lag_ms} ms; "
-                f"there is no prediction (its lag is {row['age_ms']} ms)",
+                f"there is no prediction (its lag is {row.age_ms} ms)",
             )
     return None

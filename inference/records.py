@@ -1,9 +1,9 @@
 """Requests and results: what both doors take in and give out."""
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Literal, NoReturn, TypedDict, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, get_args
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, ValidationError, convert, field
 
 from features.types import MAX_TIME, MIN_TIME, DataType, Value, fits
 
@@ -11,6 +11,7 @@ ID_CHARACTERS = 256
 """The longest `request_id` and `model_name`: they are keys of the log."""
 Variant = Literal["champion", "challenger", "shadow"]
 _KEY_BYTES = 4 << 10
+_CHARACTER_BYTES = 4  # at most, in UTF-8
 _INPUT_BYTES = 64 << 10
 
 
@@ -22,7 +23,7 @@ class RequestError(ValueError):
         self.kind = kind
 
 
-class Request(Struct, frozen=True, forbid_unknown_fields=True):
+class Request(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A request for one prediction: entities with their inputs, or a ready vector.
 
     `entity_id` stands for `entity_keys` where the model has one entity. A ready vector replaces entities and
@@ -66,7 +67,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-class VectorRow(TypedDict):
+class VectorRow(Struct, frozen=True, gc=False):
     """The identity of a row in a vector, and how it stood at the request.
 
     `state` is fresh, stale or missing; `age_ms` how far the group's clock lay behind the request. A
@@ -84,7 +85,18 @@ class VectorRow(TypedDict):
     defaulted: bool
 
 
-class Latency(Struct, frozen=True):
+class FeatureValues(NamedTuple):
+    """A vector by name: `names` and, in their order, `values`, where None is a missing value."""
+
+    names: tuple[str, ...] = ()
+    values: Sequence[float | None] = ()
+
+    def by_name(self) -> dict[str, float | None]:
+        """Give each value under its name, in order."""
+        return dict(zip(self.names, self.values, strict=True))
+
+
+class Latency(Struct, frozen=True, gc=False):
     """Where a batch's time went, in ms."""
 
     features: float = 0.0
@@ -104,7 +116,7 @@ class Explanation(Struct, frozen=True):
     contributions: dict[str, float]
 
 
-class Result(Struct, frozen=True):
+class Result(Struct, frozen=True, gc=False):
     """One answer, field by field the record `prediction_result`.
 
     There latencies, and the two parts of an explanation, are fields of their own.
@@ -120,7 +132,7 @@ class Result(Struct, frozen=True):
     error: str | None
     entity_keys: dict[str, str]
     inputs: dict[str, Value]
-    feature_values_used: dict[str, float | None]
+    feature_values_used: FeatureValues
     rows: list[VectorRow]
     requested_at: int
     predicted_at: int
@@ -133,16 +145,23 @@ class Result(Struct, frozen=True):
 def request_of(record: object) -> Request:
     """Read a decoded `prediction_request`, whoever wrote its schema; raises `RequestError`."""
     fields = record if isinstance(record, dict) else {}
-    found = {name: fields[name] for name in (*_REQUIRED, *_OPTIONAL) if fields.get(name) is not None}
+    found = {name: value for name, value in fields.items() if value is not None and name in _FIELDS}
+    try:
+        request = convert(found, Request)
+    except ValidationError:  # what is wrong is told by field and value; that HTTP is stricter is no fault
+        request = _checked(found)
+    check_size(request)
+    return request
+
+
+def _checked(found: dict[str, Any]) -> Request:
     for name, value in found.items():
-        if not (_REQUIRED | _OPTIONAL)[name](value):
+        if not _FIELDS[name](value):
             _malformed(name, value)
     for name in _REQUIRED:
         if name not in found:
             _malformed(name, None)
-    request = Request(**found)
-    check_size(request)
-    return request
+    return Request(**found)
 
 
 def check_size(request: Request) -> None:
@@ -155,8 +174,10 @@ def check_size(request: Request) -> None:
                 "so there is no answer",
             )
     keys = [*request.entity_keys, *request.entity_keys.values(), request.entity_id or ""]
-    inputs = [*request.inputs, *(value for value in request.inputs.values() if isinstance(value, str))]
+    inputs = [*request.inputs, *[value for value in request.inputs.values() if isinstance(value, str)]]
     for name, texts, limit in (("entity keys", keys, _KEY_BYTES), ("inputs", inputs, _INPUT_BYTES)):
+        if _CHARACTER_BYTES * sum(map(len, texts)) <= limit:
+            continue
         size = sum(len(text.encode(errors="replace")) for text in texts)
         if size > limit:
             raise RequestError(
@@ -212,6 +233,7 @@ _OPTIONAL: dict[str, Callable[[object], bool]] = {
     "requested_at": _is_moment,
     "timeout_ms": lambda ms: _is_integer(ms) and ms > 0,  # type: ignore[operator]
 }
+_FIELDS = _REQUIRED | _OPTIONAL
 
 
 def check_inputs(given: Mapping[str, Value], declared: Mapping[str, DataType]) -> dict[str, Value]:

@@ -81,23 +81,23 @@ class VectorReader:
                 states = judged[when] = self._states(when, clocks)
             rows.append(
                 [
-                    {
-                        "group": group.group,
-                        "version": group.version,
-                        "entity": names[group.entity],
-                        "event_timestamp": timestamp,
-                        "seq": seq,
-                        "state": MISSING if seq == MISSING_SEQ else state,
-                        "age_ms": age,
-                        "defaulted": filled if seq == MISSING_SEQ else passed_over,
-                    }
+                    VectorRow(
+                        group.group,
+                        group.version,
+                        names[group.entity],
+                        timestamp,
+                        seq,
+                        MISSING if seq == MISSING_SEQ else state,
+                        age,
+                        filled if seq == MISSING_SEQ else passed_over,
+                    )
                     for timestamp, seq, (group, state, age, passed_over, filled) in zip(
                         head[::2], head[1::2], states, strict=True
                     )
                 ]
             )
         for i, columns, defaults in self._defaults:
-            defaulted = [own[i]["defaulted"] for own in rows]
+            defaulted = [own[i].defaulted for own in rows]
             if True in defaulted:
                 matrix[defaulted, columns] = defaults
         return matrix, rows, self._read_on_demand(rows, buffers)
@@ -133,11 +133,11 @@ class VectorReader:
         stored: list[dict[str, Value]] = [{} for _ in rows]
         for at, name in self._times:
             for known, own in zip(stored, rows, strict=True):
-                there = own[at]["seq"] != MISSING_SEQ and not own[at]["defaulted"]
-                known[name] = own[at]["event_timestamp"] if there else None
+                there = own[at].seq != MISSING_SEQ and not own[at].defaulted
+                known[name] = own[at].event_timestamp if there else None
         for at, layout, positions, names, defaults in self._stored:
             for known, own, buffer in zip(stored, rows, buffers[at :: len(self._groups)], strict=True):
-                if buffer is None or own[at]["defaulted"]:
+                if buffer is None or own[at].defaulted:
                     known.update(zip(names, defaults, strict=True))
                 else:
                     known.update(zip(names, layout.values(buffer, positions), strict=True))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import to_builtins
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from inference.encoding import RESULTS, ResultEncoder
-from inference.records import Explanation, Latency, Result, VectorRow
+from inference.records import Explanation, FeatureValues, Latency, Result, VectorRow
 from schemas.codec import Codec
 from schemas.records import TOPICS, load
 
@@ -19,17 +19,16 @@ from .world import LocalSchemas
 LONGS = st.integers(-(2**63), 2**63 - 1)
 NUMBERS = st.floats(allow_nan=False)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-ROWS = st.fixed_dictionaries(
-    {
-        "group": TEXTS,
-        "version": st.integers(-(2**31), 2**31 - 1),
-        "entity": TEXTS,
-        "event_timestamp": LONGS,
-        "seq": LONGS,
-        "state": st.sampled_from(["fresh", "stale", "missing"]),
-        "age_ms": st.none() | LONGS,
-        "defaulted": st.booleans(),
-    }
+ROWS = st.builds(
+    VectorRow,
+    group=TEXTS,
+    version=st.integers(-(2**31), 2**31 - 1),
+    entity=TEXTS,
+    event_timestamp=LONGS,
+    seq=LONGS,
+    state=st.sampled_from(["fresh", "stale", "missing"]),
+    age_ms=st.none() | LONGS,
+    defaulted=st.booleans(),
 )
 RESULTS_MADE = st.builds(
     Result,
@@ -43,8 +42,10 @@ RESULTS_MADE = st.builds(
     error=st.none() | TEXTS,
     entity_keys=st.dictionaries(TEXTS, TEXTS, max_size=3),
     inputs=st.dictionaries(TEXTS, st.none() | LONGS | NUMBERS | st.booleans() | TEXTS, max_size=4),
-    feature_values_used=st.dictionaries(TEXTS, st.none() | NUMBERS, max_size=70)
-    | st.dictionaries(TEXTS, NUMBERS, max_size=70),
+    feature_values_used=(
+        st.dictionaries(TEXTS, st.none() | NUMBERS, max_size=70)
+        | st.dictionaries(TEXTS, NUMBERS, max_size=70)
+    ).map(lambda values: named(values)),
     rows=st.lists(ROWS, max_size=3),
     requested_at=LONGS,
     predicted_at=LONGS,
@@ -61,7 +62,15 @@ def as_record(result: Result) -> dict[str, Any]:
     latency, explained = fields.pop("latency"), fields.pop("explanation")
     took = {f"latency_{name}_ms": getattr(latency, name) for name in Latency.__struct_fields__}
     parts = {"bias": None, "contributions": {}} if explained is None else to_builtins(explained)
-    return fields | took | parts
+    read = {
+        "rows": [asdict(row) for row in result.rows],
+        "feature_values_used": result.feature_values_used.by_name(),
+    }
+    return fields | read | took | parts
+
+
+def named(values: dict[str, float | None]) -> FeatureValues:
+    return FeatureValues(tuple(values), list(values.values()))
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +95,16 @@ def test_a_result_from_before_defaults_were_told_reads_as_one_without() -> None:
     codec, former = Codec(LocalSchemas()), copy.deepcopy(load(TOPICS[RESULTS]))
     (rows,) = (field["type"]["items"]["fields"] for field in former["fields"] if field["name"] == "rows")
     assert rows.pop()["name"] == "defaulted"
-    row = {"group": "g", "version": 1, "entity": "A", "event_timestamp": 5, "seq": 2, "state": "fresh"}
-    made = Result("", "", "", None, "", "", None, None, {}, {}, {}, [row | {"age_ms": 3}], 0, 0)  # type: ignore[list-item]
+    row = VectorRow("g", 1, "A", 5, 2, "fresh", 3, defaulted=False)
+    made = Result("", "", "", None, "", "", None, None, {}, {}, FeatureValues(), [row], 0, 0)
     written = codec.encoder(RESULTS, former)(as_record(made))
     read = codec.decoder(load(TOPICS[RESULTS]))(written)
-    assert read["rows"] == [row | {"age_ms": 3, "defaulted": False}]
+    assert read["rows"] == [asdict(row)]
 
 
 def test_a_result_from_before_outputs_were_told_reads_as_one_without() -> None:
     codec, former = Codec(LocalSchemas()), copy.deepcopy(load(TOPICS[RESULTS]))
-    made = as_record(Result("", "", "", None, "", "", 0.5, None, {}, {}, {}, [], 0, 0))
+    made = as_record(Result("", "", "", None, "", "", 0.5, None, {}, {}, FeatureValues(), [], 0, 0))
     later = [former["fields"].pop()["name"] for _ in range(4)]
     assert set(later) == {"outputs", "predicted_class", "bias", "contributions"}
     assert codec.decoder(load(TOPICS[RESULTS]))(codec.encoder(RESULTS, former)(made)) == made
@@ -105,12 +114,11 @@ def test_the_same_names_with_other_values_are_told_apart(
     engines: tuple[ResultEncoder, Callable[..., bytes], Codec],
 ) -> None:
     encoder, _, codec = engines
-    rows: list[VectorRow] = []
-    empty = Result("", "", "", None, "", "", None, None, {}, {}, {}, rows, 0, 0)
-    made = [replace(empty, feature_values_used={"a": v, "b": w}) for v, w in [(1.0, 2.0), (3.0, None)]]
-    made.append(replace(empty, feature_values_used={"a": -math.inf, "b": 5e-324}))
+    empty = Result("", "", "", None, "", "", None, None, {}, {}, FeatureValues(), [], 0, 0)
+    values = [{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": None}, {"a": -math.inf, "b": 5e-324}]
+    made = [replace(empty, feature_values_used=named(each)) for each in values]
     found = [codec.decode(r.value)["feature_values_used"] for r in encoder.records(RESULTS, made)]
-    assert found == [r.feature_values_used for r in made]
+    assert found == values
 
 
 def test_a_schema_of_other_fields_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,8 +154,8 @@ def asked(world: World, model: str = "late", version: int | None = None) -> Resu
 
 
 def read(result: Result) -> tuple[list[tuple[str, int, int]], float | None]:
-    rows = [(row["group"], row["version"], row["seq"]) for row in result.rows]
-    return rows, result.feature_values_used["carrier_delay.count_1d"]
+    rows = [(row.group, row.version, row.seq) for row in result.rows]
+    return rows, result.feature_values_used.by_name()["carrier_delay.count_1d"]
 
 
 def test_a_cut_over_of_a_group_moves_every_model_at_once(world: World) -> None:
@@ -182,8 +182,8 @@ def test_a_cut_over_of_a_group_moves_every_model_at_once(world: World) -> None:
     assert [read(asked(world, *who)) for who in everyone] == [(new, 30.0)] * 3
     answer = asked(world)
     assert answer.prediction is not None
-    assert answer.feature_values_used["carrier_delay.diverted_last"] == 1.0
-    assert answer.rows[0]["state"] == "fresh"
+    assert answer.feature_values_used.by_name()["carrier_delay.diverted_last"] == 1.0
+    assert answer.rows[0].state == "fresh"
     moved = world.models.variants("late").champion
     assert loaded is not None
     assert moved is not None

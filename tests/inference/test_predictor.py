@@ -39,7 +39,7 @@ def test_an_answer_has_all_that_went_into_it(world: World) -> None:
     ((result, problem, _),) = world.predictor.predict([REQUEST], "http")
     assert problem is None
     assert result.prediction == pytest.approx(3 + 2.5 - 4.25 + 5 + 1)
-    assert result.feature_values_used == {
+    assert result.feature_values_used.by_name() == {
         "carrier_delay.diverted_last": 0.0,
         "carrier_delay.count_1d": 3.0,
         "carrier_delay.arr_delay_mean_1h": 2.5,
@@ -48,7 +48,7 @@ def test_an_answer_has_all_that_went_into_it(world: World) -> None:
         "far": 1.0,
     }
     assert result.inputs == {"scheduled_at": 3_600_000 * 5, "distance": 1200.0}
-    assert [(row["seq"], row["state"], row["age_ms"]) for row in result.rows] == [
+    assert [(row.seq, row.state, row.age_ms) for row in result.rows] == [
         (7, "fresh", 1_000),
         (1, "fresh", 1_000),
     ]
@@ -121,8 +121,8 @@ def test_what_is_missing_is_nan_and_said_so(world: World) -> None:
     assert result.error is not None
     assert "gave nan" in result.error
     assert job is not None
-    assert [row["state"] for row in result.rows] == ["missing", "missing"]
-    assert result.feature_values_used["carrier_delay.count_1d"] is None
+    assert [row.state for row in result.rows] == ["missing", "missing"]
+    assert result.feature_values_used.by_name()["carrier_delay.count_1d"] is None
 
 
 def test_a_ready_vector_needs_no_entity(world: World) -> None:
@@ -131,7 +131,7 @@ def test_a_ready_vector_needs_no_entity(world: World) -> None:
     ((result, _, _),) = world.predictor.predict([request], "http")
     assert result.prediction == pytest.approx(21.5)
     assert result.rows == []
-    assert result.feature_values_used["far"] == 6.5
+    assert result.feature_values_used.by_name()["far"] == 6.5
 
 
 def test_a_batch_is_one_multi_get(world: World) -> None:
@@ -159,7 +159,7 @@ def test_on_demand_features_read_rows_and_the_requests_time_without_another_roun
     found = [answer.result for answer in replayer.predict([REQUEST, elsewhere], "http")]
     after = world.redis.info("commandstats")
     assert after["cmdstat_mget"]["calls"] - before.get("cmdstat_mget", {"calls": 0})["calls"] == 1
-    assert [[r.feature_values_used[name] for name in texts] for r in found] == [
+    assert [[r.feature_values_used.by_name()[name] for name in texts] for r in found] == [
         [6.0, 0.0, 20.0],
         [6.0, 1.0, 21.0],
     ]
@@ -171,9 +171,9 @@ def test_time_is_the_clocks_unless_this_is_a_replay(world: World) -> None:
     request = replace(REQUEST, requested_at=NOW + 59_500)
     ((live, _, _),) = world.predictor.predict([request], "http")
     ((replayed, _, _),) = Predictor(world.models, world.redis, world.clock, True).predict([request], "http")
-    assert (live.requested_at, live.rows[0]["age_ms"], live.rows[0]["state"]) == (NOW, 1_000, "fresh")
+    assert (live.requested_at, live.rows[0].age_ms, live.rows[0].state) == (NOW, 1_000, "fresh")
     assert replayed.requested_at == NOW + 59_500
-    assert (replayed.rows[0]["age_ms"], replayed.rows[0]["state"]) == (60_500, "stale")
+    assert (replayed.rows[0].age_ms, replayed.rows[0].state) == (60_500, "stale")
 
 
 def test_a_group_that_refuses_when_stale_gives_no_prediction(world: World) -> None:
@@ -185,7 +185,7 @@ def test_a_group_that_refuses_when_stale_gives_no_prediction(world: World) -> No
     world.now += 60_000
     answer = world.predictor.predict([REQUEST], "http")[0]
     assert answer.problem == "stale-features"
-    assert answer.result.rows[0]["state"] == "stale"
+    assert answer.result.rows[0].state == "stale"
 
 
 def test_a_group_that_falls_back_to_its_defaults_when_stale_answers_and_says_so(world: World) -> None:
@@ -205,8 +205,8 @@ def test_a_group_that_falls_back_to_its_defaults_when_stale_answers_and_says_so(
         "route_delay.arr_delay_mean_7d": -4.25,
         "doubled": -1.0,
     }
-    assert stale.feature_values_used == missing.feature_values_used == expected
-    assert [(r["seq"], r["state"], r["defaulted"]) for r in (stale.rows[0], missing.rows[0])] == [
+    assert stale.feature_values_used.by_name() == missing.feature_values_used.by_name() == expected
+    assert [(r.seq, r.state, r.defaulted) for r in (stale.rows[0], missing.rows[0])] == [
         (7, "stale", True),
         (-1, "missing", True),
     ]
@@ -222,9 +222,11 @@ def test_a_shadow_with_other_defaults_reads_its_own_vector(world: World) -> None
     world.now += 60_000
     (champion,) = answers = world.predictor.predict([REQUEST], "http")
     (shadow,) = world.predictor.shadow(answers)
-    read = [r.feature_values_used["carrier_delay.arr_delay_mean_1h"] for r in (champion.result, shadow)]
+    read = [
+        r.feature_values_used.by_name()["carrier_delay.arr_delay_mean_1h"] for r in (champion.result, shadow)
+    ]
     assert read == [2.5, -0.5]
-    assert [r.rows[0]["defaulted"] for r in (champion.result, shadow)] == [False, True]
+    assert [r.rows[0].defaulted for r in (champion.result, shadow)] == [False, True]
 
 
 def test_rows_of_another_layout_are_errors_of_their_own(world: World) -> None:
@@ -298,7 +300,7 @@ def test_a_request_to_explain_gets_contributions_and_others_none(world: World) -
     plain, told = (answer.result for answer in answers)
     assert plain.explanation is None
     assert told.explanation is not None
-    assert told.explanation.contributions.keys() == told.feature_values_used.keys()
+    assert told.explanation.contributions.keys() == told.feature_values_used.by_name().keys()
     raw = told.explanation.bias + sum(told.explanation.contributions.values())
     assert told.prediction == plain.prediction == pytest.approx(1 / (1 + math.exp(-raw)), abs=1e-5)
     shadows = world.predictor.shadow(answers)  # which nobody asked to explain
@@ -360,7 +362,10 @@ def test_the_shadow_sees_the_champions_vector(world: World) -> None:
     assert (shadow.variant, shadow.model_version_used, shadow.request_id) == ("shadow", 2, "r1")
     assert champion.prediction is not None
     assert shadow.prediction == pytest.approx(2 * champion.prediction)
-    assert (shadow.rows, shadow.feature_values_used) == (champion.rows, champion.feature_values_used)
+    assert (shadow.rows, shadow.feature_values_used.by_name()) == (
+        champion.rows,
+        champion.feature_values_used.by_name(),
+    )
     assert shadow.deduplication_key == champion.deduplication_key
 
 
@@ -372,7 +377,9 @@ def test_a_shadow_with_another_contract_reads_its_own_vector(world: World) -> No
     world.models.refresh()
     answers = world.predictor.predict([REQUEST], "http")
     (shadow,) = world.predictor.shadow(answers)
-    assert shadow.feature_values_used == answers[0].result.feature_values_used | {"near": 0.0}
+    assert shadow.feature_values_used.by_name() == answers[0].result.feature_values_used.by_name() | {
+        "near": 0.0
+    }
 
 
 def test_an_outage_of_the_store_is_not_an_answer(world: World) -> None:
@@ -388,8 +395,8 @@ def test_one_row_of_another_layout_leaves_the_rest_of_its_batch(world: World) ->
     other = Request("b", "late", entity_keys={**REQUEST.entity_keys, "carrier": "BB"}, inputs=REQUEST.inputs)
     good, bad, same = world.predictor.predict([REQUEST, other, REQUEST], "http")
     assert [a.problem for a in (good, bad, same)] == [None, "wrong-layout", None]
-    assert good.result.feature_values_used == same.result.feature_values_used
-    assert len(good.result.feature_values_used) == 6
+    assert good.result.feature_values_used.by_name() == same.result.feature_values_used.by_name()
+    assert len(good.result.feature_values_used.by_name()) == 6
     assert bad.job is not None
     assert bad.job.vector is None
-    assert bad.result.feature_values_used == {}
+    assert bad.result.feature_values_used.by_name() == {}

@@ -38,9 +38,7 @@ def test_vectors_come_from_the_store_in_the_models_order(world: World) -> None:
         "route_delay.arr_delay_mean_7d",
     )
     np.testing.assert_array_equal(matrix, [[1.0, 3.0, 2.5, -4.25], [np.nan, 0.0, np.nan, np.nan]])
-    assert [
-        [(r["group"], r["version"], r["entity"], r["event_timestamp"], r["seq"]) for r in v] for v in rows
-    ] == [
+    assert [[(r.group, r.version, r.entity, r.event_timestamp, r.seq) for r in v] for v in rows] == [
         [("carrier_delay", 1, "AA", NOW - 5_000, 7), ("route_delay", 2, "JFK|LAX", NOW - 5_000, 1)],
         [("carrier_delay", 1, "UA", NOW - 5_000, 9), ("route_delay", 2, "no|where", 0, -1)],
     ]
@@ -54,8 +52,8 @@ def test_the_groups_clock_judges_and_not_the_rows_age(world: World, lag: int | N
     if lag is not None:
         world.tick("carrier_delay", NOW - lag)
     _, (rows,) = read(world, ENTITIES)
-    assert (rows[0]["state"], rows[0]["age_ms"]) == (state, None if lag is None else max(0, lag))
-    assert rows[1]["state"] == "missing"
+    assert (rows[0].state, rows[0].age_ms) == (state, None if lag is None else max(0, lag))
+    assert rows[1].state == "missing"
 
 
 def test_a_row_of_another_layout_is_not_read(world: World) -> None:
@@ -115,7 +113,7 @@ def test_on_demand_features_read_the_time_of_a_row(world: World) -> None:
     )
     world.put("route_delay", "JFK|LAX")
     _, rows, stored = read_all(world, plan, ENTITIES, {"carrier": "AA", "route": "no|where"})
-    at = next(row["event_timestamp"] for row in rows[0] if row["group"] == "route_delay")
+    at = next(row.event_timestamp for row in rows[0] if row.group == "route_delay")
     assert stored == [{"route_delay.event_timestamp": at}, {"route_delay.event_timestamp": None}]
     reader = VectorReader(plan)
     assert reader.on_demand({}, stored[0], at + 250) == [250.0]
@@ -161,9 +159,9 @@ def test_defaults_stand_for_missing_rows_and_for_stale_ones_where_the_contract_s
 ) -> None:
     vectors, rows = read_filled(world, on_stale, lag)
     np.testing.assert_array_equal(vectors, [first, FILLED])
-    told = [(r["seq"], r["state"], r["defaulted"]) for own in rows for r in own if r["version"] == 1]
+    told = [(r.seq, r.state, r.defaulted) for own in rows for r in own if r.version == 1]
     assert told == [(7, *state), (-1, "missing", True)]
-    assert [own[1]["defaulted"] for own in rows] == [False, False]
+    assert [own[1].defaulted for own in rows] == [False, False]
 
 
 def test_a_null_in_a_row_stays_null(world: World) -> None:
@@ -171,7 +169,7 @@ def test_a_null_in_a_row_stays_null(world: World) -> None:
     world.tick("carrier_delay")
     matrix, ((row, _),), _ = read_all(world, world.plan_filled("default", {}), ENTITIES)
     np.testing.assert_array_equal(matrix, np.full((1, 4), np.nan))
-    assert not row["defaulted"]
+    assert not row.defaulted
 
 
 def test_each_request_of_a_batch_is_judged_by_its_own_time(world: World) -> None:
@@ -181,6 +179,6 @@ def test_each_request_of_a_batch_is_judged_by_its_own_time(world: World) -> None
     at = [NOW, NOW + 60_001, NOW + 60_000]
     values = world.redis.mget(reader.keys([ENTITIES] * 3))
     matrix, rows, stored = reader.read([ENTITIES] * 3, at, values)
-    assert [own[0]["defaulted"] for own in rows] == [False, True, False]
+    assert [own[0].defaulted for own in rows] == [False, True, False]
     np.testing.assert_array_equal(matrix[:, 2], [2.5, -0.5, 2.5])
     assert [s["carrier_delay.dest_last"] for s in stored] == ["LAX", "é", "LAX"]
