@@ -94,7 +94,7 @@ $(OPERATOR): $(OPERATOR_SOURCES)
 
 operator-test:
 	$(SAY) "the Flink operator's own tests"
-	mvn -B -ntp -q -f streams/operator/pom.xml verify
+	MAVEN_OPTS=-XX:TieredStopAtLevel=1 mvn -B -ntp -q -f streams/operator/pom.xml verify
 
 clean:
 	[ ! -x .venv/bin/augury ] || .venv/bin/augury down
