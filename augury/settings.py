@@ -91,6 +91,11 @@ class Settings(BaseSettings):
     warehouse_url: str = Field(default="", repr=False)
     warehouse_database: str = "augury"
     prefect_api_url: str = ""
+    flows_name: str = (
+        "flows"  # of this process as a worker of Prefect's; its own, and the same after a restart
+    )
+    flows_pool: str = "augury"  # the work pool of the flows
+    flows_queues: str = ""  # of the pool, apart by spaces, from which this process takes runs; else from all
     registry_database_url: str = Field(default="", repr=False)
     artifacts_url: str = ""
     batches_url: str = ""

@@ -6,10 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, SyncClientContext, TaskRunContext
+from prefect.exceptions import Abort, ObjectNotFound
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.states import Cancelled
 from prefect.tasks import Task
 
 from flows.export import ExportMismatchError
@@ -25,13 +29,43 @@ def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return not isinstance(state.result(raise_on_failure=False), _FINAL)
 
 
+def stop_if_cancelled() -> None:
+    """End the flow run that this is part of, by Prefect's `Abort`, where somebody cancels it or has ended it.
+
+    Prefect's own workers kill the process of such a run, wherever it stands. This is asked between steps, so
+    nothing is left half done. A server that cannot be asked stops nothing.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    run = context.flow_run.id
+    try:
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), SyncClientContext.get_or_create() as given:
+            state = given.client.read_flow_run(run).state
+            if state is not None and state.is_cancelling():
+                ended: State[Any] = Cancelled(message="cancelled between two steps")
+                given.client.set_flow_run_state(run, ended)
+            elif state is None or not state.is_final():
+                return
+    except ObjectNotFound:
+        pass
+    except httpx.HTTPError:
+        return
+    raise Abort("the flow run was ended from outside, so its next step does not begin")
+
+
+def _stop_if_cancelled(_task: Task[..., Any], _run: TaskRun, _state: State[Any]) -> None:
+    stop_if_cancelled()
+
+
 RETRIED: dict[str, Any] = {
     "retries": 5,
     "retry_delay_seconds": [1, 5, 20, 60, 180],
     "retry_condition_fn": _may_pass,
+    "on_running": [_stop_if_cancelled],  # before each try; Prefect lets pass an `Abort` from there
     "cache_policy": NO_CACHE,  # hashing a training table to look it up would cost more than it saves
 }
-"""Options of a step: an outage is waited out, a refusal is final."""
+"""Options of a step: an outage is waited out, a refusal is final, a run that is cancelled begins no step."""
 
 
 def once(*what: str) -> dict[str, Any]:

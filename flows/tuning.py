@@ -11,9 +11,9 @@ from flows.experiments import TRAINER, environment, next_recipe
 from flows.folds import Folds
 from flows.rows import read_rows
 from flows.search import Budget, search
-from flows.steps import RETRIED, artifact_key
+from flows.steps import RETRIED, artifact_key, stop_if_cancelled
 from flows.study import Study, TuningError, best
-from inference.registry import Experiment, ExperimentKind
+from inference.registry import Experiment, ExperimentKind, Trial
 
 UNTIL = "until"
 """The key of a training config's provenance that says up to which moment (ms) the log was searched with."""
@@ -107,10 +107,15 @@ def begin_study(model_name: str, study_id: str, dataset: Dataset, at: int) -> St
 
 @task(**RETRIED)
 def run_trials(study_id: str, study: Study, dataset: Dataset, budget: Budget) -> None:
-    """Run trials up to the budget."""
+    """Run trials up to the budget, or until the flow run is cancelled."""
     context = current()
+
+    def told(trial: Trial) -> None:
+        context.on_trial(trial)
+        stop_if_cancelled()
+
     folds = Folds(study, read_rows(dataset.read(), study.recipe.features))
-    search(study_id, study, folds, context.registry, budget, context.on_trial)
+    search(study_id, study, folds, context.registry, budget, told)
 
 
 @task(**RETRIED)

@@ -31,6 +31,7 @@ from flows.performance import check_performance
 from flows.reference import freeze
 from flows.retrain import retrain
 from flows.rollout import look_at
+from flows.triggers import RETRAIN, TUNE
 from flows.tune import tune
 from flows.worker import FlowWorker
 from schemas.log import await_group
@@ -50,7 +51,16 @@ def run(
     flows = models + watches
     intervals = drift_intervals(project.policies) | monitor_intervals(project.policies)
     intervals |= canary_intervals(project.policies)
-    worker = FlowWorker(settings.prefect_api_url, flows, "flows", auth=auth, intervals_ms=intervals)
+    worker = FlowWorker(
+        settings.prefect_api_url,
+        flows,
+        settings.flows_name,
+        auth=auth,
+        pool=settings.flows_pool,
+        queues=settings.flows_queues.split(),
+        training=(RETRAIN, TUNE),
+        intervals_ms=intervals,
+    )
     meaning = "Flow runs that ended here, by flow and state."
     metrics.register(
         Sampled(lambda: [counter("augury_flow_runs_ended_total", meaning, ("flow", "state"), worker.ended)])

@@ -36,6 +36,8 @@ def prefect(settings: Settings) -> Part:
         env={
             "PREFECT_HOME": str(settings.home / "prefect"),
             "PREFECT_API_URL": f"http://{LOOPBACK}:{settings.prefect_port}/api",
+            # On disk, so that slots are known, and freed, after a restart of the server too.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
             "PREFECT_CLI_PROMPT": "false",
