@@ -7,7 +7,7 @@ from features.alerts import BROKEN, CHANGED, Alert
 from features.policies import DriftPolicy, MonitoringPolicy
 from features.project import Project
 from features.windows import floor, milliseconds
-from flows.causes import DATA, causes
+from flows.causes import broken, causes
 from flows.discoveries import adjusted
 from flows.divergence import compare, psi
 from flows.watched import methods, window
@@ -51,9 +51,9 @@ class Report:
             }
             for f in self.drifted
         ]
-        broken = any(f.causes != (DATA,) for f in self.drifted)
+        looks_broken = any(broken(f.causes) for f in self.drifted)
         evidence = {
-            "looks_like": BROKEN if broken else CHANGED,
+            "looks_like": BROKEN if looks_broken else CHANGED,
             "features": features,
             "of": len(self.findings),
             "model_version": window.model_version,
@@ -67,7 +67,7 @@ class Report:
             severity="warning",
             evidence=evidence,
             at=window.end,
-            playbook="broken-pipeline" if broken else "drift",
+            playbook="broken-pipeline" if looks_broken else "drift",
             owner=self.owner,
             model_name=window.model_name,
         )

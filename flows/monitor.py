@@ -9,7 +9,7 @@ from prefect import flow, task
 
 from features.alerts import BROKEN, CHANGED, incident
 from features.policies import MonitoringPolicy, Policy
-from flows.causes import DATA
+from flows.causes import broken
 from flows.check import NoReferenceError, window_end
 from flows.context import current
 from flows.drift import clear, send
@@ -84,8 +84,8 @@ def _explained(policy: MonitoringPolicy, champion: ModelVersion, end: int) -> di
             drifted += current().check_drift(watched, champion, window_end(watched, end)).drifted
     drifted.sort(key=lambda f: -f.psi)
     features = [{"feature": f.reference.feature, "psi": f.psi, "causes": f.causes} for f in drifted]
-    broken = any(f.causes != (DATA,) for f in drifted)
-    return {"features": features, "looks_like": BROKEN if broken else CHANGED} if drifted else {}
+    looks_like = BROKEN if any(broken(f.causes) for f in drifted) else CHANGED
+    return {"features": features, "looks_like": looks_like} if drifted else {}
 
 
 def _said(found: Performance) -> str:

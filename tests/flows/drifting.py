@@ -124,6 +124,7 @@ class History:
                 "predicted_class": "1",
                 "bias": None,
                 "contributions": {},
+                "frozen": [],
             }
             lines.append([*target.row(record), at])
             labels.append([f"{i}", "late", drawn["label"][i], at, at])
