@@ -73,7 +73,7 @@ class Triggers:
             )
         evidence, bucket = json.loads(alert["evidence"]), self._debounce[policy.name]
         if evidence.get("looks_like") == BROKEN:
-            return _freezing(alert, evidence, policy, bucket) if policy.on_broken == "freeze" else None
+            return _freezing(alert, evidence, policy, bucket)
         return _retraining(alert, policy.model.name, bucket) if policy.retrain else None
 
     def _on_harm(self, alert: Mapping[str, Any]) -> Trigger | None:
@@ -144,9 +144,18 @@ def _retraining(alert: Mapping[str, Any], model_name: str, bucket_ms: int) -> Tr
 
 def _freezing(
     alert: Mapping[str, Any], evidence: Mapping[str, Any], policy: DriftPolicy, bucket_ms: int
-) -> Trigger:
-    assert policy.group is not None  # a policy without a group freezes nothing
-    features = [f"{policy.group.name}.{f['feature']}" for f in evidence["features"] if broken(f["causes"])]
+) -> Trigger | None:
+    """Freeze what looks broken, where the policy says so.
+
+    A feature that was frozen in the window stays out: what was thawed since is not frozen anew by what was
+    before.
+    """
+    if policy.on_broken != "freeze" or policy.group is None:
+        return None
+    names = (f"{policy.group.name}.{f['feature']}" for f in evidence["features"] if broken(f["causes"]))
+    features = [name for name in names if name not in evidence.get("frozen", ())]
+    if not features:
+        return None
     return Trigger(
         FREEZE,
         _key(alert, bucket_ms),

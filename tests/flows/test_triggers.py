@@ -54,15 +54,18 @@ def test_alerts_of_one_bucket_are_one_run() -> None:
     assert later.key not in keys
 
 
-BROKEN = json.dumps(
-    {
-        "looks_like": "a broken pipeline",
-        "features": [
-            {"feature": "count_1h", "causes": ["missing values", "stale group"]},
-            {"feature": "seats", "causes": ["data"]},
-            {"feature": "delay_mean_1h", "causes": ["scaled by 60"]},
-        ],
-    }
+LOOKS_BROKEN: dict[str, Any] = {
+    "looks_like": "a broken pipeline",
+    "features": [
+        {"feature": "count_1h", "causes": ["missing values", "stale group"]},
+        {"feature": "seats", "causes": ["data"]},
+        {"feature": "delay_mean_1h", "causes": ["scaled by 60"]},
+    ],
+    "frozen": [],
+}
+BROKEN = json.dumps(LOOKS_BROKEN)
+FREEZES = DriftPolicy(
+    replace(plain, defaults={"count_1h": 0}), WATCHED, retrain=True, on_broken="freeze", debounce="1d"
 )
 
 
@@ -71,11 +74,9 @@ def test_nothing_is_retrained_on_drift_that_looks_like_a_broken_pipeline() -> No
 
 
 def test_what_looks_broken_is_frozen_once_in_a_bucket_and_nothing_else() -> None:
-    group = replace(plain, defaults={"count_1h": 0})
-    policy = DriftPolicy(group, WATCHED, retrain=True, on_broken="freeze", debounce="1d")
-    rules = Triggers([policy], [])
+    rules = Triggers([FREEZES], [])
     found = [
-        rules.on_alert(alert(i, at, policy.name, evidence=BROKEN))
+        rules.on_alert(alert(i, at, FREEZES.name, evidence=BROKEN))
         for i, at in [("a", 10 * DAY), ("a", 10 * DAY), ("b", 11 * DAY - 1), ("c", 11 * DAY)]
     ]
     assert found[0] == Trigger(
@@ -94,9 +95,23 @@ def test_what_looks_broken_is_frozen_once_in_a_bucket_and_nothing_else() -> None
         f"plain.v1/late/{10 * DAY}",
         f"plain.v1/late/{11 * DAY}",
     ]
-    changed = rules.on_alert(alert(policy=policy.name))
+    changed = rules.on_alert(alert(policy=FREEZES.name))
     assert changed is not None
     assert changed.flow == "retrain"
+
+
+@pytest.mark.parametrize(
+    ("frozen", "left"),
+    [
+        (["plain.count_1h"], ["plain.delay_mean_1h"]),
+        (["other.delay_mean_1h"], ["plain.count_1h", "plain.delay_mean_1h"]),
+        (["plain.count_1h", "plain.delay_mean_1h"], None),
+    ],
+)
+def test_what_was_frozen_in_the_window_is_not_frozen_anew_by_it(frozen: list[str], left: list[str]) -> None:
+    evidence = json.dumps(LOOKS_BROKEN | {"frozen": frozen})
+    found = Triggers([FREEZES], []).on_alert(alert(policy=FREEZES.name, evidence=evidence))
+    assert (None if found is None else found.parameters["features"]) == left
 
 
 def test_what_sets_off_nothing() -> None:
