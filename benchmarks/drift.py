@@ -139,8 +139,7 @@ def generate(client: Client, defined: Project, work: Work) -> None:
         shift = SHIFT if day > work.quiet else 0.0
         means = [shift if i < DRIFTED else 0.0 for i in range(work.features)]
         values = ", ".join(
-            f"if(cityHash64(number, {day}, {i}) % 50 = 0, NULL, "
-            f"round(randNormal({mean}, 1, {i}) * {STEPS}) / {STEPS})"
+            f"if(rand({i}) % 50 = 0, NULL, round(randNormal({mean}, 1, {i}) * {STEPS}) / {STEPS})"
             for i, mean in enumerate(means)
         )
         at = _moment(f"{START + day * DAY} + intDiv(number * {DAY}, {rows})")

@@ -29,6 +29,7 @@ MAX_BINS = 100
 METRICS = {"auc": 1, "precision_at_k": 1, "log_loss": -1, "calibration_error": -1, "rmse": -1}
 """What performance can be measured by: 1 where more is better, -1 where less is."""
 ON_HARM = ("tell", "retrain", "fall_back")
+ON_BROKEN = ("tell", "freeze")
 MONTH_MS = 30 * 86_400_000
 LOOKS = 10
 """How many looks at a step of a canary there are while it has to hold."""
@@ -48,6 +49,10 @@ class DriftPolicy:
     without drift, over all of its features. A `threshold` takes its place by the classical one, PSI above it,
     whose error rate depends on everything (see `CLASSICAL`). Windows of less than `min_rows` are not judged.
 
+    With `retrain` an alert sets off a retraining, unless it looks like a broken pipeline. Then `on_broken`
+    says what follows: "tell", or "freeze" the features that look broken at their defaults. Of the one and of
+    the other there is at most one in each `debounce`.
+
     Raises `DefinitionError`.
     """
 
@@ -64,6 +69,7 @@ class DriftPolicy:
     min_rows: int = 200
     retrain: bool = False
     debounce: str = "1d"
+    on_broken: str = "tell"
 
     def __post_init__(self) -> None:
         place = f"drift policy {self.name}"
@@ -79,6 +85,12 @@ class DriftPolicy:
         if self.min_rows < 1:
             rule = "a window that is judged has at least one row"
             raise DefinitionError(place, rule, "nothing would be compared", self.min_rows)
+        if self.on_broken not in ON_BROKEN:
+            rule = f"what a broken pipeline sets off is one of {', '.join(ON_BROKEN)}"
+            raise DefinitionError(place, rule, "nobody would know what follows", self.on_broken)
+        if self.on_broken == "freeze" and not (self.group is not None and self.group.defaults):
+            rule = "a feature is frozen at its default, which its group states"
+            raise DefinitionError(place, rule, "nothing could be frozen", self.subject)
         milliseconds(self.window, f"{place}, window")
         _check_level(self.level, place, self.false_alarms_per_month)
 

@@ -24,7 +24,8 @@ EVENT_TIMESTAMP = "event_timestamp"
 class VectorGroup:
     """What a vector reads of one group version: all features in row order, and the positions it takes.
 
-    `defaults` are what it has of features where the entity has no row.
+    `defaults` are what it has of features where the entity has no row, and always of those at the positions
+    `frozen`, whatever the row holds.
     """
 
     group: str
@@ -35,6 +36,7 @@ class VectorGroup:
     expected_max_lag_ms: int
     on_stale: str
     defaults: Defaults = ()
+    frozen: tuple[int, ...] = ()
 
     @property
     def label(self) -> str:
@@ -96,6 +98,11 @@ class ModelPlan:
         """The vector's names in order: `<group>.<feature>`, then the on-demand features."""
         stored = (g.name(p) for g in self.groups for p in g.positions)
         return (*stored, *(d.name for d in self.on_demand))
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The names of stored features that stand at their defaults, whatever their rows hold."""
+        return tuple(g.name(p) for g in self.groups for p in g.frozen)
 
     @property
     def named_on_demand(self) -> set[str]:

@@ -64,6 +64,11 @@ def causes(
     return tuple(found) or (DATA,)
 
 
+def broken(found: Sequence[str]) -> bool:
+    """Tell whether a feature that shows these causes looks broken."""
+    return tuple(found) != (DATA,)
+
+
 def scale(reference: Sequence[float], current: Sequence[float]) -> float | None:
     """Give the factor by which values were scaled, where they were."""
     held, seen = np.asarray(reference[1:-1]), np.asarray(current[1:-1])  # extremes are no estimate

@@ -7,13 +7,13 @@ from features.alerts import BROKEN, CHANGED, Alert
 from features.policies import DriftPolicy, MonitoringPolicy
 from features.project import Project
 from features.windows import floor, milliseconds
-from flows.causes import DATA, causes
+from flows.causes import broken, causes
 from flows.discoveries import adjusted
 from flows.divergence import compare, psi
 from flows.watched import methods, window
 from inference.registry import ModelVersion
 from warehouse.client import Client
-from warehouse.drift import count, quantiles, stale_share
+from warehouse.drift import count, frozen, quantiles, stale_share
 from warehouse.drift_reports import Finding, Window, keep
 from warehouse.references import DECILES, Reference, read
 
@@ -24,11 +24,12 @@ class NoReferenceError(LookupError):
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found, feature by feature."""
+    """What a check found, feature by feature; `frozen` are those of the model that were so in the window."""
 
     window: Window
     findings: tuple[Finding, ...]
     owner: str = ""
+    frozen: tuple[str, ...] = ()
 
     @property
     def drifted(self) -> tuple[Finding, ...]:
@@ -51,9 +52,10 @@ class Report:
             }
             for f in self.drifted
         ]
-        broken = any(f.causes != (DATA,) for f in self.drifted)
+        looks_broken = bool(self.frozen) or any(broken(f.causes) for f in self.drifted)
         evidence = {
-            "looks_like": BROKEN if broken else CHANGED,
+            "looks_like": BROKEN if looks_broken else CHANGED,
+            "frozen": self.frozen,
             "features": features,
             "of": len(self.findings),
             "model_version": window.model_version,
@@ -67,7 +69,7 @@ class Report:
             severity="warning",
             evidence=evidence,
             at=window.end,
-            playbook="broken-pipeline" if broken else "drift",
+            playbook="broken-pipeline" if looks_broken else "drift",
             owner=self.owner,
             model_name=window.model_name,
         )
@@ -87,6 +89,7 @@ def window_end(policy: DriftPolicy | MonitoringPolicy, clock: int) -> int:
 def check(client: Client, project: Project, policy: DriftPolicy, version: ModelVersion, end: int) -> Report:
     """Compare the window of a policy that ends before `end` (ms) with what `version` was trained on.
 
+    What was served of a feature that was frozen in the window is counted, and not judged: it was the default.
     The findings are kept in `feature_drift_report`; the same window checked again replaces them. Raises
     `NoReferenceError` where there is nothing to compare with, `NothingWatchedError`.
     """
@@ -98,27 +101,36 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
             f"drift is from what a model was trained on, frozen at its training; {policy.model.name} version "
             f"{version.version} has nothing for {policy.name} ({', '.join(lacking)}): train a new version"
         )
+    stood = frozen(client, policy.model.name, start, end)
     found: dict[str, Finding] = {}
     for sample in window(policy, project, version.version, start, end):
         held = {name: known[name] for name in sample.columns}
         counts = count(client, sample, {name: r.bins for name, r in held.items()})
-        found |= {name: _finding(policy, r, counts[name], len(known)) for name, r in held.items()}
+        for name, reference in held.items():
+            unjudged = policy.values == "served" and _vector_name(policy, name) in stood
+            found[name] = _finding(policy, reference, counts[name], len(known), judged=not unjudged)
     judged = _judged(policy, found)
     judged |= _explained(client, project, policy, version, judged, start, end)
     group = ("", 0) if policy.group is None else (policy.group.name, policy.group.version)
     over = Window(policy.name, policy.model.name, version.version, *group, start, end)
     owner = policy.model.owner if policy.group is None else policy.group.owner
-    report = Report(over, tuple(judged.values()), owner)
+    report = Report(over, tuple(judged.values()), owner, stood)
     keep(client, over, report.findings)
     return report
 
 
-def _finding(policy: DriftPolicy, reference: Reference, counts: list[int], features: int) -> Finding:
+def _vector_name(policy: DriftPolicy, name: str) -> str:
+    return name if policy.group is None else f"{policy.group.name}.{name}"
+
+
+def _finding(
+    policy: DriftPolicy, reference: Reference, counts: list[int], features: int, *, judged: bool
+) -> Finding:
     unjudged = Finding(reference, tuple(counts), 0.0, None, None, None, None, 0.0, drifted=False)
     if not (sum(counts) and reference.rows):
         return unjudged
     measured = replace(unjudged, psi=psi(reference.counts, counts))
-    if min(sum(counts), reference.rows) < policy.min_rows:
+    if not judged or min(sum(counts), reference.rows) < policy.min_rows:
         return measured
     smallest = policy.level / features
     how = compare(reference.method, reference.counts, counts, reference.bins.edges, smallest=smallest)

@@ -52,7 +52,7 @@ def drift(policy: str | None = None, at: int | None = None) -> int:
 
     The window ends at `at` (ms); without it at the newest of the policy's ends that the log's clock has
     passed. A window checked again has the same rows in `feature_drift_report` and the same alert; one in
-    which nothing drifted resolves the alerts that are open. Where all
+    which nothing drifted, and no feature was frozen, resolves the alerts that are open. Where all
     are checked, those of models without a champion, or without a frozen reference, are passed over and
     named on the run's page; a policy that is named fails the run then.
     """
@@ -68,7 +68,7 @@ def drift(policy: str | None = None, at: int | None = None) -> int:
         alert = report.alert()
         if alert is not None:
             send(alert.record)
-        elif any(f.q_value is not None for f in report.findings):
+        elif not report.frozen and any(f.q_value is not None for f in report.findings):
             end = report.window.end
             clear(f"{DRIFT}/{one.name}/{report.subject}", f"nothing drifted in the window to {end} ms", end)
         found += len(report.drifted)

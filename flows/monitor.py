@@ -9,7 +9,7 @@ from prefect import flow, task
 
 from features.alerts import BROKEN, CHANGED, incident
 from features.policies import MonitoringPolicy, Policy
-from flows.causes import DATA
+from flows.causes import broken
 from flows.check import NoReferenceError, window_end
 from flows.context import current
 from flows.drift import clear, send
@@ -78,14 +78,17 @@ def monitor(policy: str | None = None, at: int | None = None) -> int:
 
 def _explained(policy: MonitoringPolicy, champion: ModelVersion, end: int) -> dict[str, Any]:
     """Tell which of the model's features drifted meanwhile, the most first, and what they look like."""
-    drifted: list[Finding] = []
+    drifted, frozen = list[Finding](), set[str]()
     for watched in (p for p in current().drift_policies if p.model.name == policy.model.name):
         with suppress(NoReferenceError):
-            drifted += current().check_drift(watched, champion, window_end(watched, end)).drifted
+            report = current().check_drift(watched, champion, window_end(watched, end))
+            drifted += report.drifted
+            frozen.update(report.frozen)
     drifted.sort(key=lambda f: -f.psi)
     features = [{"feature": f.reference.feature, "psi": f.psi, "causes": f.causes} for f in drifted]
-    broken = any(f.causes != (DATA,) for f in drifted)
-    return {"features": features, "looks_like": BROKEN if broken else CHANGED} if drifted else {}
+    looks_like = BROKEN if frozen or any(broken(f.causes) for f in drifted) else CHANGED
+    told = {"features": features, "looks_like": looks_like, "frozen": sorted(frozen)}
+    return told if drifted or frozen else {}
 
 
 def _said(found: Performance) -> str:

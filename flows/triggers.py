@@ -8,6 +8,7 @@ from typing import Any
 from features.alerts import BROKEN
 from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from features.windows import floor, milliseconds
+from flows.causes import broken
 
 RETRAINING = "retraining"
 """Who registers the models that go on trial by themselves."""
@@ -16,7 +17,7 @@ EVALUATION = "evaluation"
 _ENDS = {"promoted", "rejected", "rolled_back"}
 _DAY_MS = 86_400_000
 RETRAIN, START_TRIAL, EVALUATE, TUNE = "retrain", "start-trial", "evaluate", "tune"
-FALL_BACK = "fall-back"
+FALL_BACK, FREEZE = "fall-back", "freeze"
 """The flows' names."""
 
 
@@ -53,10 +54,12 @@ class Triggers:
         }
 
     def on_alert(self, alert: Mapping[str, Any]) -> Trigger | None:
-        """Give the retraining that an `alert` record of drift or of performance sets off.
+        """Give what an `alert` record of drift or of performance sets off.
 
         Alerts of one policy whose `at` lies in one `debounce` bucket are one trigger: the key is the
-        bucket, so an alert that is written twice is one too. Raises `UnknownPolicyError`.
+        bucket, so an alert that is written twice is one too. On drift that looks like a broken pipeline
+        nothing is retrained; what looks broken is frozen where the policy says so. Raises
+        `UnknownPolicyError`.
         """
         if alert["kind"] == "performance":
             return self._on_harm(alert)
@@ -68,9 +71,10 @@ class Triggers:
                 f"a drift alert names a policy of the project ({', '.join(self._drift) or 'it has none'}); "
                 f"nothing says what follows from {alert['policy']!r}"
             )
-        if not policy.retrain:
-            return None
-        return _retraining(alert, policy.model.name, self._debounce[alert["policy"]])
+        evidence, bucket = json.loads(alert["evidence"]), self._debounce[policy.name]
+        if evidence.get("looks_like") == BROKEN:
+            return _freezing(alert, evidence, policy, bucket)
+        return _retraining(alert, policy.model.name, bucket) if policy.retrain else None
 
     def _on_harm(self, alert: Mapping[str, Any]) -> Trigger | None:
         """Give what harm sets off: once in each bucket of a day, and nothing on a broken pipeline."""
@@ -134,6 +138,32 @@ def _retraining(alert: Mapping[str, Any], model_name: str, bucket_ms: int) -> Tr
             "alert_id": alert["alert_id"],
             "policy": alert["policy"],
             "at": alert["at"],
+        },
+    )
+
+
+def _freezing(
+    alert: Mapping[str, Any], evidence: Mapping[str, Any], policy: DriftPolicy, bucket_ms: int
+) -> Trigger | None:
+    """Freeze what looks broken, where the policy says so.
+
+    A feature that was frozen in the window stays out: what was thawed since is not frozen anew by what was
+    before.
+    """
+    if policy.on_broken != "freeze" or policy.group is None:
+        return None
+    names = (f"{policy.group.name}.{f['feature']}" for f in evidence["features"] if broken(f["causes"]))
+    features = [name for name in names if name not in evidence.get("frozen", ())]
+    if not features:
+        return None
+    return Trigger(
+        FREEZE,
+        _key(alert, bucket_ms),
+        {
+            "model_name": policy.model.name,
+            "features": features,
+            "alert_id": alert["alert_id"],
+            "policy": alert["policy"],
         },
     )
 

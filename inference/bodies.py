@@ -41,6 +41,9 @@ class Prediction(Struct, frozen=True, gc=False):
     error: str | None
     feature_values_used: dict[str, float | None]
     groups: list[VectorRow]
+    frozen: Annotated[
+        tuple[str, ...], Meta(description="Stored features at their defaults, whatever their rows hold.")
+    ]
     explanation: Annotated[Explanation | None, Meta(description="Where the request asked to explain.")]
     requested_at: int
     predicted_at: int
@@ -131,6 +134,7 @@ def prediction(result: Result) -> Prediction:
         result.error,
         result.feature_values_used.by_name(),
         result.rows,
+        result.frozen,
         result.explanation,
         result.requested_at,
         result.predicted_at,

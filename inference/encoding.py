@@ -22,7 +22,7 @@ _FIELDS = (
     *("deduplication_key", "request_id", "model_name", "model_version_used", "variant", "door", "prediction"),
     *("error", "entity_keys", "inputs", "feature_values_used", "rows", "requested_at", "predicted_at"),
     *("latency_features_ms", "latency_on_demand_ms", "latency_model_ms", "latency_total_ms"),
-    *("outputs", "predicted_class", "bias", "contributions"),
+    *("outputs", "predicted_class", "bias", "contributions", "frozen"),
 )
 T = TypeVar("T")
 _DOUBLE = Struct("<d").pack
@@ -102,6 +102,7 @@ def encode(result: Result, header: bytes = b"") -> bytes:
             _doubles(result.outputs),
             _NULL if decided is None else _SECOND + text(decided),
             _UNEXPLAINED if explanation is None else _explanation(explanation),
+            _texts(result.frozen) if result.frozen else _END,
         )
     )
 
@@ -117,6 +118,11 @@ def _times(requested_at: int, predicted_at: int, took: Latency) -> bytes:
     """Encode a result's times, which a batch shares."""
     parts = _LATENCIES(took.features, took.on_demand, took.model, took.total)
     return long(requested_at) + long(predicted_at) + parts
+
+
+@lru_cache(maxsize=256)
+def _texts(values: tuple[str, ...]) -> bytes:
+    return b"".join((long(len(values)), *map(text, values), _END))
 
 
 def _doubles(values: Sequence[float]) -> bytes:

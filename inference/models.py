@@ -5,8 +5,10 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from features.cutover import CutoverError, Routes, reroute
+from features.freezing import Frozen, freeze
 from features.vector import ModelPlan
 from inference.artifacts import ArtifactMismatchError, ArtifactStore
 from inference.explainer import Explainer, explainer_of
@@ -28,8 +30,8 @@ class OutageError(RuntimeError):
 class LoadedModel:
     """A model version that can answer. Whoever holds it can finish with it, swapped out or not.
 
-    `signed` is the plan that it was trained on, `plan` the same with the group versions that it reads;
-    `explainer` what the version was registered with, if it was.
+    `signed` is the plan that it was trained on, `plan` the same with the group versions that it reads and the
+    features that are frozen; `explainer` what the version was registered with, if it was.
     """
 
     name: str
@@ -59,6 +61,13 @@ class Variants:
         return self.champion, self.challenger, self.shadow
 
 
+class _Reading(NamedTuple):
+    """What is read otherwise than signatures say: other versions of groups, defaults for frozen features."""
+
+    routes: Routes
+    frozen: Frozen
+
+
 class Models:
     """Models by name, loaded from the registry's artifacts.
 
@@ -71,7 +80,7 @@ class Models:
         self._artifacts = artifacts
         self._variants: dict[str, Variants] = {}
         self._pinned: OrderedDict[tuple[str, int], LoadedModel] = OrderedDict()
-        self._routes: Routes = {}
+        self._reading = _Reading({}, {})
         self.swaps: Counter[str] = Counter()  # by model: how often others answer than before
         self._mutex = threading.Lock()
 
@@ -103,7 +112,7 @@ class Models:
             model = self._pinned.get((model_name, version))
             if model is None:
                 try:
-                    model = self._load(self._registry.get(model_name, version), self._routes)
+                    model = self._load(self._registry.get(model_name, version), self._reading)
                 except UnknownModelError as error:
                     raise RequestError("unknown-version", str(error)) from None
                 except UNLOADABLE as error:
@@ -129,27 +138,30 @@ class Models:
     def refresh(self) -> None:
         """Bring all models to what the registry says."""
         with self._mutex:
-            self._bring(self._registry.models(), self._registry.cutovers.routes())
+            self._bring(self._registry.models(), self._asked())
 
     def refresh_one(self, model_name: str) -> None:
         """Bring one model to what the registry says, and all where groups were cut over."""
         with self._mutex:
-            routes = self._registry.cutovers.routes()
-            moved = routes != self._routes
-            self._bring(self._registry.models() if moved else [model_name], routes)
+            reading = self._asked()
+            moved = reading.routes != self._reading.routes
+            self._bring(self._registry.models() if moved else [model_name], reading)
 
-    def _bring(self, names: Iterable[str], routes: Routes) -> None:
-        new = {name: self._now(name, routes) for name in names}
+    def _asked(self) -> _Reading:
+        return _Reading(self._registry.cutovers.routes(), self._registry.freezes.frozen())
+
+    def _bring(self, names: Iterable[str], reading: _Reading) -> None:
+        new = {name: self._now(name, reading) for name in names}
         variants = self._variants | new
-        if routes != self._routes:
+        if reading != self._reading:
             self._pinned.clear()
         for name, now in new.items():
             before = self._variants.get(name)
             if before is not None and before.served != now.served:
                 self.swaps[name] += 1
-        self._variants, self._routes = variants, routes
+        self._variants, self._reading = variants, reading
 
-    def _now(self, model_name: str, routes: Routes) -> Variants:
+    def _now(self, model_name: str, reading: _Reading) -> Variants:
         """Give who answers by what the registry says; what is loaded already is kept."""
         old = self._variants.get(model_name, Variants())
         config = self._registry.serving_config(model_name)
@@ -157,7 +169,7 @@ class Models:
         problems: dict[str, bool] = {}
 
         def bring(version: int | None) -> LoadedModel | None:
-            return self._next(old, model_name, version, routes, problems)
+            return self._next(old, model_name, version, reading, problems)
 
         new = Variants(
             None if champion is None else bring(champion.version) or old.champion,
@@ -177,7 +189,7 @@ class Models:
         old: Variants,
         model_name: str,
         version: int | None,
-        routes: Routes,
+        reading: _Reading,
         problems: dict[str, bool],
     ) -> LoadedModel | None:
         if version is None:
@@ -185,14 +197,14 @@ class Models:
         try:
             for model in old.served:
                 if model is not None and model.version == version:
-                    return _routed(model, routes)
-            return self._load(self._registry.get(model_name, version), routes)
+                    return _read_by(model, reading)
+            return self._load(self._registry.get(model_name, version), reading)
         except Exception as error:  # whatever is wrong with a new model must not end the old one
             text = f"{model_name} version {version} was not loaded, the rest goes on serving: {error}"
             problems[text] = not isinstance(error, UNLOADABLE)
             return None
 
-    def _load(self, version: ModelVersion, routes: Routes) -> LoadedModel:
+    def _load(self, version: ModelVersion, reading: _Reading) -> LoadedModel:
         onnx = OnnxModel(self._artifacts.get(version.artifact_uri, version.sha256))
         try:
             plan = ModelPlan.from_dict(version.signature)
@@ -210,10 +222,10 @@ class Models:
         signed = LoadedModel(
             version.model_name, version.version, version.sha256, plan, plan, reader, onnx, explainer
         )
-        return _routed(signed, routes)
+        return _read_by(signed, reading)
 
 
-def _routed(model: LoadedModel, routes: Routes) -> LoadedModel:
-    """Give the model as it reads by `routes`: itself where that is how it reads already."""
-    plan = reroute(model.signed, routes)
+def _read_by(model: LoadedModel, reading: _Reading) -> LoadedModel:
+    """Give the model as it reads now: itself where that is how it reads already."""
+    plan = freeze(reroute(model.signed, reading.routes), reading.frozen.get(model.name, frozenset()))
     return model if plan == model.plan else replace(model, plan=plan, reader=VectorReader(plan))

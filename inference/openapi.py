@@ -64,6 +64,7 @@ _ANSWER = {
             "defaulted": False,
         }
     ],
+    "frozen": [],
     "explanation": {
         "bias": -0.5,
         "contributions": {"carrier_delay.arr_delay_mean_1h": -0.55, "hour": 0.055},

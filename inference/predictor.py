@@ -172,6 +172,7 @@ class Predictor:
             job.outputs,
             job.predicted_class,
             job.explanation,
+            job.model.reader.frozen if job.rows else (),  # a ready vector is taken as it is
         )
         return Answer(result, None if job.error is None else job.error.kind, job)
 

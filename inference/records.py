@@ -119,7 +119,8 @@ class Explanation(Struct, frozen=True):
 class Result(Struct, frozen=True, gc=False):
     """One answer, field by field the record `prediction_result`.
 
-    There latencies, and the two parts of an explanation, are fields of their own.
+    There latencies, and the two parts of an explanation, are fields of their own. `frozen` names the stored
+    features that stand at their defaults, whatever their rows hold.
     """
 
     deduplication_key: str
@@ -140,6 +141,7 @@ class Result(Struct, frozen=True, gc=False):
     outputs: list[float] = field(default_factory=list)
     predicted_class: str | None = None
     explanation: Explanation | None = None
+    frozen: tuple[str, ...] = ()
 
 
 def request_of(record: object) -> Request:

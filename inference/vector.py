@@ -23,8 +23,8 @@ class VectorReader:
     """Reads the vectors of one model version; a feature that is NULL or missing is NaN.
 
     Where a group has defaults they stand in the place of missing rows, and of stale ones if its `on_stale`
-    says so. `names` are the vector's, in order; `refusing` the groups that are not served stale, with their
-    places.
+    says so; those of frozen features stand always. `names` are the vector's, in order, and `frozen` those
+    that are; `refusing` the groups that are not served stale, with their places.
     """
 
     def __init__(self, plan: ModelPlan) -> None:
@@ -42,6 +42,14 @@ class VectorReader:
             for i, (g, end) in enumerate(zip(plan.groups, ends, strict=True))
             if g.defaults
         ]
+        stored = [(g, p) for g in plan.groups for p in g.positions]
+        frozen = [i for i, (g, p) in enumerate(stored) if p in g.frozen]
+        self.frozen = plan.frozen
+        self._frozen_at = np.array(frozen, np.intp)
+        self._frozen_values = _numbers([g.default(p) for g, p in (stored[i] for i in frozen)])
+        self._frozen_read = {
+            g.name(p): g.default(p) for g in plan.groups for p in plan.read_on_demand(g) if p in g.frozen
+        }
         # what on-demand features read of the rows: the rows' times, and features by their exact values
         self._times = [
             (i, g.timestamp) for i, g in enumerate(plan.groups) if g.timestamp in plan.named_on_demand
@@ -63,9 +71,9 @@ class VectorReader:
         """Give the stored part of the vectors (n, features), and each vector's rows, group by group.
 
         Last come, for each vector, the stored features and times of rows that its on-demand features read,
-        by name: defaults where the vector has them. `at` is each request's time in ms since the epoch,
-        `values` what the store has under `keys`. Raises `LayoutMismatchError` for a row that another
-        schema wrote.
+        by name: defaults where the vector has them, and of frozen ones. `at` is each request's time in ms
+        since the epoch, `values` what the store has under `keys`. Raises `LayoutMismatchError` for a row that
+        another schema wrote.
         """
         groups, n = len(self._groups), len(entities)
         if not groups:
@@ -100,6 +108,8 @@ class VectorReader:
             defaulted = [own[i].defaulted for own in rows]
             if True in defaulted:
                 matrix[defaulted, columns] = defaults
+        if self._frozen_at.size:
+            matrix[:, self._frozen_at] = self._frozen_values
         return matrix, rows, self._read_on_demand(rows, buffers)
 
     def on_demand(
@@ -141,6 +151,9 @@ class VectorReader:
                     known.update(zip(names, defaults, strict=True))
                 else:
                     known.update(zip(names, layout.values(buffer, positions), strict=True))
+        if self._frozen_read:
+            for known in stored:
+                known.update(self._frozen_read)
         return stored
 
 

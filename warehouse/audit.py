@@ -16,7 +16,7 @@ from features.plan import NamedExpression
 from features.types import DataType
 from features.vector import REQUESTED_AT, ModelPlan, VectorGroup
 from warehouse.answers import Answers, rows_of, used_sql
-from warehouse.defaults import filled
+from warehouse.defaults import default, filled
 from warehouse.dialect import column, same, text
 from warehouse.on_demand import on_demand_sql
 
@@ -91,7 +91,7 @@ def _differences(answers: Answers, inexact: Set[str]) -> str:
     plan = answers.plan
     inputs = [f"{_input(name, t)} AS {column(f'_in_{name}')}" for name, t in plan.inputs.items()]
     used = [part for i, group in enumerate(plan.groups) for part in _identity(i, group)]
-    named = ", ".join(["deduplication_key", "requested_at", "feature_values_used", *used, *inputs])
+    named = ", ".join(["deduplication_key", "requested_at", "feature_values_used", "frozen", *used, *inputs])
     joins = " ".join(
         f"LEFT JOIN (SELECT * FROM backfill_{group.group}_v{group.version} FINAL "
         f"WHERE (entity, seq) IN (SELECT _entity, _seq FROM ({used_sql(group, answers)}))) AS _b{i} "
@@ -178,7 +178,8 @@ def _differs(name: str, truth: str, *, inexact: bool = False) -> str:
 
 def _recomputed(index: int, group: VectorGroup, position: int) -> str:
     row = f"_b{index}.{column(group.features[position].name)}"
-    return filled(group, position, row, _defaulted(index, group))
+    value = filled(group, position, row, _defaulted(index, group))
+    return f"if(has(_a.frozen, {text(group.name(position))}), {default(group, position)}, {value})"
 
 
 _JSON_TYPES = {

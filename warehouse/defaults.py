@@ -8,11 +8,13 @@ from warehouse.dialect import CLICKHOUSE, typed
 
 def filled(group: VectorGroup, position: int, value: str, absent: str) -> str:
     """Write a feature's `value`, and where the condition `absent` holds, its default or NULL."""
-    if not group.defaults:
-        return value
+    return f"if({absent}, {default(group, position)}, {value})" if group.defaults else value
+
+
+def default(group: VectorGroup, position: int) -> str:
+    """Write a feature's default, or NULL where none is stated."""
     data_type = group.features[position].type
-    default = typed(CLICKHOUSE.render(_constant(group.default(position), data_type)), data_type)
-    return f"if({absent}, {default}, {value})"
+    return typed(CLICKHOUSE.render(_constant(group.default(position), data_type)), data_type)
 
 
 def _constant(value: Value, data_type: DataType) -> Literal | Call:

@@ -110,6 +110,13 @@ def stale_share(client: Client, model_name: str, group: str, since: int, until: 
     return int(stale) / max(int(rows), 1)
 
 
+def frozen(client: Client, model_name: str, since: int, until: int) -> tuple[str, ...]:
+    """Give the features that answers to requests made in [since, until) (ms) name as frozen, in order."""
+    sample = served(model_name, {}, since, until)
+    sql = f"SELECT DISTINCT arrayJoin(frozen) AS _feature FROM {sample.rows} ORDER BY _feature"
+    return tuple(str(row[0]) for row in client.query(sql, dict(sample.parameters)).result_rows)
+
+
 def _row(client: Client, sql: str, sample: Sample) -> Sequence[Any]:
     row: Sequence[Any] = client.query(sql, dict(sample.parameters), settings=_SETTINGS).result_rows[0]
     return row

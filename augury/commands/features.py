@@ -1,27 +1,44 @@
-"""`augury features`: the catalogue of feature groups."""
+"""`augury features`: the catalogue of feature groups, and the features that are frozen at their defaults."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
+from typer.core import TyperGroup
 
 from augury.catalogue import read_catalogue
+from augury.commands.models import A_PERSON, By, Model, Why, Yes, confirm, tell
+from augury.models import registry
 from augury.options import utc
 from augury.settings import Settings
 from features.catalogue import Entry
 from features.project import load_project
 from features.windows import spell
 
-app = typer.Typer()
+
+class _Commands(TyperGroup):
+    """What names no other command asks for the list."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+        """Read the arguments."""
+        named = bool(args) and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named else ["list", *args])
 
 
-@app.command()
-def features(
+app = typer.Typer(
+    cls=_Commands, help="What features there are, which is what names no other command; freezing."
+)
+
+Named = Annotated[str, typer.Argument(help="A feature as vectors name it: <group>.<feature>.")]
+
+
+@app.command("list")
+def list_features(
     project: Annotated[str | None, typer.Argument(help="A module; without it, what was applied.")] = None,
     group: Annotated[
         str | None, typer.Option(help="One group in full: <name>, or <name>.v<version>.")
@@ -48,6 +65,48 @@ def features(
         return
     for entry in found:
         _show(console, entry)
+
+
+@app.command()
+def frozen(
+    past: Annotated[bool, typer.Option("--all", help="Those too that were thawed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Objects; times in ms.")] = False,
+) -> None:
+    """List the features that models have at their defaults: since when, by whom and why."""
+    found = [period for period in registry(Settings()).freezes.history() if past or period.until is None]
+    if as_json:
+        typer.echo(json.dumps([asdict(period) for period in found], indent=2, ensure_ascii=False))
+        return
+    table = Table("model", "feature", "default", "since", "by", "why", "alert", "thawed")
+    for period in found:
+        thawed = (
+            "" if period.until is None else f"{utc(period.until)} by {period.thawed_by}: {period.thawed_why}"
+        )
+        texts = (period.by, period.why, period.alert_id or "", thawed)
+        table.add_row(
+            period.model_name, period.feature, repr(period.value), utc(period.since), *map(escape, texts)
+        )
+    Console().print(table)
+
+
+@app.command()
+def freeze(model: Model, feature: Named, why: Why, by: By = A_PERSON, yes: Yes = False) -> None:
+    """Let a model have a feature at its default, whatever its rows hold, until it is thawed by `thaw`."""
+    settings = Settings()
+    held = registry(settings)
+    confirm(f"{model} has {feature} at its default, whatever its rows hold", yes)
+    changed = held.freezes.freeze(model, feature, by=by, why=why)
+    tell(settings, held, f"{feature} of {model} is frozen" + ("" if changed else " already"))
+
+
+@app.command()
+def thaw(model: Model, feature: Named, why: Why, by: By = A_PERSON, yes: Yes = False) -> None:
+    """Let a model have a frozen feature as its rows have it again."""
+    settings = Settings()
+    held = registry(settings)
+    confirm(f"{model} has {feature} as its rows have it", yes)
+    changed = held.freezes.thaw(model, feature, by=by, why=why)
+    tell(settings, held, f"{feature} of {model} is " + ("thawed" if changed else "not frozen"))
 
 
 def _list(entries: Sequence[Entry]) -> Table:

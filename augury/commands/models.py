@@ -21,7 +21,7 @@ Version = Annotated[int, typer.Argument(help="One of its versions.")]
 Why = Annotated[str, typer.Option(help="The reason; it is kept for ever.")]
 By = Annotated[str, typer.Option(help="Who decides.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")]
-_A_PERSON = "a person"
+A_PERSON = "a person"
 
 
 @app.command("list")
@@ -83,18 +83,18 @@ def show(
 
 
 @app.command()
-def promote(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
+def promote(model: Model, version: Version, why: Why, by: By = A_PERSON, yes: Yes = False) -> None:
     """Make a version the champion, and retire the one before; every door swaps to it."""
     settings, held, subject = _asked(model, version)
     champion = held.champion(model)
     before = "which has none" if champion is None else f"in place of version {champion.version}"
-    _confirm(f"{subject} becomes the champion of {model}, {before}", yes)
+    confirm(f"{subject} becomes the champion of {model}, {before}", yes)
     held.promote(model, version, by=by, why=why)
-    _tell(settings, held, f"{model} version {version} is champion")
+    tell(settings, held, f"{model} version {version} is champion")
 
 
 @app.command()
-def canary(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
+def canary(model: Model, version: Version, why: Why, by: By = A_PERSON, yes: Yes = False) -> None:
     """Let a challenger take over by the steps of its model's canary policy; every door follows."""
     settings, held, subject = _asked(model, version)
     steps = next(
@@ -103,42 +103,42 @@ def canary(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Ye
     if steps is None:
         rule = "a canary goes by the steps of its model's canary policy"
         raise typer.BadParameter(f"{rule}; {model} has none: state one, and apply it")
-    _confirm(f"{subject} has a share of {steps[0]:g} of the entities of {model}", yes)
+    confirm(f"{subject} has a share of {steps[0]:g} of the entities of {model}", yes)
     held.canaries.begin(model, version, steps[0], by=by, why=why)
-    _tell(settings, held, f"{model} version {version} has a share of {steps[0]:g}")
+    tell(settings, held, f"{model} version {version} has a share of {steps[0]:g}")
 
 
 @app.command()
-def reject(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
+def reject(model: Model, version: Version, why: Why, by: By = A_PERSON, yes: Yes = False) -> None:
     """Turn a staging or challenger version down for good; its trial ends, or its canary."""
     settings, held, subject = _asked(model, version)
-    _confirm(f"{subject} is rejected for good, and its trial ends", yes)
+    confirm(f"{subject} is rejected for good, and its trial ends", yes)
     held.reject(model, version, by=by, why=why)
-    _tell(settings, held, f"{model} version {version} is rejected")
+    tell(settings, held, f"{model} version {version} is rejected")
 
 
 @app.command()
-def retire(model: Model, version: Version, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
+def retire(model: Model, version: Version, why: Why, by: By = A_PERSON, yes: Yes = False) -> None:
     """Take a version out of use without judging it; retired, a champion leaves its model without any."""
     settings, held, subject = _asked(model, version)
     champion = held.champion(model)
     serves = champion is not None and champion.version == version
     after = f"{model} answers nothing until a version is promoted" if serves else "it cannot be promoted"
-    _confirm(f"{subject} is retired, and {after}", yes)
+    confirm(f"{subject} is retired, and {after}", yes)
     held.retire(model, version, by=by, why=why)
-    _tell(settings, held, f"{model} version {version} is retired")
+    tell(settings, held, f"{model} version {version} is retired")
 
 
 @app.command()
-def rollback(model: Model, why: Why, by: By = _A_PERSON, yes: Yes = False) -> None:
+def rollback(model: Model, why: Why, by: By = A_PERSON, yes: Yes = False) -> None:
     """Bring the champion before back at once; every door swaps to it."""
     settings = Settings()
     held = registry(settings)
     champion = held.champion(model)
     now = "which has none" if champion is None else f"in place of version {champion.version}"
-    _confirm(f"the champion before comes back as the champion of {model}, {now}", yes)
+    confirm(f"the champion before comes back as the champion of {model}, {now}", yes)
     back = held.rollback(model, by=by, why=why)
-    _tell(settings, held, f"{model} version {back.version} is champion again")
+    tell(settings, held, f"{model} version {back.version} is champion again")
 
 
 def _asked(model: str, version: int) -> tuple[Settings, Registry, str]:
@@ -156,12 +156,13 @@ def _share(held: Registry, version: ModelVersion) -> str:
     return f", with a share of {found.share:g} since {utc(found.since)}"
 
 
-def _confirm(what: str, yes: bool) -> None:
+def confirm(what: str, yes: bool) -> None:
+    """Ask whether to go on with what follows, unless that was said already."""
     if not yes:
         typer.confirm(f"{what}. Go on?", abort=True)
 
 
-def _tell(settings: Settings, held: Registry, done: str) -> None:
+def tell(settings: Settings, held: Registry, done: str) -> None:
     """Say what was done, and send its events; what the log does not take now stays in the outbox."""
     typer.echo(done)
     try:

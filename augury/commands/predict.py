@@ -94,3 +94,5 @@ def _show(console: Console, answer: dict[str, Any]) -> None:
         rows.add_row(f"{row['group']}.v{row['version']}", row["entity"], row["state"], at, str(row["seq"]))
     if answer["groups"]:
         console.print(rows)
+    if answer["frozen"]:
+        console.print(f"frozen at their defaults: {', '.join(answer['frozen'])}", highlight=False)

@@ -25,6 +25,7 @@ from flows.drift import drift
 from flows.drift import intervals as drift_intervals
 from flows.evaluate import evaluate, start_trial
 from flows.fall_back import fall_back
+from flows.freeze import freeze_features
 from flows.monitor import intervals as monitor_intervals
 from flows.monitor import monitor
 from flows.performance import check_performance
@@ -46,7 +47,7 @@ def run(
     """Execute flow runs."""
     configure(collaborators(project, settings))
     auth = settings.prefect_auth.get_secret_value() or None
-    models: list[Flow[..., Any]] = [retrain, tune, start_trial, evaluate, canary, fall_back]
+    models: list[Flow[..., Any]] = [retrain, tune, start_trial, evaluate, canary, fall_back, freeze_features]
     watches: list[Flow[..., Any]] = [audit, drift, monitor]
     flows = models + watches
     intervals = drift_intervals(project.policies) | monitor_intervals(project.policies)

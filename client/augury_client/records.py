@@ -110,7 +110,8 @@ class Prediction:
 
     `prediction` is the value, the first target, the positive class's probability, or of more than two classes
     the predicted one's; `outputs` are all that the model gave, and `predicted_class` is what a classifier
-    decided on. Times are ms since the epoch.
+    decided on. `frozen` names the stored features that stand at their defaults, whatever their rows hold.
+    Times are ms since the epoch.
     """
 
     request_id: str
@@ -127,6 +128,7 @@ class Prediction:
     outputs: Sequence[float] = ()
     predicted_class: str | None = None
     explanation: Explanation | None = None
+    frozen: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

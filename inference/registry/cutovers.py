@@ -46,7 +46,7 @@ class Cutovers:
     def routes(self) -> Routes:
         """Give the version that is read instead, by group and signed version."""
         with self._database.reading() as session:
-            return _routes(_steps(session))
+            return routes_of(session)
 
     def history(self, group: str) -> list[Cutover]:
         """Give all steps of a group, oldest first."""
@@ -61,7 +61,7 @@ class Cutovers:
         """
         with self._database.writing("feature_cutovers") as session:
             key = (target.group, version)
-            if _routes(_steps(session)).get(key) == target:
+            if routes_of(session).get(key) == target:
                 return
             for row in session.scalars(select(tables.Model)):
                 if row.status != ModelStatus.REJECTED and _signs(row, *key):
@@ -108,6 +108,11 @@ class Cutovers:
                 append_event(session, row, step.kind, by=step.by, why=step.why, at=step.at)
 
 
+def routes_of(session: Session) -> Routes:
+    """Give the version that is read instead, by group and signed version, inside a transaction."""
+    return _routes(_steps(session))
+
+
 def _serves(row: tables.Model, serving: tables.Serving | None) -> bool:
     trials = () if serving is None else (serving.challenger_version, serving.shadow_model_version)
     return row.status == ModelStatus.CHAMPION or row.version in trials
@@ -128,7 +133,7 @@ def _target(data: dict[str, Any] | None) -> VectorGroup | None:
         return None
     features = tuple(Feature(f["name"], DataType(f["type"])) for f in data["features"])
     defaults = tuple((name, value) for name, value in data.get("defaults", ()))
-    return VectorGroup(**(data | {"features": features, "positions": (), "defaults": defaults}))
+    return VectorGroup(**(data | {"features": features, "positions": (), "defaults": defaults, "frozen": ()}))
 
 
 def _held(steps: Iterable[Cutover]) -> list[Cutover]:

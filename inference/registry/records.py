@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from features.types import Value
+
 
 class ModelStatus(StrEnum):
     """Where a model version stands."""
@@ -104,6 +106,26 @@ class Reign:
     evidence: dict[str, Any] | None
     ended_by: str | None
     ended_why: str | None
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """When a model had a feature (`<group>.<feature>`) frozen, [since, until) in ms; None: it still has.
+
+    `value` is its default, by the champion of the moment. `by`, `why` and `alert_id` are of who froze it, no
+    alert where somebody did; `thawed_by` and `thawed_why` of who thawed it.
+    """
+
+    model_name: str
+    feature: str
+    value: Value
+    since: int
+    until: int | None
+    by: str
+    why: str
+    alert_id: str | None
+    thawed_by: str | None
+    thawed_why: str | None
 
 
 @dataclass(frozen=True)

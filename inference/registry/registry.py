@@ -12,6 +12,7 @@ from inference.registry.canaries import Canaries
 from inference.registry.cutovers import Cutovers
 from inference.registry.database import Database
 from inference.registry.experiments import Experiments
+from inference.registry.freezes import Freezes
 from inference.registry.gates import Gates
 from inference.registry.history import History, append_event, event_of, last_champion
 from inference.registry.policies import Policies
@@ -52,6 +53,7 @@ class Registry:
         self.canaries = Canaries(self._database, clock)
         self.cutovers = Cutovers(self._database, clock)
         self.experiments = Experiments(self._database, clock)
+        self.freezes = Freezes(self._database, clock)
         self.history = History(self._database)
         self.gates = Gates(self._database, clock)
         self.policies = Policies(self._database, clock)

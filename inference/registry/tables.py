@@ -196,6 +196,27 @@ class FeatureCutover(Base):
     at: Mapped[int]
 
 
+class FeatureFreeze(Base):
+    """One step by which a feature of a model is frozen at its default, or thawed. Append-only by trigger.
+
+    `version` is the champion of the moment, `value` the default that it states, NULL where it is thawed;
+    `alert_id` names the alert that set it off, if one did. The view `frozen_features` has the periods.
+    """
+
+    __tablename__ = "feature_freezes"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    position: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    model_name: Mapped[str] = mapped_column(index=True)
+    version: Mapped[int]
+    feature: Mapped[str]
+    kind: Mapped[str]
+    value: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    by: Mapped[str]
+    why: Mapped[str]
+    alert_id: Mapped[str | None]
+    at: Mapped[int]
+
+
 class EvaluationPolicyRow(Base):
     """When a challenger replaces the champion."""
 
@@ -243,6 +264,7 @@ class DriftPolicyRow(Base):
     min_rows: Mapped[int]
     retrain: Mapped[bool]
     debounce: Mapped[str]
+    on_broken: Mapped[str]
     updated_at: Mapped[int]
 
 

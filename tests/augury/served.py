@@ -1,5 +1,8 @@
 """A project of one group, its log, and answers that used one of its rows."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from augury.models import registry
 from augury.settings import Settings
 from features.plan import GroupPlan
@@ -35,7 +38,7 @@ def answered(client: Client, value: float, key: str = "one", version: int = 1) -
     publish(client, [given])
 
 
-def crowned(experiment: str) -> None:
+def crowned(experiment: str, signature: Mapping[str, Any] | None = None) -> None:
     """Make a version of an experiment the champion of `late`, in the registry of the settings."""
     held = registry(Settings())
     held.record_experiment(
@@ -56,7 +59,7 @@ def crowned(experiment: str) -> None:
         sha256="0",
         framework="lightgbm",
         serving_flavour="onnx",
-        signature={},
+        signature=signature or {},
         experiment_id=experiment,
         by="a test",
         why="a test",

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,11 +35,19 @@ def test_each_method_has_as_many_bins_as_it_needs(method: str, bins: int) -> Non
         ({"false_alarms_per_month": 0.0}, "half of the windows.*0"),
         ({"false_alarms_per_month": 16.0}, "half of the windows.*16"),
         ({"min_rows": 0}, "at least one row.*0"),
+        ({"on_broken": "mend"}, "tell, freeze.*'mend'"),
+        ({"on_broken": "freeze"}, "at its default.*'plain.v1'.*nothing could be frozen"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(stated: dict[str, Any], said: str) -> None:
     with pytest.raises(DefinitionError, match=said):
         DriftPolicy(plain, late, **stated)
+
+
+def test_what_is_frozen_is_a_feature_of_a_group_with_defaults() -> None:
+    assert DriftPolicy(replace(plain, defaults={"count_1h": 0}), late, on_broken="freeze").retrain is False
+    with pytest.raises(DefinitionError, match=r"its group states.*'outputs'"):
+        DriftPolicy(None, late, on_broken="freeze")
 
 
 @pytest.mark.parametrize(

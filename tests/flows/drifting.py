@@ -1,5 +1,6 @@
 """A model of one group, its training set, and a window of what it was asked and answered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -96,8 +97,10 @@ class History:
         lines = list(zip(at, drawn["label"], drawn["count"], drawn["delay"], strict=True))
         self.client.insert(TABLE, lines, column_names=["prediction_time", "label", *_STORED])
 
-    def served(self, drawn: dict[str, Any], *, state: str = "fresh", version: int = 3) -> None:
-        """Log answers over the last day, each with its label."""
+    def served(
+        self, drawn: dict[str, Any], *, state: str = "fresh", version: int = 3, frozen: Sequence[str] = ()
+    ) -> None:
+        """Log answers over the last day, each with its label; features are `frozen` in the first half."""
         target, n = RECORDS["prediction.results"], len(drawn["label"])
         lines, labels = [], []
         for i in range(n):
@@ -124,6 +127,7 @@ class History:
                 "predicted_class": "1",
                 "bias": None,
                 "contributions": {},
+                "frozen": [*frozen] if i < n // 2 else [],
             }
             lines.append([*target.row(record), at])
             labels.append([f"{i}", "late", drawn["label"][i], at, at])

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.causes import CONSTANT, DATA, NEW_CATEGORY, NULLS, STALE, causes, scale
+from flows.causes import CONSTANT, DATA, NEW_CATEGORY, NULLS, STALE, broken, causes, scale
 from flows.divergence import CHI_SQUARED, PSI
 from warehouse.bins import Bins
 from warehouse.references import DECILES, Reference
@@ -72,3 +72,10 @@ def test_a_stale_group_is_named_beside_what_else_is_found() -> None:
 def test_nothing_but_missing_values_has_no_other_cause() -> None:
     assert causes(NUMBER, [*[0] * 10, 1_000], [], 0.0) == (NULLS,)
     assert causes(TEXT, [0, 0, 0, 0, 1_000], (), 0.0) == (NULLS,)
+
+
+def test_a_feature_looks_broken_where_any_rule_speaks_of_it() -> None:
+    assert not broken((DATA,))
+    assert not broken([DATA])  # as an alert's evidence has it
+    assert broken((NULLS,))
+    assert broken(["scaled by 60", STALE])

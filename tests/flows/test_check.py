@@ -116,6 +116,24 @@ def test_what_looks_like_a_broken_pipeline_is_named(trained: History) -> None:
     assert alert.record["playbook"] == "docs/playbooks/broken-pipeline.md"
 
 
+def test_what_was_frozen_in_the_window_is_told_and_not_judged(trained: History) -> None:
+    drawn = values(SERVED, 2)
+    counts = [0.0] * (SERVED // 2) + [v * 60 for v in drawn["count"][SERVED // 2 :]]
+    moved = [None if v is None else v + 6 for v in drawn["delay"]]
+    trained.served(drawn | {"count": counts}, frozen=["plain.count_1h"])
+    report = checked(trained)
+    assert (report.frozen, report.alert()) == (("plain.count_1h",), None)
+    judged = {f.reference.feature: (f.rows, f.q_value is not None) for f in report.findings}
+    assert judged == {"count_1h": (SERVED, False), "delay_mean_1h": (SERVED, True)}
+    trained.client.command("TRUNCATE TABLE model_prediction_log")
+    trained.served(drawn | {"count": counts, "delay": moved}, frozen=["plain.count_1h"])
+    alert = checked(trained).alert()
+    assert alert is not None
+    assert [f["feature"] for f in alert.evidence["features"]] == ["delay_mean_1h"]
+    told = (alert.evidence["looks_like"], alert.evidence["frozen"], alert.playbook)
+    assert told == ("a broken pipeline", ("plain.count_1h",), "broken-pipeline")  # so nothing is retrained
+
+
 def test_constants_and_new_categories_of_rows_are_named(trained: History) -> None:
     trained.emitted(END - DAY, 1_000, ["A1", "A1", "D9"], 4)
     assert NEW_CATEGORY in causes(checked(trained, ROWS))["carrier_last"]

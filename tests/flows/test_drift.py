@@ -70,6 +70,14 @@ def test_no_drift_alarms_nobody(world: World) -> None:
     assert drift(at=END + 5) == 0
     assert world.checked == [(NAME, 1, END + 5)]
     assert world.alerts == []
+    assert [incident for incident, _, _ in world.resolved] == [f"drift/{NAME}/line_trips.v1"]
+
+
+@pytest.mark.stack
+def test_nothing_is_over_while_a_feature_was_frozen(world: World) -> None:
+    world.reports[NAME] = replace(report(drifted=False), frozen=("line_trips.count_1h",))
+    assert drift() == 0
+    assert (world.alerts, world.resolved) == ([], [])
 
 
 @pytest.mark.stack

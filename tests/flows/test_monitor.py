@@ -69,6 +69,10 @@ def test_an_alert_tells_what_drifted_and_whether_a_pipeline_looks_broken(world: 
     assert monitor() == 1
     assert json.loads(world.alerts[1]["evidence"])["looks_like"] == "a broken pipeline"
     assert world.alerts[1]["playbook"] == "docs/playbooks/broken-pipeline.md"
+    world.reports[drift] = replace(report(drifted=False), frozen=("line_trips.count_1h",))
+    assert monitor() == 1
+    told = json.loads(world.alerts[2]["evidence"])
+    assert (told["looks_like"], told["frozen"]) == ("a broken pipeline", ["line_trips.count_1h"])
 
 
 @pytest.mark.stack

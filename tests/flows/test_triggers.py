@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -5,6 +7,7 @@ import pytest
 
 from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from flows.triggers import Trigger, Triggers, UnknownPolicyError, evaluation
+from tests.definitions import plain
 from tests.flows.drifting import MODEL as WATCHED
 
 DAY = 86_400_000
@@ -19,8 +22,9 @@ def alert(
     at: int = 10 * DAY,
     policy: str = "weather.v1/late_arrival",
     kind: str = "drift",
+    evidence: str = '{"looks_like": "a change of the data"}',
 ) -> dict[str, Any]:
-    return {"alert_id": alert_id, "policy": policy, "kind": kind, "at": at}
+    return {"alert_id": alert_id, "policy": policy, "kind": kind, "at": at, "evidence": evidence}
 
 
 def test_a_drift_alert_retrains_the_policys_model() -> None:
@@ -50,6 +54,66 @@ def test_alerts_of_one_bucket_are_one_run() -> None:
     assert later.key not in keys
 
 
+LOOKS_BROKEN: dict[str, Any] = {
+    "looks_like": "a broken pipeline",
+    "features": [
+        {"feature": "count_1h", "causes": ["missing values", "stale group"]},
+        {"feature": "seats", "causes": ["data"]},
+        {"feature": "delay_mean_1h", "causes": ["scaled by 60"]},
+    ],
+    "frozen": [],
+}
+BROKEN = json.dumps(LOOKS_BROKEN)
+FREEZES = DriftPolicy(
+    replace(plain, defaults={"count_1h": 0}), WATCHED, retrain=True, on_broken="freeze", debounce="1d"
+)
+
+
+def test_nothing_is_retrained_on_drift_that_looks_like_a_broken_pipeline() -> None:
+    assert TRIGGERS.on_alert(alert(evidence=BROKEN)) is None
+
+
+def test_what_looks_broken_is_frozen_once_in_a_bucket_and_nothing_else() -> None:
+    rules = Triggers([FREEZES], [])
+    found = [
+        rules.on_alert(alert(i, at, FREEZES.name, evidence=BROKEN))
+        for i, at in [("a", 10 * DAY), ("a", 10 * DAY), ("b", 11 * DAY - 1), ("c", 11 * DAY)]
+    ]
+    assert found[0] == Trigger(
+        "freeze",
+        f"plain.v1/late/{10 * DAY}",
+        {
+            "model_name": "late",
+            "features": ["plain.count_1h", "plain.delay_mean_1h"],
+            "alert_id": "a",
+            "policy": "plain.v1/late",
+        },
+    )
+    assert [f.key for f in found if f is not None] == [
+        f"plain.v1/late/{10 * DAY}",
+        f"plain.v1/late/{10 * DAY}",
+        f"plain.v1/late/{10 * DAY}",
+        f"plain.v1/late/{11 * DAY}",
+    ]
+    changed = rules.on_alert(alert(policy=FREEZES.name))
+    assert changed is not None
+    assert changed.flow == "retrain"
+
+
+@pytest.mark.parametrize(
+    ("frozen", "left"),
+    [
+        (["plain.count_1h"], ["plain.delay_mean_1h"]),
+        (["other.delay_mean_1h"], ["plain.count_1h", "plain.delay_mean_1h"]),
+        (["plain.count_1h", "plain.delay_mean_1h"], None),
+    ],
+)
+def test_what_was_frozen_in_the_window_is_not_frozen_anew_by_it(frozen: list[str], left: list[str]) -> None:
+    evidence = json.dumps(LOOKS_BROKEN | {"frozen": frozen})
+    found = Triggers([FREEZES], []).on_alert(alert(policy=FREEZES.name, evidence=evidence))
+    assert (None if found is None else found.parameters["features"]) == left
+
+
 def test_what_sets_off_nothing() -> None:
     assert TRIGGERS.on_alert(alert(kind="freshness", policy="whatever")) is None
     assert TRIGGERS.on_alert(alert(policy="route.v2/late_arrival")) is None
@@ -66,7 +130,14 @@ def test_only_what_retraining_registered_goes_on_trial() -> None:
         "start-trial", "m/v4", {"model_name": "m", "version": 4}
     )
     assert TRIGGERS.on_registry_event({**event, "by": "ann"}) is None
-    for kind in ("retired", "features_cut_over", "features_rolled_back", "canary_started", "canary_grew"):
+    for kind in (
+        "retired",
+        "features_cut_over",
+        "features_rolled_back",
+        "canary_started",
+        "canary_grew",
+        "feature_frozen",
+    ):
         assert TRIGGERS.on_registry_event({**event, "kind": kind}) is None
 
 

@@ -53,6 +53,7 @@ RESULTS_MADE = st.builds(
     outputs=st.lists(NUMBERS, max_size=70),
     predicted_class=st.none() | TEXTS,
     explanation=st.none() | st.builds(Explanation, NUMBERS, st.dictionaries(TEXTS, NUMBERS, max_size=5)),
+    frozen=st.lists(TEXTS, max_size=3).map(tuple),
 )
 
 
@@ -65,6 +66,7 @@ def as_record(result: Result) -> dict[str, Any]:
     read = {
         "rows": [asdict(row) for row in result.rows],
         "feature_values_used": result.feature_values_used.by_name(),
+        "frozen": [*result.frozen],
     }
     return fields | read | took | parts
 
@@ -105,8 +107,8 @@ def test_a_result_from_before_defaults_were_told_reads_as_one_without() -> None:
 def test_a_result_from_before_outputs_were_told_reads_as_one_without() -> None:
     codec, former = Codec(LocalSchemas()), copy.deepcopy(load(TOPICS[RESULTS]))
     made = as_record(Result("", "", "", None, "", "", 0.5, None, {}, {}, FeatureValues(), [], 0, 0))
-    later = [former["fields"].pop()["name"] for _ in range(4)]
-    assert set(later) == {"outputs", "predicted_class", "bias", "contributions"}
+    later = [former["fields"].pop()["name"] for _ in range(5)]
+    assert set(later) == {"outputs", "predicted_class", "bias", "contributions", "frozen"}
     assert codec.decoder(load(TOPICS[RESULTS]))(codec.encoder(RESULTS, former)(made)) == made
 
 
@@ -124,5 +126,5 @@ def test_the_same_names_with_other_values_are_told_apart(
 def test_a_schema_of_other_fields_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     other = load(TOPICS[RESULTS]) | {"fields": load(TOPICS[RESULTS])["fields"][::-1]}
     monkeypatch.setattr("inference.encoding.load", lambda _: other)
-    with pytest.raises(ValueError, match="the fields contributions, bias"):
+    with pytest.raises(ValueError, match="the fields frozen, contributions"):
         ResultEncoder(Codec(LocalSchemas()))

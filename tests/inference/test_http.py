@@ -106,6 +106,7 @@ def test_a_single_request(door: Door) -> None:
     assert topic == "prediction.results"
     assert record["prediction"] == answer["prediction"]
     assert record["rows"] == answer["groups"]
+    assert record["frozen"] == answer["frozen"] == []
     assert record["feature_values_used"] == answer["feature_values_used"]
     assert record["door"] == "http"
 

@@ -208,3 +208,46 @@ def test_a_model_that_comes_later_and_reads_what_is_not_there_is_not_loaded(worl
     world.registry.cutovers.roll_back("carrier_delay", by="t", why="t")
     world.models.refresh()
     assert world.models.variants("late").champion is not None
+
+
+FROZEN = "carrier_delay.arr_delay_mean_1h"
+
+
+def test_a_frozen_feature_is_at_its_default_for_all_versions_of_its_model_alone(world: World) -> None:
+    filled = world.plan_filled("serve", {"twice": f"{FROZEN} * 2"})
+    world.put("carrier_delay", "AA", 7, diverted_last=True, count_1d=3, arr_delay_mean_1h=2.5)
+    world.put("route_delay", "JFK|LAX", 4, arr_delay_mean_7d=2.0)
+    for plan in (filled, filled, replace(filled, name="second")):
+        world.register(plan=plan)
+    for name in ("late", "second"):
+        world.registry.promote(name, 1, by="t", why="t")
+    world.models.refresh()
+    everyone = [("late", None), ("late", 2), ("second", None)]  # a pinned one too
+
+    def told() -> list[tuple[tuple[str, ...], float | None, float | None]]:
+        results = [asked(world, *who) for who in everyone]
+        return [
+            (r.frozen, r.feature_values_used.by_name()[FROZEN], r.feature_values_used.by_name()["twice"])
+            for r in results
+        ]
+
+    held = ((), 2.5, 5.0)
+    assert told() == [held] * 3
+    loaded = world.models.variants("late").champion
+    assert world.registry.freezes.freeze("late", FROZEN, by="t", why="t")
+    assert told() == [held] * 3  # until it is told
+    world.models.refresh_one("late")
+    assert told() == [((FROZEN,), -0.5, -1.0)] * 2 + [held]
+    moved = world.models.variants("late").champion
+    assert loaded is not None
+    assert moved is not None
+    assert moved.onnx is loaded.onnx  # the file was not loaded again
+    world.models.refresh()
+    assert world.models.variants("late").champion is moved
+    ready = Request("v", "late", vector=[1.0] * 5)
+    assert world.predictor.predict([ready], "http")[0].result.frozen == ()
+
+    assert world.registry.freezes.thaw("late", FROZEN, by="t", why="t")
+    world.models.refresh_one("second")  # of another model; the next look at all is soon enough
+    world.models.refresh()
+    assert told() == [held] * 3

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from features.freezing import freeze
 from features.layout import LayoutMismatchError
 from features.types import Value
 from features.vector import ModelPlan
@@ -182,3 +183,23 @@ def test_each_request_of_a_batch_is_judged_by_its_own_time(world: World) -> None
     assert [own[0].defaulted for own in rows] == [False, True, False]
     np.testing.assert_array_equal(matrix[:, 2], [2.5, -0.5, 2.5])
     assert [s["carrier_delay.dest_last"] for s in stored] == ["LAX", "é", "LAX"]
+
+
+def test_frozen_features_stand_at_their_defaults_whatever_the_rows_hold(world: World) -> None:
+    names = {"carrier_delay.arr_delay_mean_1h", "carrier_delay.count_1d", "carrier_delay.dest_last"}
+    plan = freeze(world.plan_filled("serve", READ), names)
+    world.put("carrier_delay", "AA", 7, **ROW)
+    world.put("carrier_delay", "UA", 8, **(ROW | {"arr_delay_mean_1h": None, "diverted_last": None}))
+    world.tick("carrier_delay")
+    matrix, rows, stored = read_all(
+        world, plan, ENTITIES, *({**ENTITIES, "carrier": c} for c in ("UA", "DL"))
+    )
+    reader = VectorReader(plan)
+    assert set(reader.frozen) == names
+    # diverted_last is as in the row; count_1d has no default, so that it is NULL
+    np.testing.assert_array_equal(
+        matrix[:, :3], [[0, np.nan, -0.5], [np.nan, np.nan, -0.5], [1, np.nan, -0.5]]
+    )
+    np.testing.assert_array_equal([reader.on_demand({}, s, NOW)[:2] for s in stored], [[1.0, -1.0]] * 3)
+    assert [own[0].defaulted for own in rows] == [False, False, True]  # which is of the whole row
+    assert [own[0].seq for own in rows] == [7, 8, -1]

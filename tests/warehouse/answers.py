@@ -81,6 +81,7 @@ def answer(
         "predicted_class": "1",
         "bias": None,
         "contributions": {},
+        "frozen": [],
     }
 
 

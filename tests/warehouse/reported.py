@@ -80,6 +80,7 @@ def answer(key: str, at: int, state: str = "fresh", age_ms: int | None = 1_000, 
         "predicted_class": "1",
         "bias": None,
         "contributions": {},
+        "frozen": [],
     } | more
 
 

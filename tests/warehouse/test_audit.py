@@ -171,6 +171,57 @@ def test_answers_from_before_defaults_were_told(client: Client) -> None:
     assert audit(client, MODEL, START, END) == Audit(15, 0, (), 0)
 
 
+FROZEN = ("plain.count_1h", "plain.delay_mean_1h", "whole.carrier_last")
+
+
+def frozen(*asked: int) -> tuple[ModelPlan, list[Answer]]:
+    """The model over groups with defaults, and what serving logs while three of their features are frozen."""
+    model, given = filled("serve"), []
+    for one in answers(*asked, model=model):
+        values = one["feature_values_used"]
+        values["plain.count_1h"], values["plain.delay_mean_1h"] = 3.0, None  # that one has no default
+        values["ours"] = 1.0  # of the carrier A that stands there by default, and a count of 3
+        given.append({**one, "frozen": [*FROZEN]})
+    return model, given
+
+
+def test_a_frozen_feature_is_held_to_its_default_and_not_to_its_row(client: Client) -> None:
+    model, given = frozen(*ASKED)
+    held = answers(*ASKED, model=model)
+    names = ("plain.count_1h", "plain.delay_mean_1h", "ours")
+    for name in names:
+        assert [a["feature_values_used"][name] for a in given] != [
+            a["feature_values_used"][name] for a in held
+        ]
+    assert audited(client, given, model) == Audit(15, 0, (), 0)
+
+
+def test_a_value_is_frozen_only_where_the_answer_says_so(client: Client) -> None:
+    model, given = frozen(*ASKED)
+    given[4]["frozen"] = []
+    found = audited(client, given, model)
+    assert (found.mismatches, {d.cause for d in found.differences}) == (1, {Cause.VALUE, Cause.ON_DEMAND})
+
+
+def test_what_is_wrong_beside_or_in_a_frozen_value_is_found(client: Client) -> None:
+    model, given = frozen(*ASKED)
+    given[3]["feature_values_used"]["plain.count_1h"] = 4.0
+    given[4]["feature_values_used"]["plain.delay_mean_1h"] = 1.0
+    given[5]["feature_values_used"]["ours"] = 0.0
+    given[6]["feature_values_used"]["whole.pace"] += 1.0
+    given[7]["rows"][0]["seq"] = 999
+    wrong = (
+        differ("ours", Cause.ON_DEMAND),
+        differ("ours", Cause.NOT_IN_LOG),
+        differ("plain.count_1h", Cause.NOT_IN_LOG),
+        differ("plain.count_1h", Cause.VALUE),
+        differ("plain.delay_mean_1h", Cause.NOT_IN_LOG),
+        differ("plain.delay_mean_1h", Cause.VALUE),
+        differ("whole.pace", Cause.VALUE),
+    )
+    assert audited(client, given, model) == Audit(15, 5, wrong, 0)
+
+
 def test_a_wrong_on_demand_value(client: Client) -> None:
     given = answers(*ASKED)
     given[0]["feature_values_used"]["evening"] = 0.0

@@ -123,6 +123,7 @@ def test_an_answer_stands_beside_the_champion_of_its_moment(database: Client, re
         "predicted_class": None,
         "bias": None,
         "contributions": {},
+        "frozen": [],
     }
     ends = [reigns[0].valid_from - 1, *(r.valid_from for r in reigns), *(r.valid_to or 0 for r in reigns)]
     moments = sorted({*ends, *(end - 1 for end in ends)})

@@ -304,10 +304,11 @@ def test_records_land_in_their_tables(world: World) -> None:
         "predicted_class": "0",
         "bias": -1.5,
         "contributions": {"g.z": 0.5, "g.a": 0.0},
+        "frozen": ["g.z"],
     }
     failed = answer | {"deduplication_key": "k2", "prediction": None, "error": "no such model", "rows": []}
     failed |= {"model_version_used": None, "inputs": {}, "feature_values_used": {}, "outputs": []}
-    failed |= {"predicted_class": None, "bias": None, "contributions": {}}
+    failed |= {"predicted_class": None, "bias": None, "contributions": {}, "frozen": []}
     sent: dict[str, list[dict[str, Any]]] = {
         "prediction.results": [answer, failed, answer],
         "prediction.shadow": [answer, answer | {"model_version_used": 4}, answer],
@@ -374,6 +375,7 @@ def test_records_land_in_their_tables(world: World) -> None:
     assert (found["prediction"], found["model_version_used"], found["variant"]) == (0.25, 3, "champion")
     assert (found["outputs"], found["predicted_class"]) == ([0.75, 0.25], "0")
     assert (found["bias"], found["contributions"]) == (-1.5, {"g.z": 0.5, "g.a": 0.0})
+    assert found["frozen"] == ["g.z"]
     told = "outputs, predicted_class, bias, contributions"
     assert world.query(f"SELECT {told} FROM model_prediction_log WHERE error IS NOT NULL") == [
         ([], None, None, {})

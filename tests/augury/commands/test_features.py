@@ -9,11 +9,15 @@ from typer.testing import CliRunner
 
 from augury.cli import app
 from augury.clients import warehouse
+from augury.models import registry
 from augury.settings import Settings
 from augury.stack import Stack
 from features.compile import compile_group
+from features.compile_model import compile_model
 from features.definitions import Freshness
-from tests.definitions import lifetime, plain
+from inference.registry import Registry
+from tests.augury.served import crowned
+from tests.definitions import late, lifetime, plain
 from warehouse.client import migrate
 from warehouse.contracts import record
 
@@ -23,8 +27,6 @@ from tests.definitions import late as model, plain
 late = replace(model, features=[plain["count_1h"]], inputs={}, on_demand={})
 del model
 """
-
-pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
@@ -50,6 +52,7 @@ def shown(*words: str) -> Result:
     return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["features", *words])
 
 
+@pytest.mark.stack
 def test_the_catalogue(applied: None) -> None:
     listed = json.loads(shown("--json").output)
     assert [(e["group"], e["standing"], e["applied_at"]) for e in listed] == [
@@ -88,3 +91,50 @@ def test_the_catalogue(applied: None) -> None:
     unknown = shown("--group", "else")
     assert unknown.exit_code == 2
     assert "filled.v1, lifetime.v1, plain.v1" in " ".join(unknown.output.replace("│", " ").split())
+
+
+@pytest.fixture
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """A registry with a champion, on a machine where no log answers."""
+    for name, value in Settings.with_free_ports(tmp_path).environment().items():
+        monkeypatch.setenv(name, value)
+    filled = replace(plain, defaults={"count_1h": 3})
+    features = [filled["count_1h"], filled["delay_mean_1h"]]
+    crowned("late-1", compile_model(replace(late, features=features, on_demand={})).to_dict())
+    held = registry(Settings())
+    yield held
+    held.close()
+
+
+def change(*words: str, answer: str = "y\n") -> Result:
+    return CliRunner().invoke(app, ["features", *words, "--why", "a test", "--by", "ann"], input=answer)
+
+
+def test_a_feature_is_frozen_listed_and_thawed(held: Registry) -> None:
+    feature = ("late", "plain.count_1h")
+    assert change("freeze", *feature, answer="n\n").exit_code == 1
+    assert json.loads(shown("frozen", "--json").output) == []
+    done = change("freeze", *feature)
+    assert done.exit_code == 0, done.output
+    assert "late has plain.count_1h at its default, whatever its rows hold. Go on?" in done.output
+    assert "plain.count_1h of late is frozen\n" in done.output
+    assert "its events wait in the outbox" in done.output
+    assert "plain.count_1h of late is frozen already" in change("freeze", *feature, "--yes").output
+    (period,) = json.loads(shown("frozen", "--json").output)
+    told = {"model_name": "late", "feature": "plain.count_1h", "value": 3, "by": "ann", "why": "a test"}
+    assert told.items() <= period.items()
+    assert (period["until"], period["alert_id"]) == (None, None)
+    assert "plain.count_1h" in shown("frozen").output
+
+    assert "plain.count_1h of late is thawed" in change("thaw", *feature).output
+    assert "plain.count_1h of late is not frozen" in change("thaw", *feature).output
+    assert "plain.count_1h" not in shown("frozen").output
+    assert "by ann: a test" in shown("frozen", "--all").output
+    assert [e.kind for e in held.unpublished_events()][-2:] == ["feature_frozen", "feature_thawed"]
+
+
+def test_what_cannot_be_frozen_is_said(held: Registry) -> None:
+    done = change("freeze", "late", "plain.delay_mean_1h")
+    assert done.exit_code == 1
+    assert "plain.v1 states none for 'delay_mean_1h'; nothing was changed" in done.output
+    assert CliRunner().invoke(app, ["features", "freeze", "late", "plain.count_1h"]).exit_code == 2
