@@ -12,6 +12,7 @@ from features.policies import CanaryPolicy, Policy
 from flows.context import current
 from flows.drift import clear, send
 from flows.looks import interval
+from flows.parameters import ModelName
 from flows.retrain import await_warehouse, publish_changes
 from flows.rollout import Look, Step
 from flows.steps import RETRIED, show
@@ -58,7 +59,7 @@ def act(on: Canary, found: Look) -> str:
 
 
 @flow(name=NAME)
-def canary(model_name: str | None = None) -> dict[str, str]:
+def canary(model_name: ModelName | None = None) -> dict[str, str]:
     """Look at the canary of a model, or of each that has a policy; give what came of it, by model.
 
     A run that was killed is run again: the alert of a rollback has the id of its step and goes before it, and

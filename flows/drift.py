@@ -9,6 +9,7 @@ from features.policies import DriftPolicy, Policy
 from flows.check import NoReferenceError, Report
 from flows.context import current
 from flows.looks import interval, looks
+from flows.parameters import Moment, PolicyName
 from flows.retrain import await_warehouse
 from flows.steps import RETRIED, show
 
@@ -47,7 +48,7 @@ def clear(incident: str, why: str, at: int) -> None:
 
 
 @flow(name=DRIFT)
-def drift(policy: str | None = None, at: int | None = None) -> int:
+def drift(policy: PolicyName | None = None, at: Moment | None = None) -> int:
     """Check a policy, or all of the project's, and give how many features drifted.
 
     The window ends at `at` (ms); without it at the newest of the policy's ends that the log's clock has

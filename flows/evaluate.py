@@ -10,6 +10,7 @@ from features.evaluation import SPLIT
 from features.policies import CanaryPolicy
 from flows.context import current
 from flows.ledger import Ledger, settle
+from flows.parameters import ModelName, Moment, Version
 from flows.picture import draw
 from flows.planning import Plan, facts, planned
 from flows.record import record
@@ -93,7 +94,7 @@ def conclude(model_name: str, version: int, verdict: Verdict, ledger: Ledger) ->
 
 
 @flow(name=START_TRIAL)
-def start_trial(model_name: str, version: int | None) -> str:
+def start_trial(model_name: ModelName, version: Version | None) -> str:
     """Put a registered version on trial against the champion, as its policy says; give what came of it.
 
     Where another trial is on, it waits in `staging` until that one ends. None stands for the version that
@@ -113,7 +114,7 @@ def start_trial(model_name: str, version: int | None) -> str:
 
 
 @flow(name=EVALUATE)
-def evaluate(model_name: str, version: int, until: int) -> str:
+def evaluate(model_name: ModelName, version: Version, until: Moment) -> str:
     """Look at the trial of a version at `until` (ms on the log's clock); give what came of it.
 
     A run for a trial that is over decides nothing, but finishes what a run that died left undone: it

@@ -14,6 +14,7 @@ from flows.check import NoReferenceError, window_end
 from flows.context import current
 from flows.drift import clear, send
 from flows.looks import interval, looks
+from flows.parameters import Moment, PolicyName
 from flows.performance import PERFORMANCE, SEGMENTS, Performance
 from flows.retrain import await_warehouse
 from flows.steps import RETRIED, show
@@ -44,7 +45,7 @@ def look(policy: MonitoringPolicy, end: int) -> Performance:
 
 
 @flow(name=MONITOR)
-def monitor(policy: str | None = None, at: int | None = None) -> int:
+def monitor(policy: PolicyName | None = None, at: Moment | None = None) -> int:
     """Check a monitoring policy, or all of the project's, and give how many alerts there were.
 
     The window ends at `at` (ms); without it at the newest of the policy's ends that the log's clock has

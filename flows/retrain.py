@@ -8,6 +8,7 @@ from flows.context import current
 from flows.contracts import Dataset
 from flows.experiments import next_recipe, record
 from flows.export import export
+from flows.parameters import ModelName, Moment
 from flows.recipe import Recipe
 from flows.steps import RETRIED, once, show
 from flows.trainers import trainer, trees_of
@@ -97,7 +98,7 @@ def publish_changes() -> int:
 
 
 @flow(name=RETRAIN)
-def retrain(model_name: str, alert_id: str, policy: str, at: int) -> int:
+def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> int:
     """Retrain `model_name` on what the log held at `at` (ms) and give the version registered.
 
     The alert is the identity: a second run for it, after a crash too, ends with the same version. Where a

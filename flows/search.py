@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from features.training import Parameter
@@ -32,6 +32,7 @@ class _Open:
     key: int
     hyperparameters: dict[str, Parameter]
     losses: list[float] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
 
 
 def search(
@@ -66,6 +67,7 @@ def search(
                 if trial is None:
                     continue
                 suggestions.close(opened.key)
+                trial = replace(trial, seconds=time.monotonic() - opened.began)
                 if kept.record_trial(study_id, trial, budget.trials) is not None:
                     told(trial)
 

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from flows.parameters import Count, Minutes, ModelName, Moment
 from flows.retrain import await_warehouse, build_dataset
 from flows.triggers import TUNE
 from flows.tuning import tune_on
@@ -10,12 +11,12 @@ from flows.validate import check_data
 
 @flow(name=TUNE)
 def tune(
-    model_name: str,
+    model_name: ModelName,
     study: str,
-    at: int,
-    trials: int | None = None,
-    minutes: float | None = None,
-    workers: int = 1,
+    at: Moment,
+    trials: Count | None = None,
+    minutes: Minutes | None = None,
+    workers: Count = 1,
 ) -> int:
     """Search for `model_name` on what the log held at `at` (ms), and give the number of the best trial.
 

@@ -1,6 +1,7 @@
 """`augury models`: what is registered, where it comes from, what serves, and every change of that."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import httpx
@@ -84,12 +85,15 @@ def show(
 
 @app.command()
 def promote(model: Model, version: Version, why: Why, by: By = A_PERSON, yes: Yes = False) -> None:
-    """Make a version the champion, and retire the one before; every door swaps to it."""
+    """Make a version the champion, and retire the one before; every door swaps to it, and a canary ends."""
     settings, held, subject = _asked(model, version)
-    champion = held.champion(model)
+    champion, on = held.champion(model), held.canaries.on(model)
     before = "which has none" if champion is None else f"in place of version {champion.version}"
+    if on is not None:
+        before += f", and the canary of version {on.version}, with a share of {on.share:g} now, ends"
     confirm(f"{subject} becomes the champion of {model}, {before}", yes)
-    held.promote(model, version, by=by, why=why)
+    evidence = None if on is None else {"canary": asdict(on)}
+    held.promote(model, version, by=by, why=why, evidence=evidence)
     tell(settings, held, f"{model} version {version} is champion")
 
 

@@ -10,6 +10,7 @@ from augury.reports.calibration import calibration
 from augury.reports.lineage import lineage
 from augury.reports.nothing import NothingToShowError
 from augury.reports.scales import minute, short
+from augury.reports.search import Search, read_search, search_parts
 from inference.registry import Experiment, GateResult, ModelVersion, Registry
 from warehouse.client import Client
 from warehouse.reports import HoldoutTenth, TrainingSet, holdout_tenths, training_set
@@ -19,9 +20,10 @@ _NOT_KEPT = "None is kept."
 
 @dataclass(frozen=True)
 class ExperimentReport:
-    """An experiment, the version that it made, what its gates found, its training set and its holdout.
+    """An experiment, the version that it made, its gates, its training set, its holdout and its search.
 
-    `version` is None where a gate stopped it, `training` where the warehouse has no such training set.
+    `version` is None where a gate stopped it, `training` where the warehouse has no such training set, and
+    `search` where none chose the hyperparameters.
     """
 
     experiment: Experiment
@@ -29,6 +31,7 @@ class ExperimentReport:
     gates: Sequence[GateResult]
     training: TrainingSet | None
     holdout: Sequence[HoldoutTenth]
+    search: Search | None
 
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON can hold; the contract is left out."""
@@ -52,6 +55,7 @@ def read_experiment(client: Client, held: Registry, experiment_id: str) -> Exper
         held.gates.results(experiment_id),
         training_set(client, experiment.training_dataset_version),
         holdout_tenths(client, experiment_id),
+        read_search(held, experiment),
     )
 
 
@@ -67,6 +71,7 @@ def experiment_page(report: ExperimentReport) -> str:
         *_gates(report.gates),
         element("h2", "Hyperparameters"),
         _pairs(experiment.hyperparameters, "hyperparameter"),
+        *search_parts(report.search),
         element("h2", "Training set"),
         _training(report.training),
         element("h2", "What it can be repeated with"),

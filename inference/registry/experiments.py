@@ -66,6 +66,7 @@ class Experiments:
                     state=trial.state.value,
                     reason=trial.reason,
                     ended_at=self._clock(),
+                    seconds=trial.seconds,
                 )
             )
             return number
@@ -75,7 +76,14 @@ class Experiments:
         rows = select(tables.ExperimentTrial).filter_by(experiment_id=experiment_id)
         with self._database.reading() as session:
             return [
-                Trial(row.hyperparameters, TrialState(row.state), tuple(row.losses), row.value, row.reason)
+                Trial(
+                    row.hyperparameters,
+                    TrialState(row.state),
+                    tuple(row.losses),
+                    row.value,
+                    row.reason,
+                    row.seconds,
+                )
                 for row in session.scalars(rows.order_by(tables.ExperimentTrial.trial))
             ]
 

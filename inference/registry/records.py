@@ -1,6 +1,6 @@
 """What the registry gives back, and how it refuses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -188,7 +188,8 @@ class TrialState(StrEnum):
 class Trial:
     """A trial that has ended: its hyperparameters, the losses of the folds it came to, and their mean.
 
-    A pruned trial has losses and no value, a failed one a `reason`.
+    A pruned trial has losses and no value, a failed one a `reason`. `seconds` is how long it took, None where
+    that is not known; two that differ in it alone are the same.
     """
 
     hyperparameters: dict[str, Any]
@@ -196,6 +197,7 @@ class Trial:
     losses: tuple[float, ...] = ()
     value: float | None = None
     reason: str = ""
+    seconds: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ class Experiment(Base):
 class ExperimentTrial(Base):
     """One trial of the study that an experiment began, numbered in the order in which they ended.
 
-    Immutable by trigger. `losses` are those of its folds, `value` their mean, `reason` why it failed.
+    Immutable by trigger. `losses` are those of its folds, `value` their mean, `reason` why it failed,
+    `seconds` how long it took.
     """
 
     __tablename__ = "experiment_trials"
@@ -66,6 +67,7 @@ class ExperimentTrial(Base):
     state: Mapped[str]
     reason: Mapped[str]
     ended_at: Mapped[int]
+    seconds: Mapped[float | None]
 
 
 class TrainingConfig(Base):

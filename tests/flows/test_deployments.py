@@ -14,7 +14,8 @@ from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.settings import temporary_settings
 
 from flows.deployments import POOL_TYPE, deploy, ensure_pool
-from flows.runs import PrefectRuns
+from flows.parameters import Count, Moment
+from flows.runs import PrefectRuns, RefusedRunError
 from flows.worker import FlowWorker, server_settings
 from tests.flows.test_bridge import eventually
 from tests.flows.test_worker import state, working
@@ -105,6 +106,24 @@ def test_a_pool_is_one_whose_runs_prefects_own_workers_leave_alone(client: SyncP
     client.create_work_pool(WorkPoolCreate(name=name, type="process"))
     with pytest.raises(ValueError, match=f"type {POOL_TYPE}.*{name} has 'process'"):
         ensure_pool(client, name)
+
+
+def test_what_is_no_parameter_of_a_flow_is_refused_before_there_is_a_run(
+    stack: Any, client: SyncPrefectClient, nothing: Flow[..., Any]
+) -> None:
+    @flow(name=f"{nothing.name}-searched")
+    def searched(at: Moment, trials: Count | None = None) -> None:
+        pass
+
+    ensure_pool(client, nothing.name)
+    deploy(client, searched, nothing.name)
+    schema = known(client, searched).parameter_openapi_schema
+    assert schema["properties"]["at"]["minimum"] == 0
+    with PrefectRuns(stack.settings.prefect_api_url) as runs:
+        for wrong in ({"at": -1}, {"at": 1, "trials": 0}, {"at": "now"}, {}):
+            with pytest.raises(RefusedRunError, match="parameters fit its flow"):
+                runs(searched.name, wrong, "wrong")
+        assert runs(searched.name, {"at": 1, "trials": 1}, "right")
 
 
 def test_a_paused_pool_gives_no_runs_and_its_workers_are_seen(

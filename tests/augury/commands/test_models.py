@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 from augury.cli import app
 from augury.models import registry
 from augury.settings import Settings
-from inference.registry import ModelStatus, Registry
+from inference.registry import ModelStatus, Registry, ServingConfig
 
 
 @pytest.fixture
@@ -165,3 +166,17 @@ def test_a_canary_begins_by_the_policys_first_step_and_is_listed(held: Registry)
     assert "with a share" not in run("show", "late", "1").output
     assert change("reject", "late", "2").exit_code == 0
     assert "with a share" not in run("list").output
+
+
+def test_a_promotion_by_hand_says_which_canary_it_ends(held: Registry) -> None:
+    change("promote", "late", "1")
+    for version in (2, 3):
+        held.start_trial("late", version, by="ann", why="a test")
+        held.canaries.begin("late", version, 0.05, by="ann", why="a test")
+        done = change("promote", "late", str(version))
+        assert f"the canary of version {version}, with a share of 0.05 now, ends. Go on?" in done.output
+        assert (held.canaries.on("late"), held.serving_config("late")) == (None, ServingConfig("late"))
+        promoted = held.history.events("late")[-1]
+        assert promoted.kind == "promoted"
+        assert json.loads(promoted.evidence or "")["canary"]["share"] == 0.05
+        held.rollback("late", by="ann", why="a test")

@@ -12,8 +12,11 @@ from augury.clients import online_store, warehouse
 from augury.models import registry
 from augury.settings import Settings
 from augury.stack import Stack
+from features import Integer
 from features.layout import clock_key, pack_clock
-from inference.registry import GateResult, Registry, ServingConfig
+from flows.recipe import Recipe
+from flows.study import Study
+from inference.registry import ExperimentKind, GateResult, Registry, ServingConfig, Trial, TrialState
 from tests.augury.reports.told import Parsed, checked
 from tests.warehouse.reported import DAY, HOUR, MODEL, START, alerted, answering, drifting, watched
 from warehouse.client import Client, migrate
@@ -180,6 +183,41 @@ def test_a_report_of_an_experiment(client: Client, held: Registry) -> None:
     assert told["experiment"]["recipe"] == {"trainer": "lightgbm", "threads": 2}
     assert [t["tenth"] for t in told["holdout"]] == list(range(10))
     assert "signature" not in told["version"]
+
+
+def test_a_report_of_an_experiment_has_the_search_that_chose_its_hyperparameters(
+    client: Client, held: Registry
+) -> None:
+    searched = Study(Recipe(["f"]), {"num_leaves": Integer(2, 31)}, 2, until=1, present={})
+    known = asdict(held.experiments.get("late-1"))
+    del known["trained_at"]
+    held.record_experiment(
+        **{**known, "experiment_id": "study", "kind": ExperimentKind.TUNING, "recipe": searched.to_dict()}
+    )
+    for trial in (
+        Trial({"num_leaves": 9}, TrialState.COMPLETE, (0.5, 0.7), 0.6, seconds=2.5),
+        Trial({"num_leaves": 3}, TrialState.PRUNED, (0.9,), seconds=1.25),
+        Trial({"num_leaves": 21}, TrialState.COMPLETE, (0.4, 0.6), 0.5, seconds=3.75),
+        Trial({"num_leaves": 2}, TrialState.FAILED, reason="ValueError: none"),
+    ):
+        held.experiments.record_trial("study", trial, 9)
+    for name, leaves in (("chosen", 21), ("not-chosen", 9)):
+        held.record_experiment(**{**known, "experiment_id": name, "hyperparameters": {"num_leaves": leaves}})
+
+    page = written("experiment", "chosen", "--out", "chosen.html")
+    trials = next(table for table in page.tables if table[0][0] == "trial")
+    assert trials == [
+        ["trial", "state", "log_loss", "num_leaves", "seconds", "why"],
+        ["0", "complete", "0.6", "9", "2.5", ""],
+        ["1", "pruned", "", "3", "1.25", ""],
+        ["2", "complete", "0.5", "21", "3.75", ""],
+        ["3", "failed", "", "2", "", "ValueError: none"],
+    ]
+    assert "Trial 2 of 4 of study has the smallest log_loss." in page.texts
+    told = json.loads(report("experiment", "chosen", "--json").output)["search"]
+    assert (told["study"], told["chosen"], len(told["trials"])) == ("study", 2, 4)
+    assert json.loads(report("experiment", "study", "--json").output)["search"]["chosen"] == 2
+    assert json.loads(report("experiment", "not-chosen", "--json").output)["search"] is None
 
 
 def test_an_experiment_that_made_no_version_says_why(client: Client, held: Registry) -> None:
