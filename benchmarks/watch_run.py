@@ -48,7 +48,9 @@ def _live(stage: Stage, stretches: Sequence[Stretch]) -> int:
             with stage.bar("live", stretch.until - stretch.since) as move:
                 for end in range(stretch.since + _DAY, stretch.until + 1, _DAY):
                     while live.position < end:
-                        live.step(min(live.position + _HOUR, stage.scenario.end))
+                        live.step(
+                            live.position - live.position % _HOUR + _HOUR
+                        )  # the log stands at each hour
                         move(live.position - stretch.since)
                     _look(stage, end)
     finally:
