@@ -11,7 +11,7 @@ SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .DEFAULT_GOAL := demo
 .PHONY: demo test lint bench bench-backfill bench-asof bench-stream bench-serving bench-drift bench-trials
-.PHONY: faults chaos
+.PHONY: faults chaos watch
 .PHONY: environment jars operator operator-test clean
 
 demo: environment jars operator
@@ -67,6 +67,10 @@ faults: environment jars
 chaos: environment jars
 	$(SAY) "chaos: the chain from an event to a new champion, killed at each of its steps"
 	.venv/bin/python -m benchmarks.chaos --size $(SIZE)
+
+watch: environment jars operator
+	$(SAY) "the flights, watched: a broken feed, a change of unit, a lost airport, and a season"
+	.venv/bin/python -m benchmarks.watch
 
 environment: .venv/synced
 jars: .jars/stamp

@@ -23,7 +23,7 @@ from flows.units import Unit
 
 Array = NDArray[np.float64]
 ALPHA, LENGTH, DISCORDANT = 0.05, 2_000, 0.3
-SIZES = {"quick": 100, "full": 5_000}
+SIZES = {"quick": 100, "long": 1_000, "full": 5_000}
 PUBLISHED = {"normal mixture": 27.66071, "gamma-exponential mixture": 33.02017}
 """Of confseq's test/test_uniform_boundaries.cpp: one-sided at 5 %, v_opt = 100, c = 2."""
 BETTER = 0.08

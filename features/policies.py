@@ -49,6 +49,9 @@ class DriftPolicy:
     without drift, over all of its features. A `threshold` takes its place by the classical one, PSI above it,
     whose error rate depends on everything (see `CLASSICAL`). Windows of less than `min_rows` are not judged.
 
+    Where windows are longer than `every`, the newest stretch of each, `every` long, is looked at by itself
+    for what looks broken: a long window finds a season, and a fault only when that has filled much of it.
+
     With `retrain` an alert sets off a retraining, unless it looks like a broken pipeline. Then `on_broken`
     says what follows: "tell", or "freeze" the features that look broken at their defaults. Of the one and of
     the other there is at most one in each `debounce`.
@@ -115,9 +118,19 @@ class DriftPolicy:
         return milliseconds(self.every, f"drift policy {self.name}, every")
 
     @property
+    def newest_ms(self) -> int | None:
+        """How long the newest stretch of a window is; None where that is all of it."""
+        longer = milliseconds(self.window, f"drift policy {self.name}, window") > self.every_ms
+        return self.every_ms if longer else None
+
+    @property
     def level(self) -> float:
-        """The false discovery rate within a window, and so the chance of an alert without drift."""
-        return self.false_alarms_per_month * self.every_ms / MONTH_MS
+        """The false discovery rate within a look, and so the chance of an alert without drift.
+
+        There are two looks where the newest stretch of a window has its own.
+        """
+        looks = 1 if self.newest_ms is None else 2
+        return self.false_alarms_per_month * self.every_ms / MONTH_MS / looks
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A drift check: one policy's features in one window against what its model was trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from features.alerts import BROKEN, CHANGED, Alert
@@ -16,6 +16,7 @@ from warehouse.client import Client
 from warehouse.drift import count, frozen, quantiles, stale_share
 from warehouse.drift_reports import Finding, Window, keep
 from warehouse.references import DECILES, Reference, read
+from warehouse.silence import silent
 
 
 class NoReferenceError(LookupError):
@@ -102,15 +103,14 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
             f"{version.version} has nothing for {policy.name} ({', '.join(lacking)}): train a new version"
         )
     stood = frozen(client, policy.model.name, start, end)
-    found: dict[str, Finding] = {}
-    for sample in window(policy, project, version.version, start, end):
-        held = {name: known[name] for name in sample.columns}
-        counts = count(client, sample, {name: r.bins for name, r in held.items()})
-        for name, reference in held.items():
-            unjudged = policy.values == "served" and _vector_name(policy, name) in stood
-            found[name] = _finding(policy, reference, counts[name], len(known), judged=not unjudged)
+    found = _looked(client, project, policy, version, known, stood, start, end)
     judged = _judged(policy, found)
-    judged |= _explained(client, project, policy, version, judged, start, end)
+    drifted = {name: f for name, f in judged.items() if f.drifted}
+    judged |= _explained(client, project, policy, version, drifted, start, end)
+    if policy.newest_ms is not None:
+        for name, seen in _newly_broken(client, project, policy, version, known, end).items():
+            if not broken(judged[name].causes):
+                judged[name] = replace(judged[name], drifted=True, causes=seen)
     group = ("", 0) if policy.group is None else (policy.group.name, policy.group.version)
     over = Window(policy.name, policy.model.name, version.version, *group, start, end)
     owner = policy.model.owner if policy.group is None else policy.group.owner
@@ -121,6 +121,27 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
 
 def _vector_name(policy: DriftPolicy, name: str) -> str:
     return name if policy.group is None else f"{policy.group.name}.{name}"
+
+
+def _looked(
+    client: Client,
+    project: Project,
+    policy: DriftPolicy,
+    version: ModelVersion,
+    known: Mapping[str, Reference],
+    stood: Collection[str],
+    start: int,
+    end: int,
+) -> dict[str, Finding]:
+    """Count and compare the values of [start, end), by feature; `stood` has those that were frozen."""
+    found: dict[str, Finding] = {}
+    for sample in window(policy, project, version.version, start, end):
+        held = {name: known[name] for name in sample.columns}
+        counts = count(client, sample, {name: r.bins for name, r in held.items()})
+        for name, reference in held.items():
+            unjudged = policy.values == "served" and _vector_name(policy, name) in stood
+            found[name] = _finding(policy, reference, counts[name], len(known), judged=not unjudged)
+    return found
 
 
 def _finding(
@@ -139,8 +160,7 @@ def _finding(
 
 def _judged(policy: DriftPolicy, found: Mapping[str, Finding]) -> dict[str, Finding]:
     """Decide by the policy's rule; what has too few rows is not judged."""
-    tested = {name: f.p_value for name, f in found.items() if f.p_value is not None}
-    q_values = dict(zip(tested, adjusted(list(tested.values())), strict=True))
+    q_values = _q_values(found)
     judged = {}
     for name, finding in found.items():
         q = q_values.get(name)
@@ -152,27 +172,56 @@ def _judged(policy: DriftPolicy, found: Mapping[str, Finding]) -> dict[str, Find
     return judged
 
 
+def _q_values(found: Mapping[str, Finding]) -> dict[str, float]:
+    tested = {name: f.p_value for name, f in found.items() if f.p_value is not None}
+    return dict(zip(tested, adjusted(list(tested.values())), strict=True))
+
+
+def _newly_broken(
+    client: Client,
+    project: Project,
+    policy: DriftPolicy,
+    version: ModelVersion,
+    known: Mapping[str, Reference],
+    end: int,
+) -> dict[str, tuple[str, ...]]:
+    """Name the features that look broken in the newest stretch of a window, and why.
+
+    A long window is for what changes slowly. What breaks is seen at once, where the stretch differs from the
+    reference by the calibrated rule and shows a cause.
+    """
+    assert policy.newest_ms is not None
+    start = end - policy.newest_ms
+    stood = frozen(client, policy.model.name, start, end)
+    found = _looked(client, project, policy, version, known, stood, start, end)
+    q_values = _q_values(found)
+    differ = {name: f for name, f in found.items() if q_values.get(name, 1.0) <= policy.level}
+    explained = _explained(client, project, policy, version, differ, start, end)
+    return {name: f.causes for name, f in explained.items() if broken(f.causes)}
+
+
 def _explained(
     client: Client,
     project: Project,
     policy: DriftPolicy,
     version: ModelVersion,
-    judged: Mapping[str, Finding],
+    drifted: Mapping[str, Finding],
     start: int,
     end: int,
 ) -> dict[str, Finding]:
     """Add causes to those that drifted, which takes another look at their values."""
-    drifted = {name: f for name, f in judged.items() if f.drifted}
     if not drifted:
         return {}
-    stale = 0.0
+    stale, quiet = 0.0, dict[str, float]()
     if policy.group is not None:
         stale = stale_share(client, policy.model.name, policy.group.name, start, end)
+        table = project.group_plans[policy.group.label].table
+        quiet = silent(client, policy.model.name, policy.group.name, table, start, end)
     deciles: dict[str, list[float]] = {}
     for sample in window(policy, project, version.version, start, end):
         numbers = [n for n in sample.columns if n in drifted and drifted[n].reference.bins.levels is None]
         deciles |= quantiles(client, sample, numbers, DECILES)
     return {
-        name: replace(f, causes=causes(f.reference, f.counts, deciles.get(name, ()), stale))
+        name: replace(f, causes=causes(f.reference, f.counts, deciles.get(name, ()), stale, quiet))
         for name, f in drifted.items()
     }

@@ -8,7 +8,7 @@ from typing import Any
 from features.alerts import BROKEN
 from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from features.windows import floor, milliseconds
-from flows.causes import broken
+from flows.causes import spoilt
 
 RETRAINING = "retraining"
 """Who registers the models that go on trial by themselves."""
@@ -145,14 +145,14 @@ def _retraining(alert: Mapping[str, Any], model_name: str, bucket_ms: int) -> Tr
 def _freezing(
     alert: Mapping[str, Any], evidence: Mapping[str, Any], policy: DriftPolicy, bucket_ms: int
 ) -> Trigger | None:
-    """Freeze what looks broken, where the policy says so.
+    """Freeze what looks broken for all entities, where the policy says so.
 
     A feature that was frozen in the window stays out: what was thawed since is not frozen anew by what was
     before.
     """
     if policy.on_broken != "freeze" or policy.group is None:
         return None
-    names = (f"{policy.group.name}.{f['feature']}" for f in evidence["features"] if broken(f["causes"]))
+    names = (f"{policy.group.name}.{f['feature']}" for f in evidence["features"] if spoilt(f["causes"]))
     features = [name for name in names if name not in evidence.get("frozen", ())]
     if not features:
         return None

@@ -284,10 +284,18 @@ late_arrival = Model(
 promotion = EvaluationPolicy(
     late_arrival, alpha=0.05, threshold=0.3, min_units=200, max_units=6_000, look_every="1d"
 )
-# The weather of some days is never that of four months, so only a large change counts.
+# Two weeks are never like two months: in 2013 they differ by a PSI of up to 2 within a season, and by 4 and
+# more between winter and spring. What breaks within a day is seen in the newest day by itself.
 weather_drift = DriftPolicy(
-    origin_weather, late_arrival, window="4d", threshold=0.25, retrain=True, debounce="7d"
+    origin_weather,
+    late_arrival,
+    values="rows",
+    window="14d",
+    threshold=2.5,
+    min_rows=50,  # three airports, by the hour
+    retrain=True,
+    debounce="7d",
 )
-congestion_drift = DriftPolicy(origin_departures, late_arrival)
-outputs_drift = DriftPolicy(None, late_arrival)
+congestion_drift = DriftPolicy(origin_departures, late_arrival, values="rows", window="14d", threshold=2.5)
+outputs_drift = DriftPolicy(None, late_arrival, window="14d", threshold=1.0)
 quality = MonitoringPolicy(late_arrival, metric="auc", window="7d", threshold=0.05)

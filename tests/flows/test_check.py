@@ -134,6 +134,26 @@ def test_what_was_frozen_in_the_window_is_told_and_not_judged(trained: History) 
     assert told == ("a broken pipeline", ("plain.count_1h",), "broken-pipeline")  # so nothing is retrained
 
 
+def test_what_breaks_is_seen_in_the_newest_stretch_of_a_long_window(trained: History) -> None:
+    drawn = values(SERVED, 2)
+    long = replace(FEATURES, window="30d", every="6h", threshold=3.0)
+    newest = SERVED // 4  # of the day that is served
+    as_it_was, held = drawn["delay"][-newest:], drawn["delay"][:-newest]
+    for broken, found in (
+        (as_it_was, {}),
+        ([v and v + 6 for v in as_it_was], {}),  # the data changed, and by the threshold not by much
+        ([None] * newest, {"delay_mean_1h": (NULLS,)}),
+    ):
+        trained.client.command("TRUNCATE TABLE model_prediction_log")
+        trained.served(drawn | {"delay": [*held, *broken]})
+        report = checked(trained, long)
+        assert causes(report) == found
+        assert {f.rows for f in report.findings} == {SERVED}
+        assert max(f.psi for f in report.findings) < 3
+        assert checked(trained, replace(long, every="30d")).drifted == ()
+    assert checked(trained, replace(long, min_rows=newest + 1)).drifted == ()  # too few to be judged
+
+
 def test_constants_and_new_categories_of_rows_are_named(trained: History) -> None:
     trained.emitted(END - DAY, 1_000, ["A1", "A1", "D9"], 4)
     assert NEW_CATEGORY in causes(checked(trained, ROWS))["carrier_last"]

@@ -59,6 +59,7 @@ LOOKS_BROKEN: dict[str, Any] = {
     "features": [
         {"feature": "count_1h", "causes": ["missing values", "stale group"]},
         {"feature": "seats", "causes": ["data"]},
+        {"feature": "miles", "causes": ["silent: A"]},
         {"feature": "delay_mean_1h", "causes": ["scaled by 60"]},
     ],
     "frozen": [],

@@ -1,0 +1,135 @@
+"""What the watch said of each stretch of the log's time, and what followed: judged from what was stored."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from benchmarks.common import Result
+from examples.flights.faults import Fault
+from features.alerts import BROKEN, CHANGED
+from warehouse.client import Client
+
+_HOUR, _NAMED = 3_600_000, 3
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the log's time, [since, until) in ms, and what the watch has to say of it.
+
+    `cause` is how the cause begins that it has to name, on the group `subject`; nothing where it has to be
+    silent. `retrainings` is how many have to follow.
+    """
+
+    name: str
+    since: int
+    until: int
+    subject: str = ""
+    cause: str = ""
+    fault: Fault | None = None
+    retrainings: int = 0
+
+    @property
+    def begins(self) -> int:
+        """When what is to be noticed begins."""
+        return self.since if self.fault is None else self.fault.since
+
+
+@dataclass(frozen=True)
+class Told:
+    """An alert, as the warehouse holds it; `causes` are by feature, those that differ the most first."""
+
+    kind: str
+    severity: str
+    subject: str
+    at: int
+    looks_like: str
+    causes: Mapping[str, tuple[str, ...]]
+    resolved: bool
+
+    def shows(self, stretch: Stretch) -> list[str]:
+        """Give the features that show what the stretch is about."""
+        return [f for f, causes in self.causes.items() if any(c.startswith(stretch.cause) for c in causes)]
+
+
+def read_alerts(client: Client) -> list[Told]:
+    """Read all alerts, the first one first."""
+    rows = client.query(
+        "SELECT kind, severity, subject, toUnixTimestamp64Milli(at), evidence, alert_id IN "
+        "(SELECT alert_id FROM alert_states WHERE state = 'resolved') FROM alerts FINAL ORDER BY at, alert_id"
+    ).result_rows
+    return [_told(*row) for row in rows]
+
+
+def _told(kind: str, severity: str, subject: str, at: int, text: str, resolved: int) -> Told:
+    evidence = json.loads(text)
+    features = sorted(evidence.get("features", []), key=lambda f: -f["psi"])
+    causes = {f["feature"]: tuple(f["causes"]) for f in features}
+    return Told(kind, severity, subject, at, evidence.get("looks_like", ""), causes, bool(resolved))
+
+
+def results(stretch: Stretch, alerts: Sequence[Told], retrainings: Sequence[int]) -> list[Result]:
+    """Give the figures of a stretch; `retrainings` are the moments (ms) at which some were asked for."""
+    mine = [a for a in alerts if stretch.since < a.at <= stretch.until]
+    wanted = BROKEN if stretch.fault else CHANGED
+    figures: list[tuple[str, float | str, str]] = [
+        ("since", moment(stretch.begins), ""),
+        ("until", moment(stretch.fault.until if stretch.fault else stretch.until), ""),
+    ]
+    right = [a for a in mine if a.subject == stretch.subject and a.looks_like == wanted and a.shows(stretch)]
+    if stretch.cause:
+        figures += _noticed(stretch, right[0] if right else None)
+    wrong = [a for a in mine if _mistaken(stretch, wanted, a)]
+    figures += [
+        ("alerts", len(mine), ""),
+        ("of another kind" if stretch.cause else "false alarms", len(wrong), ""),
+        ("open at the end", sum(not a.resolved for a in mine) if stretch.fault else 0, ""),
+        ("retrainings", sum(stretch.since < at <= stretch.until for at in retrainings), ""),
+    ]
+    return [Result(stretch.name, "Augury", *figure) for figure in figures]
+
+
+def _noticed(stretch: Stretch, alert: Told | None) -> list[tuple[str, float | str, str]]:
+    if alert is None:
+        return [("noticed", "no", "")]
+    features = alert.shows(stretch)
+    more = f" and {len(features) - _NAMED} more" if len(features) > _NAMED else ""
+    cause = next(c for c in alert.causes[features[0]] if c.startswith(stretch.cause))
+    return [
+        ("noticed", moment(alert.at), ""),
+        ("after", (alert.at - stretch.begins) / _HOUR, "h"),
+        ("alert", f"{alert.kind}, {alert.severity}", ""),
+        ("subject", alert.subject, ""),
+        ("looks like", alert.looks_like, ""),
+        ("cause", cause, ""),
+        ("features", f"{', '.join(features[:_NAMED])}{more}", ""),
+    ]
+
+
+def _mistaken(stretch: Stretch, wanted: str, alert: Told) -> bool:
+    """Tell whether an alert says something else of what the stretch is about, or anything of nothing."""
+    if not stretch.cause:
+        return True
+    return alert.subject == stretch.subject and alert.kind == "drift" and alert.looks_like != wanted
+
+
+def complaints(stretches: Sequence[Stretch], found: Sequence[Result]) -> list[str]:
+    """Say what is not as it must be; empty for a good run."""
+    told: list[str] = []
+    for stretch in stretches:
+        held = {r.metric: r.value for r in found if r.workload == stretch.name}
+        if held.get("noticed") == "no":
+            told.append(f"{stretch.name}: nobody noticed it as {stretch.cause!r} of {stretch.subject}")
+        told += [
+            f"{stretch.name}: {held[name]} {name}"
+            for name in ("false alarms", "of another kind", "open at the end")
+            if held.get(name)
+        ]
+        if held["retrainings"] != stretch.retrainings:
+            told.append(f"{stretch.name}: {held['retrainings']} retrainings, not {stretch.retrainings}")
+    return told
+
+
+def moment(ms: int) -> str:
+    """Write a moment of the log's clock."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M}"

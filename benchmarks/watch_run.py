@@ -1,0 +1,95 @@
+"""A run of the watch: history, a first model, live traffic, and a look at each day that is over."""
+
+import time
+from collections.abc import Sequence
+
+from augury.demo.live import Live
+from augury.demo.stage import Stage
+from augury.models import registry
+from benchmarks.common import Result
+from benchmarks.watch_findings import Stretch, moment, read_alerts, results
+from flows.drift import DRIFT
+from flows.monitor import MONITOR
+from schemas.log import backlog
+from warehouse.client import Client
+
+_DAY, _HOUR = 86_400_000, 3_600_000
+_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def watch(stage: Stage, stretches: Sequence[Stretch]) -> list[Result]:
+    """Play the stretches, look at each of their days, and give what was told of them."""
+    started = time.monotonic()
+    stage.prepare()
+    stage.bring_up()
+    held = registry(stage.settings)
+    try:
+        with stage.client() as client:
+            stage.history(client)
+            stage.first_model(client, held)
+            asked = _live(stage, stretches)
+            found = _reckon(stage, client, stretches)
+    finally:
+        held.close()
+    whole = {"requests": asked, "dead letters": _dead_letters(stage), "duration": time.monotonic() - started}
+    return found + [
+        Result("the whole run", "Augury", name, figure, "s" if name == "duration" else "")
+        for name, figure in whole.items()
+    ]
+
+
+def _live(stage: Stage, stretches: Sequence[Stretch]) -> int:
+    live = Live(stage.scenario, stage.project.group_plans, stage.project.source_plans, stage.settings)
+    try:
+        for stretch in stretches:
+            stage.console.rule(f"{stretch.name}: {moment(stretch.since)} to {moment(stretch.until)}")
+            if live.position < stretch.since - _DAY:  # a jump: nothing is asked on the way
+                live.pass_over(stretch.since)
+            with stage.bar("live", stretch.until - stretch.since) as move:
+                for end in range(stretch.since + _DAY, stretch.until + 1, _DAY):
+                    while live.position < end:
+                        live.step(
+                            live.position - live.position % _HOUR + _HOUR
+                        )  # the log stands at each hour
+                        move(live.position - stretch.since)
+                    _look(stage, end)
+    finally:
+        live.close()
+    return live.traffic.http + live.traffic.kafka
+
+
+def _look(stage: Stage, end: int) -> None:
+    """Let the flows look at the windows that end at a moment (ms), and wait for all that follows."""
+    for flow in (DRIFT, MONITOR):
+        key = f"{flow}/{end}"
+        stage.ask(flow, {"at": end}, key)
+        stage.until(lambda: _ended(stage, flow, key))  # noqa: B023 (called at once)
+    stage.until(lambda: backlog(stage.settings.kafka_bootstrap, "augury.bridge") == 0)
+    stage.until(lambda: all(run["state_type"] in _ENDED for run in stage.retrainings()))
+
+
+def _ended(stage: Stage, flow: str, key: str) -> bool:
+    (run,) = (run for run in stage.runs(flow) if run["name"] == key)
+    if run["state_type"] in _ENDED - {"COMPLETED"}:
+        raise RuntimeError(f"a look ends; {key} ended as {run['state_type']}: {run['state']['message']}")
+    return bool(run["state_type"] == "COMPLETED")
+
+
+def _reckon(stage: Stage, client: Client, stretches: Sequence[Stretch]) -> list[Result]:
+    stage.until(stage.settled)
+    alerts = read_alerts(client)
+    for alert in alerts:
+        stage.console.print(
+            f"{moment(alert.at)} {alert.kind} {alert.severity} {alert.subject} {alert.looks_like} "
+            f"{dict(alert.causes)}",
+            markup=False,
+        )
+    retrainings = [run["parameters"]["at"] for run in stage.retrainings()]
+    completed = sum(run["state_type"] == "COMPLETED" for run in stage.retrainings())
+    stage.console.print(f"{len(retrainings)} retrainings were asked for, {completed} ended well")
+    return [figure for stretch in stretches for figure in results(stretch, alerts, retrainings)]
+
+
+def _dead_letters(stage: Stage) -> int:
+    with stage.client() as client:
+        return int(client.query("SELECT count() FROM dead_letters FINAL").result_rows[0][0])

@@ -1,0 +1,90 @@
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from benchmarks.common import Result
+from benchmarks.watch import STRETCHES
+from benchmarks.watch_findings import Stretch, Told, complaints, results
+from features.alerts import BROKEN, CHANGED
+from flows.causes import DATA, NULLS, SILENT
+
+HOUR, DAY = 3_600_000, 86_400_000
+QUIET, FEED, _, AIRPORT, SEASON = STRETCHES
+SUBJECT = FEED.subject
+MISSING = Told(
+    "drift", "warning", SUBJECT, FEED.since + DAY, BROKEN, {"humid": (DATA,), "wind": (NULLS,)}, resolved=True
+)
+WARM = replace(
+    MISSING, at=SEASON.since + DAY, looks_like=CHANGED, causes={"temperature": (DATA,)}, resolved=False
+)
+
+
+def held(stretch: Stretch, *alerts: Told, retrainings: tuple[int, ...] = ()) -> dict[str, float | str]:
+    return {r.metric: r.value for r in results(stretch, alerts, retrainings)}
+
+
+def complained(stretch: Stretch, *alerts: Told, retrainings: tuple[int, ...] = ()) -> list[str]:
+    return complaints([stretch], results(stretch, alerts, retrainings))
+
+
+def test_stretches_follow_each_other_and_their_faults_end_two_looks_before_them() -> None:
+    assert all(a.until <= b.since for a, b in pairwise(STRETCHES))
+    assert all((s.until - s.since) % DAY == 0 == s.since % DAY for s in STRETCHES)
+    for stretch in (s for s in STRETCHES if s.fault):
+        assert stretch.fault is not None
+        assert stretch.since < stretch.fault.since < stretch.fault.until <= stretch.until - DAY
+
+
+def test_a_fault_is_noticed_by_the_first_alert_that_names_its_cause() -> None:
+    early = replace(MISSING, at=FEED.since)  # of the stretch before
+    later = replace(MISSING, at=FEED.since + 2 * DAY, causes={"wind": (NULLS,), "gust": (NULLS,)})
+    found = held(FEED, early, MISSING, later)
+    assert (found["noticed"], found["after"]) == ("2013-03-05 00:00", 18.0)
+    assert (found["alert"], found["cause"], found["features"]) == ("drift, warning", NULLS, "wind")
+    assert (found["alerts"], found["looks like"]) == (2, BROKEN)
+    assert complained(FEED, early, MISSING, later) == []
+
+
+@pytest.mark.parametrize(
+    ("alert", "complaint"),
+    [
+        (replace(MISSING, at=FEED.until + 1), "nobody noticed"),
+        (replace(MISSING, subject="another"), "nobody noticed"),
+        (replace(MISSING, causes={"wind": (f"{SILENT}: EWR",)}), "nobody noticed"),
+        (replace(MISSING, looks_like=CHANGED), "1 of another kind"),
+        (replace(MISSING, resolved=False), "1 open at the end"),
+    ],
+)
+def test_what_is_not_noticed_or_taken_for_something_else_is_complained_of(
+    alert: Told, complaint: str
+) -> None:
+    assert any(complaint in text for text in complained(FEED, alert))
+
+
+def test_a_fault_is_not_retrained_on_and_a_season_is_once() -> None:
+    assert complained(FEED, MISSING, retrainings=(MISSING.at,)) == [f"{FEED.name}: 1 retrainings, not 0"]
+    assert complained(SEASON, WARM, retrainings=(MISSING.at, WARM.at)) == []
+    for times in ((), (WARM.at, WARM.at + DAY)):
+        assert complained(SEASON, WARM, retrainings=times) == [
+            f"{SEASON.name}: {len(times)} retrainings, not 1"
+        ]
+
+
+def test_anything_told_of_nothing_is_a_false_alarm() -> None:
+    assert complained(QUIET) == []
+    for alert in (MISSING, WARM, replace(WARM, kind="performance")):
+        assert complained(QUIET, replace(alert, at=QUIET.until)) == [f"{QUIET.name}: 1 false alarms"]
+
+
+def test_a_lost_airport_is_noticed_by_its_name() -> None:
+    alert = replace(MISSING, at=AIRPORT.until, causes={"wind": (NULLS, f"{SILENT}: EWR")})
+    assert held(AIRPORT, alert)["cause"] == f"{SILENT}: EWR"
+    other = replace(alert, causes={"wind": (f"{SILENT}: JFK",)})
+    assert complained(AIRPORT, other)[0].startswith(f"{AIRPORT.name}: nobody noticed")
+
+
+def test_figures_are_of_a_workload_each() -> None:
+    found = results(FEED, [MISSING], [])
+    assert {(r.workload, r.system) for r in found} == {(FEED.name, "Augury")}
+    assert all(isinstance(r, Result) for r in found)
