@@ -104,7 +104,7 @@ def test_a_report_of_drift(client: Client) -> None:
     row |= {"method": "psi", "categorical": [], "bins": None, "values": "served", "window": "1d"}
     row |= {"every": "1d", "false_alarms_per_month": 0.5, "threshold": None, "min_rows": 50}
     held = registry(Settings())
-    held.policies.save([row | {"retrain": False, "debounce": "1d"}])
+    held.policies.save([row | {"retrain": False, "debounce": "1d", "on_broken": "tell"}])
     held.close()
 
     page = written("drift", "--out", "page.html")
