@@ -230,7 +230,8 @@ def _policy_row(policy: Policy) -> dict[str, Any]:
     if isinstance(policy, CanaryPolicy):
         row["steps"] = list(policy.steps)
     if isinstance(policy, EvaluationPolicy):
-        row |= {"method": policy.weighed_by, "segments": list(policy.segments)}
+        row |= {"method": policy.weighed_by, "threshold": policy.decision_threshold}
+        row["segments"] = list(policy.segments)
         row["guards"] = [asdict(guard) for guard in policy.guards]
         row["sprt"] = None if policy.sprt is None else asdict(policy.sprt)
         row["value_range"] = None if policy.value_range is None else list(policy.value_range)

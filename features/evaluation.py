@@ -20,7 +20,7 @@ E_PROCESS, BERNSTEIN, ASYMPTOTIC, SPRT = "e-process", "bernstein", "asymptotic",
 METHODS = (E_PROCESS, BERNSTEIN, ASYMPTOTIC, SPRT)
 SHADOW, SPLIT = "shadow", "split"
 VALUE_COLUMNS = {"prediction": DataType.DOUBLE, "label": DataType.DOUBLE, "decision": DataType.BOOLEAN}
-"""What a value reads; `decision` is whether the prediction reached the threshold."""
+"""What a value reads; `decision` is whether the prediction reached the decision threshold."""
 LEAST_OBSERVATIONS = 30
 """What a confidence sequence that is asymptotic begins with: so many units, or blocks of units."""
 _LEAST_BLOCK = 10
@@ -68,14 +68,15 @@ class EvaluationPolicy:
     segment, a value of one of the `segments` (names of entities or inputs), by less than `segment_margin`.
     Segments of less than `min_units` labelled units are not judged. `block` is how many units a metric of
     many is computed from, `k` how many of those are acted upon. `value` is what a decision is worth, an
-    expression over `prediction`, `label` and `decision`; `value_range` its least and its greatest.
+    expression over `prediction`, `label` and `decision`; `value_range` its least and its greatest. A
+    decision is a prediction of `threshold` or more, of the model's own where it is not stated.
 
     Raises `DefinitionError`.
     """
 
     model: Model
     alpha: float = 0.05
-    threshold: float = 0.5
+    threshold: float | None = None
     min_units: int = 100
     max_units: int = 20_000
     look_every: str = "1d"
@@ -225,6 +226,11 @@ class EvaluationPolicy:
             return self.method
         exact = self.metric == "accuracy" and self.mode == SHADOW and self.minimum_improvement == 0
         return E_PROCESS if exact else ASYMPTOTIC
+
+    @property
+    def decision_threshold(self) -> float:
+        """From which prediction on a decision is made: the stated threshold, or the model's."""
+        return self.model.threshold if self.threshold is None else self.threshold
 
     @property
     def horizon_ms(self) -> int:

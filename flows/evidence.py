@@ -113,7 +113,7 @@ def exact(policy: EvaluationPolicy, difference: Array) -> Evidence:
 def _counts(policy: EvaluationPolicy, units: Labelled) -> tuple[Array, Array]:
     """Count wins and losses of discordant pairs; in split traffic, the challenger's right and wrong."""
     label = units.label >= 0.5
-    old, new = ((score >= policy.threshold) == label for score in (units.champion, units.challenger))
+    old, new = ((score >= policy.decision_threshold) == label for score in (units.champion, units.challenger))
     if units.assigned is not None:
         old, new = units.assigned & ~new, units.assigned & new
     return np.cumsum(new & ~old).astype(np.float64), np.cumsum(old & ~new).astype(np.float64)

@@ -75,7 +75,7 @@ class Labelled:
 def gains(metric: str, policy: EvaluationPolicy, score: Array, label: Array) -> Array:
     """Give what a metric says of each unit, larger is better; of `rmse` the squared error, negated."""
     if metric == "accuracy":
-        return np.asarray(((score >= policy.threshold) == (label >= 0.5)).astype(np.float64))
+        return np.asarray(((score >= policy.decision_threshold) == (label >= 0.5)).astype(np.float64))
     if metric == "log_loss":
         chance = np.clip(score, LEAST_CHANCE, 1 - LEAST_CHANCE)
         return np.asarray(np.where(label >= 0.5, np.log(chance), np.log1p(-chance)))
@@ -84,7 +84,7 @@ def gains(metric: str, policy: EvaluationPolicy, score: Array, label: Array) -> 
     if metric == "mae":
         return -np.abs(score - label)
     worth = evaluator(policy.worth)
-    rows = zip(score.tolist(), label.tolist(), (score >= policy.threshold).tolist(), strict=True)
+    rows = zip(score.tolist(), label.tolist(), (score >= policy.decision_threshold).tolist(), strict=True)
     values = (worth({"prediction": s, "label": y, "decision": d}) for s, y, d in rows)
     return np.array([0.0 if v is None else float(v) for v in values], dtype=np.float64)
 

@@ -14,6 +14,7 @@ def record(policy: EvaluationPolicy, verdict: Verdict, ledger: Ledger) -> dict[s
     stated = {f.name: getattr(policy, f.name) for f in fields(policy) if f.name != "model"}
     stated |= {
         "method": policy.weighed_by,
+        "threshold": policy.decision_threshold,
         "guards": {g.metric: g.margin for g in policy.guards},
         "sprt": None if policy.sprt is None else asdict(policy.sprt),
         "horizon_ms": policy.horizon_ms,

@@ -129,7 +129,7 @@ def _verdict(
     units: Sequence[Unit], policy: EvaluationPolicy, went: Course, used: int, rule: Rule, stops: int
 ) -> Verdict:
     found, last = went.evidence, used - 1
-    wins, losses = went.discordant(policy.threshold, used)
+    wins, losses = went.discordant(policy.decision_threshold, used)
     assigned = went.labelled.assigned
     ratio = went.ratio[min(stops, len(units) - 1)] if len(units) else 0.0
     checks = {c.name: float(c.lower[last]) for c in went.checks if used and c.judged[last]}

@@ -135,8 +135,8 @@ def _trial(client: Client, plan: ModelPlan, policy: EvaluationPolicy, summary: S
         if unit.champion is None or unit.challenger is None or unit.label is None:
             continue
         labelled += 1
-        champion = (unit.champion >= policy.threshold) == bool(unit.label)
-        challenger = (unit.challenger >= policy.threshold) == bool(unit.label)
+        champion = (unit.champion >= policy.decision_threshold) == bool(unit.label)
+        challenger = (unit.challenger >= policy.decision_threshold) == bool(unit.label)
         if champion != challenger:
             wins, losses = wins + challenger, losses + champion
             rows.append((wins + losses, float(log_e_value(wins, losses)), "for the challenger"))

@@ -35,7 +35,7 @@ GROUPS = (replace(plain, source=landed(partitions=3)), whole)
 PROJECT = Project("tried", (landed(partitions=3),), GROUPS, (late,), ())
 POLICIES: dict[str, Policy] = {
     "evaluation_policy": EvaluationPolicy(
-        late, alpha=0.01, min_units=5, method="e-process", segments=("carrier",)
+        late, alpha=0.01, threshold=0.4, min_units=5, method="e-process", segments=("carrier",)
     ),
     "drift_policy": DriftPolicy(
         whole, late, categorical=("carrier_last",), bins=20, threshold=0.3, retrain=True
@@ -92,6 +92,11 @@ def test_the_logs_clock_is_the_brokers_unless_history_is_replayed(
     rows = {name: kinds.pop(name) for name in ("features.plain.v1", "features.whole.v2")}
     assert set(rows.values()) == {"CreateTime"}  # a row's time is its T, which the job computed
     assert set(kinds.values()) == {stamped}
+
+
+def test_the_row_of_a_trials_policy_has_what_it_goes_by() -> None:
+    row = _policy_row(EvaluationPolicy(replace(late, threshold=0.3), metric="brier"))
+    assert (row["method"], row["threshold"]) == ("asymptotic", 0.3)
 
 
 def test_there_is_a_row_of_every_kind_of_policy(tmp_path: Path) -> None:

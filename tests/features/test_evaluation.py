@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,12 @@ def test_the_method_is_that_of_the_metric_and_the_mode() -> None:
     assert EvaluationPolicy(late, mode="split").weighed_by == "asymptotic"
     assert EvaluationPolicy(late, metric="log_loss").weighed_by == "asymptotic"
     assert EvaluationPolicy(late, minimum_improvement=0.01).weighed_by == "asymptotic"
+
+
+def test_decisions_are_the_models_unless_the_policy_states_a_threshold() -> None:
+    model = replace(late, threshold=0.3)
+    assert EvaluationPolicy(model).decision_threshold == 0.3
+    assert EvaluationPolicy(model, threshold=0.0).decision_threshold == 0.0
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,15 @@ def test_a_clear_winner_is_promoted_at_the_first_unit_that_suffices() -> None:
     assert "20 of 20 discordant pairs" in verdict.reason
 
 
+def test_what_is_right_goes_by_the_models_threshold_unless_the_policy_states_one() -> None:
+    found = units(*[(0.2, 0.4, 1.0)] * 50)  # above 0.3 the challenger alone
+    own = EvaluationPolicy(replace(late, threshold=0.3), min_units=20, max_units=1_000)
+    verdict = judge(found, own)
+    assert (verdict.decision, verdict.wins, verdict.losses) == (Decision.PROMOTE, 20, 0)
+    stated = judge(found, replace(own, threshold=0.5))
+    assert (stated.decision, stated.wins, stated.losses) == (Decision.CONTINUE, 0, 0)
+
+
 def test_a_clear_loser_is_rejected_before_the_trial_is_full() -> None:
     verdict = judge(units(*[LOSS] * 50), POLICY)
     assert verdict.decision is Decision.REJECT
