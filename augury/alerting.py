@@ -3,7 +3,7 @@
 from augury.clients import send_states
 from augury.settings import Settings
 from features.alerts import RESOLVED, state
-from warehouse.alerts import Incident, open_incidents
+from warehouse.alerts import Incident, open_incidents, past_incidents
 from warehouse.client import Client
 
 
@@ -21,6 +21,17 @@ def find(client: Client, named: str) -> Incident:
     raise UnknownAlertError(
         f"an alert that is open is shown, acknowledged or resolved ({known}); {named!r} is not"
     )
+
+
+def find_any(client: Client, named: str) -> Incident:
+    """Give the open incident that is named, or else the last of the past. Raises `UnknownAlertError`."""
+    try:
+        return find(client, named)
+    except UnknownAlertError:
+        for incident in reversed(past_incidents(client)):
+            if named in (incident.incident, *incident.alert_ids):
+                return incident
+        raise
 
 
 def advance(

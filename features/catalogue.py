@@ -62,6 +62,7 @@ class Entry:
     effect: Effect | None = None
     uses: tuple[Use, ...] = ()
     served_as: int = 0
+    quiet_after_ms: int | None = None
 
     @property
     def label(self) -> str:

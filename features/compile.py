@@ -48,7 +48,7 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
     features = [Feature(a.name, a.type) for a in aggregates]
     features += [Feature(name, expression.type) for name, expression in derived.items()]
     defaults = compile_defaults(group.defaults, features, place)
-    lag, alert, on_stale = _freshness(group.freshness, place)
+    lag, alert, on_stale, quiet_after = _freshness(group.freshness, place)
     if on_stale == "default" and not defaults:
         rule = "on_stale is default only where a feature has a default"
         raise DefinitionError(f"{place}, freshness", rule, "a stale vector would be empty", on_stale)
@@ -68,6 +68,7 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
         expected_max_lag_ms=lag,
         alert_threshold_ms=alert,
         on_stale=on_stale,
+        quiet_after_ms=quiet_after,
         owner=group.owner,
         meaning=group.meaning,
     )
@@ -173,7 +174,7 @@ def _check_features(names: list[str], place: str) -> None:
             )
 
 
-def _freshness(freshness: Freshness, place: str) -> tuple[int, int, str]:
+def _freshness(freshness: Freshness, place: str) -> tuple[int, int, str, int | None]:
     if freshness.on_stale not in ("serve", "default", "refuse"):
         raise DefinitionError(
             f"{place}, freshness",
@@ -182,4 +183,14 @@ def _freshness(freshness: Freshness, place: str) -> tuple[int, int, str]:
             freshness.on_stale,
         )
     lag = milliseconds(freshness.expected_max_lag, f"{place}, expected_max_lag")
-    return lag, freshness.alert_threshold_minutes * 60_000, freshness.on_stale
+    alert, quiet_after = freshness.alert_threshold_minutes * 60_000, None
+    if freshness.quiet_after is not None:
+        quiet_after = milliseconds(freshness.quiet_after, f"{place}, quiet_after")
+        if quiet_after < alert:
+            raise DefinitionError(
+                f"{place}, freshness",
+                "quiet_after is no less than alert_threshold_minutes",
+                "a quiet source would be told of before a pipeline that stands still",
+                freshness.quiet_after,
+            )
+    return lag, alert, freshness.on_stale, quiet_after

@@ -79,11 +79,16 @@ class Freshness:
 
     `on_stale` is `serve` (the row, marked as stale), `default` (what an entity without a row gets: the
     group's defaults, NULL where a feature has none) or `refuse` (no prediction).
+
+    `quiet_after` is the lag from which a source that brings nothing is told of, where that is normal for
+    longer than `alert_threshold_minutes` (a source that sleeps at night). A pipeline that stands still is
+    told of at the threshold all the same.
     """
 
     expected_max_lag: str = "10m"
     alert_threshold_minutes: int = 30
     on_stale: str = "serve"
+    quiet_after: str | None = None
 
 
 @dataclass(frozen=True)

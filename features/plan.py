@@ -115,6 +115,7 @@ class GroupPlan:
     expected_max_lag_ms: int
     alert_threshold_ms: int
     on_stale: str
+    quiet_after_ms: int | None
     owner: str
     meaning: str
 
@@ -217,8 +218,9 @@ class GroupPlan:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the contract as plain data; without defaults it says nothing of them."""
+        """Give the contract as plain data; of defaults and quiet sources it says what is stated."""
         defaults = {"defaults": dict(self.defaults)} if self.defaults else {}
+        quiet = {} if self.quiet_after_ms is None else {"quiet_after_ms": self.quiet_after_ms}
         return {
             "group": self.name,
             "version": self.version,
@@ -242,6 +244,7 @@ class GroupPlan:
                 "expected_max_lag_ms": self.expected_max_lag_ms,
                 "alert_threshold_ms": self.alert_threshold_ms,
                 "on_stale": self.on_stale,
+                **quiet,
             },
         }
 

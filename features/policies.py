@@ -149,7 +149,8 @@ class MonitoringPolicy:
     stated). Windows and segments of less than `min_units` are reported and not judged.
 
     `on_harm` is "tell", "retrain" or "fall_back" to the champion before: at most `actions_per_day` times a
-    day, and never where the alert looks like a broken pipeline. Raises `DefinitionError`.
+    day, and never where the alert looks like a broken pipeline. It follows harm that labels show;
+    `on_estimated` is what follows where harm is estimated alone. Raises `DefinitionError`.
     """
 
     model: Model
@@ -164,6 +165,7 @@ class MonitoringPolicy:
     false_alarms_per_month: float = 0.5
     min_units: int = 200
     on_harm: str = "tell"
+    on_estimated: str = "tell"
     actions_per_day: int = 1
 
     def __post_init__(self) -> None:
@@ -171,9 +173,11 @@ class MonitoringPolicy:
         if self.metric not in METRICS:
             rule = f"performance is one of {', '.join(METRICS)}"
             raise DefinitionError(place, rule, "nothing could be measured", self.metric)
-        if self.on_harm not in ON_HARM:
-            rule = f"what harm sets off is one of {', '.join(ON_HARM)}"
-            raise DefinitionError(place, rule, "nobody would know what follows", self.on_harm)
+        for named in ("on_harm", "on_estimated"):
+            if getattr(self, named) not in ON_HARM:
+                rule = f"what harm sets off is one of {', '.join(ON_HARM)}"
+                consequence = "nobody would know what follows"
+                raise DefinitionError(f"{place}, {named}", rule, consequence, getattr(self, named))
         if not 0 < self.k <= 1:
             rule = "k is a share of the requests"
             raise DefinitionError(place, rule, "none would be taken, or more than there are", self.k)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from features.alerts import BROKEN, Alert
+from features.alerts import BROKEN, ESTIMATED, Alert
 from features.policies import METRICS, MonitoringPolicy
 from features.project import Project
 from features.windows import milliseconds
@@ -21,7 +21,7 @@ from warehouse.outcomes import Units, arrived, asked, closed, holdout
 from warehouse.performance import Measure, ks, log_wealth, measure, moments, predictions
 from warehouse.performance_reports import Row, Watched, keep
 
-MEASURED, ESTIMATED = "measured", "estimated"
+MEASURED = "measured"
 PERFORMANCE, SEGMENTS = "performance", "segments"
 """The kinds of alerts: of all requests, and of gaps between segments."""
 _RULES = 3

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from features.alerts import BROKEN
+from features.alerts import BROKEN, ESTIMATED
 from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from features.windows import floor, milliseconds
 from flows.causes import spoilt
@@ -86,10 +86,11 @@ class Triggers:
                 f"{alert['policy']!r}"
             )
         evidence = json.loads(alert["evidence"])
-        if policy.on_harm == "tell" or evidence.get("looks_like") == BROKEN:
+        action = policy.on_estimated if evidence.get("harm") == [ESTIMATED] else policy.on_harm
+        if action == "tell" or evidence.get("looks_like") == BROKEN:
             return None
         bucket = -(-_DAY_MS // policy.actions_per_day)
-        if policy.on_harm == "retrain":
+        if action == "retrain":
             return _retraining(alert, policy.model.name, bucket)
         return Trigger(
             FALL_BACK,

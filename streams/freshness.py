@@ -2,7 +2,7 @@
 
 A group stands still when its clock in the online store lies further behind than its
 `alert_threshold_minutes`. If the log has gone on meanwhile the pipeline is stalled; if the log itself stands,
-its sources are quiet.
+its sources are quiet, which is told of beyond `quiet_after` where a group states that.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,14 @@ class Limits:
     owner: str
     expected_max_lag_ms: int
     alert_after_ms: int
+    quiet_after_ms: int | None = None
 
     @classmethod
     def of(cls, plan: GroupPlan) -> Self:
         """Take them from a group's plan."""
-        return cls(plan.label, plan.owner, plan.expected_max_lag_ms, plan.alert_threshold_ms)
+        return cls(
+            plan.label, plan.owner, plan.expected_max_lag_ms, plan.alert_threshold_ms, plan.quiet_after_ms
+        )
 
     @property
     def cleared_below_ms(self) -> int:
@@ -101,11 +104,13 @@ def _verdict(limits: Limits, known: Known, now: int) -> str:
     limit = limits.alert_after_ms if known.verdict == FRESH else limits.cleared_below_ms
     if now - known.seen_at > limits.alert_after_ms:
         return STALLED  # nobody reports: what brings rows to their readers is away
-    if now - _shown(known) <= limit:
+    lag = now - _shown(known)
+    if lag <= limit:
         return FRESH
-    if known.log_time is None:
-        return QUIET  # a source that has never brought anything
-    return STALLED if known.log_time - _shown(known) > limits.expected_max_lag_ms else QUIET
+    if known.log_time is not None and known.log_time - _shown(known) > limits.expected_max_lag_ms:
+        return STALLED
+    quiet = limits.quiet_after_ms is None or known.verdict == QUIET or lag > limits.quiet_after_ms
+    return QUIET if quiet else FRESH  # so it is, too, where a source has never brought anything
 
 
 def _shown(known: Known) -> int:

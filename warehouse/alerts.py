@@ -1,4 +1,4 @@
-"""The alerts that nobody has resolved, by incident: the view `alerts_open`; and the events behind them."""
+"""Alerts by incident, those that nobody has resolved and those of the past; and the events behind them."""
 
 import json
 import re
@@ -6,13 +6,18 @@ from dataclasses import dataclass, fields
 
 from clickhouse_connect.driver.client import Client
 
+from features.alerts import RESOLVED, SEVERITIES
 from warehouse.events import moment
+from warehouse.outcomes import in_segment
 from warehouse.samples import text
 
 
 @dataclass(frozen=True)
 class Incident:
-    """Open alerts of one kind, policy and subject; `since` and `latest` are ms on the log's clock."""
+    """Alerts of one kind, policy and subject that are open, or were resolved at one moment, `ended`.
+
+    `since`, `latest` and `ended` are ms on the log's clock.
+    """
 
     incident: str
     kind: str
@@ -27,6 +32,9 @@ class Incident:
     owner: str
     playbook: str
     alert_ids: tuple[str, ...]
+    ended: int | None = None
+    by: str = ""
+    why: str = ""
 
 
 _COLUMNS = [field.name for field in fields(Incident)]
@@ -34,19 +42,40 @@ _COLUMNS = [field.name for field in fields(Incident)]
 
 def open_incidents(client: Client) -> list[Incident]:
     """Give all incidents with open alerts, the newest last."""
-    rows = client.query(
+    return _incidents(
+        client,
         "SELECT incident, kind, subject, model_name, severity, state, alerts, toUnixTimestamp64Milli(since), "
-        "toUnixTimestamp64Milli(latest), evidence, owner, playbook, alert_ids "
-        "FROM alerts_open ORDER BY latest, incident"
-    ).result_rows
-    return [Incident(**dict(zip(_COLUMNS, row, strict=True)) | {"alert_ids": tuple(row[-1])}) for row in rows]
+        "toUnixTimestamp64Milli(latest), evidence, owner, playbook, alert_ids, NULL, '', '' "
+        "FROM alerts_open ORDER BY latest, incident",
+    )
+
+
+def past_incidents(client: Client) -> list[Incident]:
+    """Give all incidents whose alerts are resolved, the last to end last."""
+    mildest_first = ", ".join(text(severity) for severity in SEVERITIES)
+    return _incidents(
+        client,
+        "SELECT concat(kind, '/', policy, '/', subject) AS incident, kind, subject, any(model_name), "
+        f"arrayElement([{mildest_first}], max(indexOf([{mildest_first}], toString(severity)))), any(state), "
+        "count(), toUnixTimestamp64Milli(min(at)), toUnixTimestamp64Milli(max(at)), argMax(evidence, at), "
+        "argMax(owner, at), argMax(playbook, at), arraySort(groupArray(alert_id)), "
+        "toUnixTimestamp64Milli(state_at) AS ended, any(state_by), any(state_why) "
+        f"FROM alerts_with_state WHERE state = {text(RESOLVED)} "
+        "GROUP BY kind, policy, subject, state_at ORDER BY ended, incident",
+    )
+
+
+def _incidents(client: Client, sql: str) -> list[Incident]:
+    rows = (dict(zip(_COLUMNS, row, strict=True)) for row in client.query(sql).result_rows)
+    return [Incident(**row | {"alert_ids": tuple(row["alert_ids"])}) for row in rows]
 
 
 def events_behind(incident: Incident) -> str:
     """Write the SELECT of what the newest alert of an incident was raised by; empty where no table has it.
 
     That of drift, performance, segments and canaries are the answers of its window, with what came true; of
-    freshness the hours of the group's reads, of an audit what it found.
+    segments those in the segments that it names; of freshness the hours of the group's reads, of an audit
+    what it found.
     """
     evidence = json.loads(incident.evidence)
     group = re.fullmatch(r"(.+)\.v(\d+)", incident.subject)
@@ -65,10 +94,13 @@ def events_behind(incident: Incident) -> str:
         return ""
     features = [f"feature_values_used[{text(f['feature'])}]" for f in evidence.get("features", [])[:5]]
     columns = ", ".join(["requested_at", "request_id", "entity_keys", "prediction", "label", *features])
+    worse = evidence.get("segments", []) if incident.kind == "segments" else []
+    within = " OR ".join(in_segment(s["segment_by"], s.get("segment", "")) for s in worse) or "1"
     return (
         f"SELECT {columns} FROM (SELECT * FROM model_prediction_log FINAL WHERE model_name = "
         f"{text(incident.model_name)} AND model_version_used = {evidence['model_version']:d} "
-        f"AND requested_at >= {moment(start)} AND requested_at < {moment(incident.latest)}) AS answered "
+        f"AND requested_at >= {moment(start)} AND requested_at < {moment(incident.latest)} "
+        f"AND ({within})) AS answered "
         f"LEFT JOIN (SELECT request_id, label FROM ground_truth FINAL WHERE model_name = "
         f"{text(incident.model_name)}) AS truth USING (request_id) ORDER BY requested_at"
     )

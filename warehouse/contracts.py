@@ -19,6 +19,7 @@ _COLUMNS = (
     "expected_max_lag_ms",
     "alert_threshold_ms",
     "on_stale",
+    "quiet_after_ms",
     "applied_at",
 )
 
@@ -49,6 +50,7 @@ def record(client: Client, plans: Iterable[GroupPlan], now: int) -> None:
             p.expected_max_lag_ms,
             p.alert_threshold_ms,
             p.on_stale,
+            p.quiet_after_ms,
             now,
         ]
         for p in plans

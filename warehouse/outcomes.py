@@ -78,10 +78,27 @@ def keep_holdout(
 def segment_sql(model: Model, name: str) -> str:
     """Write the text by which answers are put into segments: of an entity, an input or a feature."""
     if name in {e.name for e in model.entities}:
-        return f"entity_keys[{text(name)}]"
-    if name in model.inputs:
-        raw = f"JSONExtractRaw(inputs, {text(name)})"
-        return f"if(startsWith({raw}, '\"'), JSONExtractString(inputs, {text(name)}), {raw})"
+        return _of_entity(name)
+    return _of_input(name) if name in model.inputs else _of_feature(name)
+
+
+def in_segment(name: str, segment: str) -> str:
+    """Write the condition that an answer is in a segment; what `name` is, the answer itself tells."""
+    of = f"multiIf(mapContains(entity_keys, {text(name)}), {_of_entity(name)}, "
+    of += f"JSONHas(inputs, {text(name)}), {_of_input(name)}, {_of_feature(name)})"
+    return f"{of} = {text(segment)}"
+
+
+def _of_entity(name: str) -> str:
+    return f"entity_keys[{text(name)}]"
+
+
+def _of_input(name: str) -> str:
+    raw = f"JSONExtractRaw(inputs, {text(name)})"
+    return f"if(startsWith({raw}, '\"'), JSONExtractString(inputs, {text(name)}), {raw})"
+
+
+def _of_feature(name: str) -> str:
     return f"ifNull(toString(feature_values_used[{text(name)}]), 'missing')"
 
 

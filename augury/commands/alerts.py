@@ -1,4 +1,4 @@
-"""`augury alerts`: what is open, and who has seen to it."""
+"""`augury alerts`: what is open or was, and who has seen to it."""
 
 import json
 from dataclasses import asdict
@@ -8,15 +8,15 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from augury.alerting import UnknownAlertError, advance, find
+from augury.alerting import UnknownAlertError, advance, find_any
 from augury.clients import warehouse
 from augury.clock import wall_ms
 from augury.options import utc
 from augury.settings import Settings
 from features.alerts import ACKNOWLEDGED, RESOLVED
-from warehouse.alerts import Incident, events_behind, open_incidents
+from warehouse.alerts import Incident, events_behind, open_incidents, past_incidents
 
-app = typer.Typer(no_args_is_help=True, help="Alerts that are open: list, show, ack, resolve.")
+app = typer.Typer(no_args_is_help=True, help="Alerts: list, show, ack, resolve.")
 _Named = Annotated[
     str, typer.Argument(help="An incident, as `list` names it, or the id of one of its alerts.")
 ]
@@ -28,11 +28,13 @@ _COLOURS = {"critical": "red", "warning": "yellow", "info": "dim"}
 @app.command("list")
 def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Objects with the evidence; times in ms.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="What was resolved, too, before what is open.")] = False,
 ) -> None:
     """Show what is open, the newest last; exit status 1 where anything is."""
     client = warehouse(Settings())
     try:
-        found = open_incidents(client)
+        there = open_incidents(client)
+        found = [*past_incidents(client), *there] if all_ else there
     finally:
         client.close()
     if as_json:
@@ -40,22 +42,25 @@ def list_(
         typer.echo(json.dumps(shown, indent=2))
     else:
         Console().print(_table(found) if found else "nothing is open")
-    if found:
+    if there:
         raise typer.Exit(1)
 
 
 @app.command()
 def show(named: _Named) -> None:
-    """Show an incident: its evidence, what to do, and a query that gives the events behind it."""
+    """Show an incident, open or past: its evidence, what to do, and a query of the events behind it."""
     client = warehouse(Settings())
     try:
-        incident = find(client, named)
+        incident = find_any(client, named)
     except UnknownAlertError as error:
         raise typer.BadParameter(str(error)) from error
     finally:
         client.close()
     console = Console()
     console.print(_table([incident]))
+    if incident.ended is not None:
+        ended = f"resolved {utc(incident.ended)} by {incident.by}: {incident.why}"
+        console.print(ended, highlight=False, markup=False, soft_wrap=True)
     console.print(f"playbook: {incident.playbook}", highlight=False, markup=False)
     console.print_json(incident.evidence)
     behind = events_behind(incident)

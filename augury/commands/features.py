@@ -131,6 +131,7 @@ def _list(entries: Sequence[Entry]) -> Table:
 def _show(console: Console, entry: Entry) -> None:
     applied = "" if entry.applied_at is None else f" since {utc(entry.applied_at)}"
     change = "" if entry.effect is None else f"; change from the version before it: {entry.effect}"
+    quiet = "" if entry.quiet_after_ms is None else f", of a quiet source {spell(entry.quiet_after_ms)}"
     late = f"a lag up to {spell(entry.expected_max_lag_ms)} is fresh, beyond it: {entry.on_stale}"
     lines = {
         "meaning": entry.meaning,
@@ -141,7 +142,7 @@ def _show(console: Console, entry: Entry) -> None:
         "source": f"{entry.source}, events in {entry.order} order",
         "where": entry.where or "",
         "windows": "; ".join(entry.windows),
-        "freshness": f"{late}; alert after {spell(entry.alert_threshold_ms)}",
+        "freshness": f"{late}; alert after {spell(entry.alert_threshold_ms)}{quiet}",
         "contract": entry.contract_hash,
         "read by": "; ".join(f"{use.reader}: {', '.join(use.features)}" for use in entry.uses),
     }

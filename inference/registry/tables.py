@@ -286,6 +286,7 @@ class MonitoringPolicyRow(Base):
     false_alarms_per_month: Mapped[float]
     min_units: Mapped[int]
     on_harm: Mapped[str]
+    on_estimated: Mapped[str]
     actions_per_day: Mapped[int]
     updated_at: Mapped[int]
 

@@ -76,6 +76,7 @@ MEANT: dict[str, Change] = {
     "lag": lambda g: replace(g, freshness=Freshness(expected_max_lag="11m")),
     "alert": lambda g: replace(g, freshness=Freshness(alert_threshold_minutes=31)),
     "on_stale": lambda g: replace(g, freshness=Freshness(on_stale="refuse")),
+    "quiet": lambda g: replace(g, freshness=Freshness(quiet_after="12h")),
     "default": lambda g: replace(g, defaults={"a": 0}),
     "default's feature": lambda g: replace(g, defaults={"b": 0}),
     "owner": lambda g: replace(g, owner="other"),
@@ -308,6 +309,11 @@ def test_the_avro_schema_holds_every_feature_as_nullable() -> None:
             "group plain v1, expected_max_lag: a duration is a positive whole number and one of ms, s, "
             "m, h, d "
             "(found 'soon'); its length is unknown",
+        ),
+        (
+            lambda g: replace(g, freshness=Freshness(quiet_after="29m")),
+            "group plain v1, freshness: quiet_after is no less than alert_threshold_minutes (found '29m'); "
+            "a quiet source would be told of before a pipeline that stands still",
         ),
         (lambda g: source(g, dedup="0s"), "source landed, dedup: a duration is a positive whole number"),
         (

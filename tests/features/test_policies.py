@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from features import CanaryPolicy, DefinitionError, DriftPolicy
+from features import CanaryPolicy, DefinitionError, DriftPolicy, MonitoringPolicy
 from tests.definitions import late, plain
 
 
@@ -75,3 +75,9 @@ def test_a_canary_has_ten_looks_a_step_and_a_share_behind_each_but_the_last() ->
     policy = CanaryPolicy(late, steps=(0.1, 0.4), hold="1h")
     assert policy.look_ms == 360_000
     assert [policy.after(share) for share in (0.05, 0.1, 0.2, 0.4)] == [0.1, 0.4, 0.4, None]
+
+
+@pytest.mark.parametrize("named", ["on_harm", "on_estimated"])
+def test_what_harm_sets_off_is_known(named: str) -> None:
+    with pytest.raises(DefinitionError, match=f"{named}: .*tell, retrain, fall_back.*'fallback'"):
+        MonitoringPolicy(late, **{named: "fallback"})

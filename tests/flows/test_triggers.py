@@ -186,6 +186,20 @@ def test_harm_may_bring_back_the_champion_before_the_version_that_does_it() -> N
     assert rules.on_alert(harm(DAY, '{"model_version": 3, "looks_like": "a broken pipeline"}')) is None
 
 
+@pytest.mark.parametrize("action", ["retrain", "fall_back"])
+def test_harm_that_is_estimated_alone_sets_off_what_the_policy_says_of_it(action: str) -> None:
+    estimated, shown = (
+        f'{{"model_version": 3, "harm": {h}}}' for h in ('["estimated"]', '["estimated", "sequential"]')
+    )
+    by_labels = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm=action)])
+    assert by_labels.on_alert(harm(0, estimated)) is None
+    found = by_labels.on_alert(harm(0, shown))
+    assert found is not None
+    by_estimate = Triggers([], [], [MonitoringPolicy(WATCHED, on_estimated=action)])
+    assert by_estimate.on_alert(harm(0, estimated)) == found
+    assert by_estimate.on_alert(harm(0, shown)) is None
+
+
 def test_an_alert_of_no_policy_is_refused() -> None:
     rules = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm="retrain")])
     with pytest.raises(UnknownPolicyError, match=r"auc/late.*'gone'"):

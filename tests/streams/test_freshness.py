@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -95,6 +96,19 @@ def test_a_group_without_a_clock_has_its_first_report_for_one() -> None:
     assert judged(LIMITS, known, 31 * MINUTE)[0].verdict == STALLED
     empty = heard(heard(None, report(0, None, None)), report(31 * MINUTE, None, None))
     assert judged(LIMITS, empty, 31 * MINUTE)[0].verdict == QUIET
+
+
+def test_a_source_that_may_be_quiet_is_told_of_later_and_a_stalled_pipeline_is_not() -> None:
+    patient = replace(LIMITS, quiet_after_ms=12 * 60 * MINUTE)
+    known = heard(None, report(0, 0, 0))
+    night = 12 * 60 * MINUTE
+    asleep = heard(known, report(night, 0, 0))
+    assert judged(patient, asleep, night) == (asleep, Changes())
+    told, changes = judged(patient, heard(asleep, report(night + 1, 0, 0)), night + 1)
+    assert (told.verdict, len(changes.alerts)) == (QUIET, 1)
+    awake = heard(asleep, report(night, 0, night))
+    assert judged(patient, awake, night)[0].verdict == STALLED
+    assert judged(patient, known, 31 * MINUTE)[0].verdict == STALLED  # nobody reports
 
 
 times = st.none() | st.integers(0, 100 * MINUTE)

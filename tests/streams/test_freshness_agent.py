@@ -1,10 +1,14 @@
 """Reports by the real log, online store and Faust, and what the agent makes of them."""
 
+import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +22,12 @@ from features.compile import compile_group
 from features.layout import clock_key, pack_clock
 from features.plan import GroupPlan
 from schemas.codec import Codec
-from schemas.log import Topic, create_topics, producer
+from schemas.log import Topic, consumer, create_topics, producer
 from schemas.records import TOPICS, load
 from schemas.registry import SchemaRegistry
 from streams.freshness import FRESH, QUIET, STALLED, Changes, Limits
 from streams.freshness_agent import CHANGELOG, FreshnessAgent
+from streams.materialiser import CLOCKS
 from streams.reporter import REPORTS, TOPIC, Reporter
 from tests.definitions import carrier, landed
 
@@ -41,7 +46,12 @@ class World:
         self.plan: GroupPlan = replace(plan, sources=(source,))
         create_topics(
             settings.kafka_bootstrap,
-            [Topic(source.topic, config={"retention.ms": "-1"}), TOPIC, CHANGELOG],
+            [
+                *(Topic(name, config={"retention.ms": "-1"}) for name in (source.topic, CLOCKS)),
+                Topic(plan.topic),
+                TOPIC,
+                CHANGELOG,
+            ],
         )
         self.settings, self.folder, self.now = settings, folder, START
         self.codec = Codec(SchemaRegistry(settings.registry_url))
@@ -122,3 +132,104 @@ def test_a_stalled_pipeline_and_a_quiet_source_are_told_apart_over_a_restart(
         world.until(lambda: agent.verdicts[label] == QUIET)
         (alert,) = world.changes[2].alerts
         assert alert["playbook"].endswith("quiet-source.md")
+
+
+class Processes:
+    """The materialiser of a world's group and the agent as processes, which can be killed."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self._running = world, list[subprocess.Popen[bytes]]()
+        self._told = world.folder / "told"
+        settings = world.settings
+        self._table = consumer(
+            settings.kafka_bootstrap, f"table.{world.plan.name}", **{"auto.offset.reset": "earliest"}
+        )
+        self._table.subscribe([CHANGELOG.name])
+        self._encode_clock = world.codec.encoder(CLOCKS, load("feature_clock"))
+
+    def materialiser(self) -> "subprocess.Popen[bytes]":
+        s, plan = self.world.settings, self.world.plan
+        addresses = (s.kafka_bootstrap, s.registry_url, s.redis_url)
+        return self._start("materialiser_process.py", *addresses, plan.topic, plan.name)
+
+    def agent(self) -> "subprocess.Popen[bytes]":
+        s, plan = self.world.settings, self.world.plan
+        limits = (str(plan.expected_max_lag_ms), str(plan.alert_threshold_ms))
+        folder = str(self.world.folder)
+        return self._start(
+            "freshness_process.py", s.kafka_bootstrap, s.registry_url, folder, plan.label, *limits
+        )
+
+    def kill(self, process: "subprocess.Popen[bytes]") -> None:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def clock(self, clock: int) -> None:
+        """Write a clock as the group's job does, for the materialiser to show."""
+        record = {"group": self.world.plan.name, "version": 1, "clock": clock}
+        self.world.producer.produce(CLOCKS, self._encode_clock(record))
+        self.world.producer.flush()
+
+    def told(self) -> list[list[str]]:
+        """Give what the agents have told so far."""
+        return [line.split() for line in self._told.read_text().splitlines()]
+
+    def kept(self, verdict: str) -> bool:
+        """Tell whether the table's changelog has the verdict by a report of now."""
+        for message in self._table.consume(100, 0.1):
+            if self.world.plan.label.encode() in (message.key() or b"") and message.value():
+                known = json.loads(json.loads(message.value() or b""))
+                if (known["verdict"], known["seen_at"]) == (verdict, self.world.now):
+                    return True
+        return False
+
+    def close(self) -> None:
+        self._table.close()
+        for process in self._running:
+            with suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+
+    def _start(self, script: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        with self._told.open("ab") as told:
+            process = subprocess.Popen(
+                [sys.executable, Path(__file__).with_name(script), *arguments], stdout=told
+            )
+        self._running.append(process)
+        return process
+
+
+@pytest.fixture
+def processes(stack: Any, tmp_path: Path) -> Iterator[Processes]:
+    processes = Processes(World(stack.settings, tmp_path))
+    yield processes
+    processes.close()
+
+
+def test_a_killed_materialiser_is_told_of_once_though_the_agent_is_killed_too(
+    processes: Processes,
+) -> None:
+    world = processes.world
+    world.tick(START)
+    processes.clock(START)
+    agent, materialiser = processes.agent(), processes.materialiser()
+    world.until(lambda: ["ready"] in processes.told() and processes.kept(FRESH))
+    world.until(lambda: world.redis.get(clock_key(world.plan.name, 1)) == pack_clock(START))
+    processes.kill(materialiser)
+
+    world.now = START + world.plan.alert_threshold_ms + MINUTE
+    world.tick(world.now)
+    processes.clock(world.now)  # the job goes on, and nobody shows it
+    world.until(lambda: processes.kept(STALLED))
+    _, (raised, alert_id) = processes.told()
+    assert (raised, f"/{STALLED}/" in alert_id) == ("raised", True)
+
+    processes.kill(agent)
+    killed = time.monotonic()
+    processes.agent()
+    world.now += 1
+    world.until(lambda: processes.kept(STALLED))  # the next agent has heard of it
+    print(f"the agent recovered in {time.monotonic() - killed:.1f} s")  # -rP shows it
+    processes.materialiser()
+    world.until(lambda: processes.kept(FRESH))
+    assert processes.told() == [["ready"], ["raised", alert_id], ["ready"], ["resolved", alert_id]]

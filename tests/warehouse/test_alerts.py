@@ -1,7 +1,12 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from features.alerts import ACKNOWLEDGED, RESOLVED, Alert, state
-from warehouse.alerts import open_incidents
+from tests.warehouse.answers import publish
+from tests.warehouse.reported import HOUR, MODEL, START, answer
+from warehouse.alerts import events_behind, open_incidents, past_incidents
 from warehouse.client import Client
 from warehouse.targets import RECORDS
 
@@ -14,9 +19,9 @@ def write(client: Client, *alerts: Alert) -> None:
     client.insert(target.table, rows, column_names=target.columns)
 
 
-def follow(client: Client, alert_id: str, reached: str) -> None:
+def follow(client: Client, alert_id: str, reached: str, at: int = 5) -> None:
     target = RECORDS["alerts.states"]
-    row = target.row(state(alert_id, reached, by="ann", why="", at=5))
+    row = target.row(state(alert_id, reached, by="ann", why="mended", at=at))
     client.insert(target.table, [[*row, 5]], column_names=target.columns)
 
 
@@ -44,3 +49,53 @@ def test_states_only_go_forward_in_whatever_order_they_come(database: Client) ->
     assert (incident.alert_ids, incident.state) == (("drift/plain.v1/2",), "acknowledged")
     follow(database, "drift/plain.v1/2", RESOLVED)
     assert open_incidents(database) == []
+
+
+def test_what_was_resolved_together_is_an_incident_of_the_past(database: Client) -> None:
+    write(database, alert(1), alert(2, "critical"), alert(7), alert(9))
+    for at, ended in ((1, 5), (2, 5), (7, 8)):
+        follow(database, f"drift/plain.v1/{at}", RESOLVED, ended)
+    follow(database, "drift/plain.v1/9", ACKNOWLEDGED, 10)
+    first, second = past_incidents(database)
+    assert (first.incident, first.severity, first.state, first.alerts) == (
+        *("drift/p/plain.v1", "critical", "resolved", 2),
+    )
+    assert (first.since, first.latest, first.ended, first.by, first.why) == (1, 2, 5, "ann", "mended")
+    assert (first.evidence, first.alert_ids) == ('{"at": 2}', ("drift/plain.v1/1", "drift/plain.v1/2"))
+    assert (second.alert_ids, second.ended) == (("drift/plain.v1/7",), 8)
+    assert [i.alert_ids for i in open_incidents(database)] == [("drift/plain.v1/9",)]
+
+
+@pytest.mark.parametrize(
+    ("segments", "wanted"),
+    [
+        ([{"segment_by": "carrier", "segment": "it's"}], {"entity"}),
+        ([{"segment_by": "door", "segment": "north"}], {"input"}),
+        ([{"segment_by": "size", "segment": "3"}], {"number"}),
+        ([{"segment_by": "plain.count_1h", "segment": "2"}], {"feature"}),
+        ([{"segment_by": "plain.count_1h", "segment": "missing"}], {"none"}),
+        (
+            [{"segment_by": "size", "segment": "3"}, {"segment_by": "door", "segment": "north"}],
+            {"number", "input"},
+        ),
+    ],
+)
+def test_behind_an_alert_of_segments_are_the_answers_in_them(
+    database: Client, segments: list[dict[str, str]], wanted: set[str]
+) -> None:
+    different: dict[str, dict[str, Any]] = {
+        "other": {},
+        "entity": {"entity_keys": {"carrier": "it's"}},
+        "input": {"inputs": {"door": "north"}},
+        "number": {"inputs": {"size": 3}},
+        "feature": {"feature_values_used": {"plain.count_1h": 2.0}},
+        "none": {"feature_values_used": {"plain.count_1h": None}},
+    }
+    publish(database, [answer(key, START, **more) for key, more in different.items()])
+    evidence = {"model_version": 1, "window_start": START, "segments": segments}
+    of = replace(alert(START + HOUR, subject=MODEL), kind="segments", evidence=evidence, model_name=MODEL)
+    write(database, of, replace(of, alert_id="whole", kind="performance"))
+    whole, parts = sorted(open_incidents(database), key=lambda i: i.kind)
+    behind = {row["request_id"] for row in database.query(events_behind(parts)).named_results()}
+    assert behind == wanted
+    assert len(database.query(events_behind(whole)).result_rows) == len(different)

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from features import Freshness
 from features.compile import compile_group
 from features.contracts import ChangeKind, changes
 from tests.definitions import plain, whole
@@ -35,11 +36,18 @@ def test_a_contract_that_is_applied_again_is_there_once(database: Client) -> Non
 
 
 def test_sql_reads_what_a_group_promises(database: Client) -> None:
-    record(database, [WHOLE], 1_000)
-    columns = "entity, source, owner, meaning, expected_max_lag_ms, alert_threshold_ms, on_stale"
-    selected = f"SELECT {columns}, toUnixTimestamp64Milli(applied_at) FROM feature_group_config FINAL"
+    patient = replace(plain, freshness=Freshness(quiet_after="12h"))
+    record(database, [WHOLE, compile_group(patient)], 1_000)
+    columns = (
+        "entity, source, owner, meaning, expected_max_lag_ms, alert_threshold_ms, on_stale, quiet_after_ms"
+    )
+    selected = (
+        f"SELECT {columns}, toUnixTimestamp64Milli(applied_at) FROM feature_group_config FINAL "
+        "ORDER BY entity DESC"
+    )
     assert list(database.query(selected).result_rows) == [
-        ("stand", "landed", whole.owner, whole.meaning, 3_600_000, 5_400_000, "refuse", 1_000)
+        ("stand", "landed", whole.owner, whole.meaning, 3_600_000, 5_400_000, "refuse", None, 1_000),
+        ("carrier", "landed", plain.owner, plain.meaning, 600_000, 1_800_000, "serve", 43_200_000, 1_000),
     ]
 
 

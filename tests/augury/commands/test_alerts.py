@@ -11,7 +11,7 @@ from augury.cli import app
 from augury.clients import codec, warehouse
 from augury.settings import Settings
 from augury.stack import Stack
-from features.alerts import Alert
+from features.alerts import RESOLVED, Alert, state
 from schemas.log import Topic, consumer, create_topics
 from tests.warehouse.reported import MODEL, START, answering
 from warehouse.client import Client, migrate
@@ -110,6 +110,21 @@ def test_one_is_shown_with_a_query_of_the_events_behind_it(client: Client) -> No
     assert client.query(query).result_rows
     done = run("show", "nothing")
     assert (done.exit_code, "'nothing' is not" in done.output) == (2, True)
+
+
+def test_what_was_resolved_is_shown_and_is_no_failure(client: Client) -> None:
+    target = RECORDS[STATES]
+    for name in ("d1", "d2", "f1"):
+        row = target.row(state(name, RESOLVED, by="bob", why="[mended]", at=START + 2 * DAY))
+        client.insert(target.table, [[*row, START]], column_names=target.columns)
+    assert run("list").output.strip() == "nothing is open"
+    done = run("list", "--all", "--json")
+    assert (done.exit_code, [i["alert_ids"] for i in json.loads(done.stdout)]) == (0, [["d1", "d2"], ["f1"]])
+    shown = run("show", "d1")
+    assert shown.exit_code == 0
+    assert "by bob: [mended]" in shown.output
+    assert "the events behind it:" in shown.output
+    assert run("ack", "d1").exit_code == 2  # it is over
 
 
 def test_somebody_sees_to_one_and_closes_it_by_the_log(client: Client, stack: Stack) -> None:

@@ -460,7 +460,7 @@ def test_training_config_and_policies_are_replaced(registry: Registry) -> None:
     assert registry.training_config("late") == TrainingConfig({"leaves": 9}, {"experiment": "f"})
     row = {"policy": "monitoring_policy", "model_name": "late", "metric": "auc", "window": "7d"}
     row |= {"every": "1d", "k": 0.1, "segments": ["carrier"], "gap": None, "alpha": 0.05, "min_units": 200}
-    row |= {"false_alarms_per_month": 0.5, "on_harm": "tell", "actions_per_day": 1}
+    row |= {"false_alarms_per_month": 0.5, "on_harm": "tell", "on_estimated": "tell", "actions_per_day": 1}
     registry.policies.save([{**row, "threshold": 0.1}])
     registry.policies.save([{**row, "threshold": 0.2}])
     (found,) = registry.policies.of("monitoring_policy")
