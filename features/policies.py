@@ -150,7 +150,7 @@ class MonitoringPolicy:
 
     `on_harm` is "tell", "retrain" or "fall_back" to the champion before: at most `actions_per_day` times a
     day, and never where the alert looks like a broken pipeline. It follows harm that labels show;
-    `on_estimated` is what follows where harm is estimated alone. Raises `DefinitionError`.
+    `on_estimated` is what follows where harm is estimated alone, the same where it is not stated. Raises `DefinitionError`.
     """
 
     model: Model
@@ -165,7 +165,7 @@ class MonitoringPolicy:
     false_alarms_per_month: float = 0.5
     min_units: int = 200
     on_harm: str = "tell"
-    on_estimated: str = "tell"
+    on_estimated: str | None = None
     actions_per_day: int = 1
 
     def __post_init__(self) -> None:
@@ -173,6 +173,8 @@ class MonitoringPolicy:
         if self.metric not in METRICS:
             rule = f"performance is one of {', '.join(METRICS)}"
             raise DefinitionError(place, rule, "nothing could be measured", self.metric)
+        if self.on_estimated is None:
+            object.__setattr__(self, "on_estimated", self.on_harm)
         for named in ("on_harm", "on_estimated"):
             if getattr(self, named) not in ON_HARM:
                 rule = f"what harm sets off is one of {', '.join(ON_HARM)}"

@@ -191,13 +191,15 @@ def test_harm_that_is_estimated_alone_sets_off_what_the_policy_says_of_it(action
     estimated, shown = (
         f'{{"model_version": 3, "harm": {h}}}' for h in ('["estimated"]', '["estimated", "sequential"]')
     )
-    by_labels = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm=action)])
+    either = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm=action)])
+    by_labels = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm=action, on_estimated="tell")])
     assert by_labels.on_alert(harm(0, estimated)) is None
     found = by_labels.on_alert(harm(0, shown))
     assert found is not None
     by_estimate = Triggers([], [], [MonitoringPolicy(WATCHED, on_estimated=action)])
     assert by_estimate.on_alert(harm(0, estimated)) == found
     assert by_estimate.on_alert(harm(0, shown)) is None
+    assert either.on_alert(harm(0, estimated)) == either.on_alert(harm(0, shown)) == found
 
 
 def test_an_alert_of_no_policy_is_refused() -> None:
