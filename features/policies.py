@@ -150,7 +150,9 @@ class MonitoringPolicy:
 
     `on_harm` is "tell", "retrain" or "fall_back" to the champion before: at most `actions_per_day` times a
     day, and never where the alert looks like a broken pipeline. It follows harm that labels show;
-    `on_estimated` is what follows where harm is estimated alone, the same where it is not stated. Raises `DefinitionError`.
+    `on_estimated` is what follows where harm is estimated alone, the same where it is not stated.
+
+    Raises `DefinitionError`.
     """
 
     model: Model
