@@ -18,8 +18,8 @@ demo: environment jars operator
 	$(SAY) "the demo: real flights from events to judged predictions"
 	.venv/bin/augury demo examples.flights
 
-# Much of what a test on the stack takes is waiting, so two at a time suit two cores.
-JOBS ?= 2
+# Much of what a test on the stack takes is waiting, so three at a time suit two cores.
+JOBS ?= 3
 test: lint operator-test jars operator
 	$(SAY) "tests, on real stacks, $(JOBS) files at a time"
 	.venv/bin/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder

@@ -129,7 +129,12 @@ class FreshnessAgent:
         label = f"{report['group']}.v{report['version']}"
         if label not in self._limits:
             return None
-        return label, heard(_read(table.get(label)), report), report["at"]
+        known = heard(_read(table.get(label)), report)
+        return (
+            label,
+            known,
+            known.seen_at,
+        )  # after a kill reports are read again, and the past is not judged anew
 
     def _now(self, known: Known) -> int:
         return max(known.seen_at, self._clock())

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from features import DataType, FeatureGroup, Freshness, Label, Model
 from features.compile import compile_group
@@ -165,7 +166,7 @@ class World:
         values = [*matrix[0].tolist(), *reader.on_demand(inputs, stored, at)]
         used = {n: None if isnan(v) else v for n, v in zip(self.model.names, values, strict=True)}
         made = answer(self.model, name, at, keys, inputs, {"random": held}, age_ms)
-        assert (rows, used) == (made["rows"], made["feature_values_used"])
+        assert ([asdict(row) for row in rows], used) == (made["rows"], made["feature_values_used"])
         return made
 
     def write(self, client: Client) -> None:
