@@ -1,10 +1,8 @@
 """The work pool and the deployments of flows on a Prefect server: made once, then as their users set them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import copy_context
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +15,13 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 from prefect.utilities.callables import parameter_schema
 
+from flows.meanwhile import meanwhile
 from flows.runs import DEPLOYMENT
 
 POOL_TYPE = "augury"
 """The type of the work pool. No worker of Prefect's own has it, so none takes runs that it cannot execute."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEARTBEAT_S = 10.0
-_PARTING_S = 2.0
 
 
 def ensure_pool(client: SyncPrefectClient, name: str) -> None:
@@ -100,25 +98,14 @@ def _replace(
             client.delete_deployment_schedule(known.id, former.id)
 
 
-@contextmanager
-def heartbeats(pool: str, worker: str) -> Iterator[None]:
+def heartbeats(pool: str, worker: str) -> AbstractContextManager[None]:
     """Tell the server meanwhile that a worker of a pool is alive."""
-    done = Event()
-    beating = Thread(target=copy_context().run, args=(_beat, pool, worker, done), daemon=True)
-    beating.start()
-    try:
-        yield
-    finally:
-        done.set()
-        beating.join(_PARTING_S)
+    return meanwhile(partial(_beat, pool, worker), _HEARTBEAT_S)
 
 
-def _beat(pool: str, worker: str, done: Event) -> None:
-    while True:
-        with (
-            suppress(httpx.HTTPError, PrefectException, RuntimeError),
-            get_client(sync_client=True) as client,
-        ):
-            client.send_worker_heartbeat(pool, worker, _HEARTBEAT_S)
-        if done.wait(_HEARTBEAT_S):
-            return
+def _beat(pool: str, worker: str) -> None:
+    with (
+        suppress(httpx.HTTPError, PrefectException, RuntimeError),
+        get_client(sync_client=True) as client,
+    ):
+        client.send_worker_heartbeat(pool, worker, _HEARTBEAT_S)

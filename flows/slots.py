@@ -6,8 +6,7 @@ A slot is held by a lease, which its holder renews. A holder that dies renews no
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
-from threading import Event, Thread
+from functools import partial
 from uuid import UUID
 
 import httpx
@@ -18,11 +17,12 @@ from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.client.schemas.responses import ConcurrencyLimitWithLeaseResponse
 from prefect.exceptions import ObjectAlreadyExists
 
+from flows.meanwhile import meanwhile
+
 log = logging.getLogger(__name__)
 
 LEASE_S = 60.0
 """How long a slot stays taken by a holder that has died: the least that Prefect allows."""
-_PARTING_S = 2.0
 _NONE_FREE = {httpx.codes.LOCKED, httpx.codes.UNPROCESSABLE_ENTITY}  # the latter where the limit is 0
 
 
@@ -54,22 +54,17 @@ def take(client: SyncPrefectClient, limit: str, run: UUID) -> UUID | None:
 @contextmanager
 def held(client: SyncPrefectClient, lease: UUID) -> Iterator[None]:
     """Keep a slot by renewing its lease, and give it back in the end."""
-    done = Event()
-    renewing = Thread(target=copy_context().run, args=(_renew, lease, done), daemon=True)
-    renewing.start()
     try:
-        yield
+        with meanwhile(partial(_renew, lease), LEASE_S / 4, LEASE_S / 4):
+            yield
     finally:
-        done.set()
-        renewing.join(_PARTING_S)
         client.release_concurrency_slots_with_lease(lease)
 
 
-def _renew(lease: UUID, done: Event) -> None:
-    while not done.wait(LEASE_S / 4):
-        try:
-            with get_client(sync_client=True) as client:
-                client.renew_concurrency_lease(lease, LEASE_S)
-        except (httpx.HTTPError, RuntimeError) as error:
-            # The work goes on: two trainings of a model at once are a waste, and no harm.
-            log.warning("the lease %s was not renewed: %s", lease, error)
+def _renew(lease: UUID) -> None:
+    try:
+        with get_client(sync_client=True) as client:
+            client.renew_concurrency_lease(lease, LEASE_S)
+    except (httpx.HTTPError, RuntimeError) as error:
+        # The work goes on: two trainings of a model at once are a waste, and no harm.
+        log.warning("the lease %s was not renewed: %s", lease, error)

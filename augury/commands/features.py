@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from typer.core import TyperGroup
 
 from augury.catalogue import read_catalogue
-from augury.commands.models import A_PERSON, By, Model, Why, Yes, confirm, tell
+from augury.decisions import A_PERSON, By, Model, Why, Yes, confirm, tell
 from augury.models import registry
 from augury.options import utc
 from augury.settings import Settings

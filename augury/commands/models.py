@@ -4,25 +4,19 @@ import json
 from dataclasses import asdict
 from typing import Annotated
 
-import httpx
 import typer
-from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
 
-from augury.models import publish, registry
+from augury.decisions import A_PERSON, By, Model, Why, Yes, confirm, tell
+from augury.models import registry
 from augury.options import utc
 from augury.settings import Settings
 from inference.registry import ModelVersion, Registry, UnknownModelError
 
 app = typer.Typer(no_args_is_help=True, help="What is registered, what serves, and every change of that.")
 
-Model = Annotated[str, typer.Argument(help="The model's name.")]
 Version = Annotated[int, typer.Argument(help="One of its versions.")]
-Why = Annotated[str, typer.Option(help="The reason; it is kept for ever.")]
-By = Annotated[str, typer.Option(help="Who decides.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")]
-A_PERSON = "a person"
 
 
 @app.command("list")
@@ -158,24 +152,6 @@ def _share(held: Registry, version: ModelVersion) -> str:
     if found is None or found.version != version.version:
         return ""
     return f", with a share of {found.share:g} since {utc(found.since)}"
-
-
-def confirm(what: str, yes: bool) -> None:
-    """Ask whether to go on with what follows, unless that was said already."""
-    if not yes:
-        typer.confirm(f"{what}. Go on?", abort=True)
-
-
-def tell(settings: Settings, held: Registry, done: str) -> None:
-    """Say what was done, and send its events; what the log does not take now stays in the outbox."""
-    typer.echo(done)
-    try:
-        publish(settings, held)
-    except (RuntimeError, OSError, httpx.HTTPError, KafkaException) as error:
-        typer.echo(
-            f"its events wait in the outbox, until the bridge or the next change sends them: {error}",
-            err=True,
-        )
 
 
 def _newest(held: Registry, model: str) -> ModelVersion:

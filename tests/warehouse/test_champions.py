@@ -11,6 +11,7 @@ import pytest
 
 from augury.settings import ROOT
 from inference.registry import Registry
+from tests import registered
 from tests.warehouse.answers import Answer, publish
 from warehouse.client import Client
 from warehouse.targets import RECORDS
@@ -31,20 +32,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 
 
 def register(registry: Registry, name: str = MODEL) -> int:
-    experiment = registry.record_experiment(
-        model_type="lightgbm",
-        hyperparameters={},
-        training_dataset_version="1",
-        feature_group_versions={},
-        evaluation_metrics={},
-        artifact_path="",
-        code_version="",
-        environment={},
-        seed=1,
-    )
-    stored = {"artifact_uri": "", "sha256": "", "framework": "", "serving_flavour": "onnx", "signature": {}}
-    who = {"by": "retraining", "why": "drift"}
-    return registry.register(name, **stored, experiment_id=experiment, **who).version
+    return registered.register(registry, name, {}, by="retraining", why="drift")
 
 
 def change_hands(registry: Registry) -> None:

@@ -13,6 +13,7 @@ from augury.settings import ROOT
 from features.compile_model import compile_model
 from inference.registry import Registry
 from tests.definitions import late, plain
+from tests.registered import register
 from warehouse.client import Client
 from warehouse.targets import RECORDS
 
@@ -29,23 +30,8 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
     minutes = count(FIRST, 60_000)
     registry = Registry(f"sqlite:///{tmp_path}/registry.db", lambda: next(minutes))
     registry.migrate()
-    experiment = registry.record_experiment(
-        model_type="lightgbm",
-        hyperparameters={},
-        training_dataset_version="1",
-        feature_group_versions={},
-        evaluation_metrics={},
-        artifact_path="",
-        code_version="",
-        environment={},
-        seed=1,
-    )
-    stored = {"artifact_uri": "", "sha256": "", "framework": "", "serving_flavour": "onnx"}
-    who = {"by": "ann", "why": "the first"}
-    version = registry.register(
-        MODEL.name, **stored, signature=MODEL.to_dict(), experiment_id=experiment, **who
-    )
-    registry.promote(MODEL.name, version.version, **who)
+    version = register(registry, MODEL.name, MODEL.to_dict())
+    registry.promote(MODEL.name, version, by="ann", why="the first")
     yield registry
     registry.close()
 

@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import count
 from os import getuid
 from pathlib import Path
 from pwd import getpwnam
@@ -12,6 +13,8 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import create_engine, text
+
+from inference.registry import Registry
 
 _PATIENCE_S = 180
 
@@ -84,3 +87,13 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"{server}/{name}"
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     engine.dispose()
+
+
+@pytest.fixture
+def registry(url: str) -> Iterator[Registry]:
+    """A registry without a model, whose clock goes on by 1 ms with each look."""
+    ticks = count(1_000)
+    registry = Registry(url, lambda: next(ticks))
+    registry.migrate()
+    yield registry
+    registry.close()

@@ -1,6 +1,4 @@
-from collections.abc import Iterator
 from dataclasses import asdict, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,11 @@ from features.compile import compile_group
 from features.compile_model import compile_model
 from features.contracts import AppliedContract
 from features.cutover import target_of
-from features.vector import ModelPlan, VectorGroup
+from features.vector import VectorGroup
 from inference.registry import ConflictError, Registry, ServingConfig, tables
 from inference.registry.database import Database
 from tests.definitions import late, plain, whole
+from tests.registered import register
 
 PLAN = compile_model(late)  # reads count_1h of plain.v1
 OTHER = replace(PLAN, name="other", groups=PLAN.groups[1:])  # reads whole.v2 alone
@@ -30,40 +29,6 @@ def target(version: int, **change: Any) -> VectorGroup:
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/registry.db"
-
-
-@pytest.fixture
-def registry(url: str) -> Iterator[Registry]:
-    ticks = count(1_000)
-    registry = Registry(url, lambda: next(ticks))
-    registry.migrate()
-    yield registry
-    registry.close()
-
-
-def register(registry: Registry, plan: ModelPlan = PLAN) -> int:
-    experiment = registry.record_experiment(
-        model_type="lightgbm",
-        hyperparameters={},
-        training_dataset_version="late.1",
-        feature_group_versions={},
-        evaluation_metrics={},
-        artifact_path="",
-        code_version="",
-        environment={},
-        seed=7,
-    )
-    version = registry.register(
-        plan.name,
-        artifact_uri="",
-        sha256="",
-        framework="",
-        serving_flavour="onnx",
-        signature=plan.to_dict(),
-        experiment_id=experiment,
-        **WHO,
-    )
-    return version.version
 
 
 def moved(registry: Registry) -> list[tuple[str, str, int]]:
@@ -131,8 +96,8 @@ def test_a_rollback_of_one_group_leaves_the_others(registry: Registry) -> None:
 
 def test_the_models_that_serve_and_read_the_group_get_an_event_each(registry: Registry) -> None:
     for _ in range(4):
-        register(registry)
-    register(registry, OTHER)
+        register(registry, PLAN.name, PLAN.to_dict())
+    register(registry, OTHER.name, OTHER.to_dict())
     registry.promote("late", 1, **WHO)
     registry.promote("other", 1, **WHO)
     registry.set_serving_config(ServingConfig("late", 2, 0.5, 3))
@@ -145,7 +110,7 @@ def test_the_models_that_serve_and_read_the_group_get_an_event_each(registry: Re
 
 
 def test_a_version_that_lacks_what_a_model_reads_is_refused(registry: Registry) -> None:
-    version = register(registry)
+    version = register(registry, PLAN.name, PLAN.to_dict())
     lacking = target(2, aggregates=plain.aggregates[1:])
     with pytest.raises(
         ConflictError, match=rf"version {version}: .*late reads count_1h .*nothing was changed"
@@ -158,7 +123,7 @@ def test_a_version_that_lacks_what_a_model_reads_is_refused(registry: Registry) 
 
 
 def test_other_groups_of_a_signature_do_not_matter(registry: Registry) -> None:
-    register(registry, OTHER)
+    register(registry, OTHER.name, OTHER.to_dict())
     registry.cutovers.cut_over(1, target(2, aggregates=plain.aggregates[1:]), **WHO)
     assert whole.name == OTHER.groups[0].group
     assert ("plain", 1) in registry.cutovers.routes()

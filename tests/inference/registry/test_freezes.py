@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
@@ -11,10 +10,10 @@ from features.compile import compile_group
 from features.compile_model import compile_model
 from features.contracts import AppliedContract
 from features.cutover import target_of
-from features.vector import ModelPlan
 from inference.registry import ConflictError, Freeze, Registry
 from inference.registry.database import Database
 from tests.definitions import late, plain, whole
+from tests.registered import register
 
 FILLED = replace(plain, defaults={"count_1h": 3})
 BUSY = replace(whole, defaults={"busy": True})
@@ -24,36 +23,9 @@ WHO = {"by": "ann", "why": "a test"}
 
 
 @pytest.fixture
-def registry(url: str) -> Iterator[Registry]:
-    ticks = count(1_000)
-    registry = Registry(url, lambda: next(ticks))
-    registry.migrate()
-    yield registry
-    registry.close()
-
-
-def register(registry: Registry, plan: ModelPlan = PLAN) -> int:
-    experiment = registry.record_experiment(
-        model_type="lightgbm",
-        hyperparameters={},
-        training_dataset_version="late.1",
-        feature_group_versions={},
-        evaluation_metrics={},
-        artifact_path="",
-        code_version="",
-        environment={},
-        seed=7,
-    )
-    stored = {"artifact_uri": "", "sha256": "", "framework": "", "serving_flavour": "onnx"}
-    signature = plan.to_dict()
-    version = registry.register(plan.name, **stored, signature=signature, experiment_id=experiment, **WHO)
-    return version.version
-
-
-@pytest.fixture
 def crowned(registry: Registry) -> Registry:
     """A registry with a champion."""
-    registry.promote("late", register(registry), **WHO)
+    registry.promote("late", register(registry, PLAN.name, PLAN.to_dict()), **WHO)
     return registry
 
 

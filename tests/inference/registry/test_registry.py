@@ -1,8 +1,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,15 +24,6 @@ from inference.registry import (
 from inference.registry.database import Database
 from inference.registry.records import UnknownModelError
 from inference.registry.tables import Base
-
-
-@pytest.fixture
-def registry(url: str) -> Iterator[Registry]:
-    ticks = count(1_000)
-    registry = Registry(url, lambda: next(ticks))
-    registry.migrate()
-    yield registry
-    registry.close()
 
 
 def experiment(registry: Registry, **change: Any) -> str:
