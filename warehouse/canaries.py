@@ -6,6 +6,8 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from warehouse.labels import on_time
+
 QUANTILES = (0.5, 0.99)
 """The quantiles of latency that are compared."""
 
@@ -73,8 +75,8 @@ def traffic(client: Client, variants: Variants, since: int, until: int, ratio: f
 def labelled(client: Client, variants: Variants, since: int, until: int, horizon: int) -> pa.Table:
     """Read the labelled answers since `since` whose label windows had closed at `until`, in order of request.
 
-    All in ms. Columns: `challenger` (whose it is), `prediction` and `label`, the first that came true within
-    `horizon` of the request.
+    All in ms. Columns: `challenger` (whose it is), `prediction` and `label`, the last that the log took
+    within `horizon` of the request.
     """
     held = variants.parameters | {"since": since, "until": until, "horizon": horizon}
     return client.query_arrow(_LABELLED, parameters=held)
@@ -107,19 +109,18 @@ SELECT new, count(), countIf(failed), countIf(NOT failed), [{_SLOW}],
   quantilesExactIf({_LEVELS})(took, NOT failed)
 FROM answers GROUP BY new
 """
-_LABELLED = f"""
-SELECT challenger, prediction, label FROM (
-  SELECT request_id, argMin(variant = 'challenger', log.predicted_at) AS challenger,
-    argMin(assumeNotNull(log.prediction), log.predicted_at) AS prediction, min(requested_at) AS requested
-  FROM model_prediction_log AS log
-  WHERE {_SPLIT} AND isNotNull(log.prediction)
-    AND requested_at <= fromUnixTimestamp64Milli({{until:Int64}} - {{horizon:Int64}}, 'UTC')
-  GROUP BY request_id
-) AS answered
-INNER JOIN (
-  SELECT request_id, argMin(label, (happened_at, log_time)) AS label, min(happened_at) AS happened
-  FROM ground_truth WHERE model_name = {{model:String}} GROUP BY request_id
-) AS truth ON truth.request_id = answered.request_id
-WHERE date_diff('millisecond', requested, happened) BETWEEN 0 AND {{horizon:Int64}}
-ORDER BY requested, request_id
+_UNTIL = "fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
+_ANSWERS = f"""
+SELECT request_id, argMin(variant = 'challenger', log.predicted_at) AS challenger,
+  argMin(assumeNotNull(log.prediction), log.predicted_at) AS prediction, min(requested_at) AS requested
+FROM model_prediction_log AS log
+WHERE {_SPLIT} AND isNotNull(log.prediction)
+  AND requested_at <= addMilliseconds({_UNTIL}, -{{horizon:Int64}})
+GROUP BY request_id
 """
+_CARRIED = ("challenger", "prediction", "requested")
+_LABELLED = (
+    "SELECT challenger, prediction, label FROM ("
+    + on_time(_ANSWERS, _CARRIED, until=f"addMilliseconds({_UNTIL}, 1)", horizon="{horizon:Int64}")
+    + ") ORDER BY requested, request_id"
+)

@@ -8,6 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from features.definitions import Model
 from warehouse.events import moment
+from warehouse.labels import on_time
 from warehouse.samples import text
 
 ALL = ("", "")
@@ -25,9 +26,10 @@ class Units:
 def arrived(
     model: Model, version: int, horizon: int, since: int, until: int, segments: Sequence[str] = ()
 ) -> Units:
-    """Take the champion's answers whose first label the log took in [since, until) (ms).
+    """Take the champion's answers whose first label on time the log took in [since, until) (ms).
 
-    A label counts that came true within `horizon` (ms) of the request.
+    A label is on time that the log took within `horizon` (ms) of the request. Of several before `until` the
+    last counts.
     """
     within = f"arrived >= {moment(since)} AND arrived < {moment(until)}"
     first = (
@@ -37,7 +39,7 @@ def arrived(
 
 
 def closed(model: Model, version: int, horizon: int, until: int) -> Units:
-    """Take all of the champion's answers whose label came, and label window had closed at `until` (ms).
+    """Take all of the champion's answers with a label on time whose label windows had closed at `until` (ms).
 
     Which they are does not depend on when labels come, so early ones have no more weight than late ones.
     """
@@ -123,14 +125,9 @@ def _answers(which: str, segments: Sequence[str]) -> str:
 def _labelled(
     model: Model, version: int, horizon: int, until: int, which: str, within: str, segments: Sequence[str]
 ) -> Units:
-    by = ", ".join(["('', '')", *(f"({text(name)}, _segment_{i})" for i, name in enumerate(segments))])
-    sql = (
-        f"SELECT request_id, prediction, label, requested, [{by}] AS segments "
-        f"FROM ({_answers(which, [segment_sql(model, name) for name in segments])}) AS answered "
-        "INNER JOIN (SELECT request_id, argMin(label, (happened_at, log_time)) AS label, "
-        "min(happened_at) AS happened, argMin(log_time, (happened_at, log_time)) AS arrived "
-        f"FROM ground_truth WHERE {_MODEL} AND log_time < {moment(until)} GROUP BY request_id) AS truth "
-        "ON truth.request_id = answered.request_id "
-        f"WHERE date_diff('millisecond', requested, happened) BETWEEN 0 AND {horizon:d} AND {within}"
-    )
+    held = [f"_segment_{i}" for i in range(len(segments))]
+    by = ", ".join(["('', '')", *(f"({text(name)}, {h})" for name, h in zip(segments, held, strict=True))])
+    answers = _answers(which, [segment_sql(model, name) for name in segments])
+    labelled = on_time(answers, ["prediction", *held], until=moment(until), horizon=f"{horizon:d}")
+    sql = f"SELECT request_id, prediction, label, [{by}] AS segments FROM ({labelled}) WHERE {within}"
     return Units(sql, {"model": model.name, "version": version})

@@ -37,8 +37,17 @@ def answered(
     client.insert("model_prediction_log", lines, column_names=_COLUMNS)
 
 
-def came_true(client: Client, model_name: str, request_ids: Sequence[str], label: float, at: int) -> None:
-    """Log one label for each request, true at `at` (ms)."""
-    lines = [[request_id, model_name, label, at, at] for request_id in request_ids]
+def came_true(
+    client: Client,
+    model_name: str,
+    request_ids: Sequence[str],
+    label: float,
+    at: int,
+    taken: int | None = None,
+) -> None:
+    """Log one label for each request, true at `at` (ms), when the log took it where `taken` says no other."""
+    lines = [
+        [request_id, model_name, label, at, at if taken is None else taken] for request_id in request_ids
+    ]
     columns = ("request_id", "model_name", "label", "happened_at", "log_time")
     client.insert("ground_truth", lines, column_names=columns)
