@@ -11,7 +11,7 @@ _BY, _WHY = "benchmark", "to be measured"
 def crown(settings: Settings, held: Registry, plan: ModelPlan, name: str, payload: bytes) -> None:
     """Make an ONNX file, whose vector `plan` states, the champion of a model's name."""
     uri, sha256 = artifacts(settings).put(name, payload)
-    experiment = held.record_experiment(
+    experiment = held.experiments.record(
         model_type="lightgbm",
         hyperparameters={},
         training_dataset_version=_BY,

@@ -97,7 +97,7 @@ def _published(site: Site, payload: bytes, sha256: str) -> Iterator[str]:
         good = held.champion(SMALL.model)
         assert good is not None
         uri, _ = artifacts(site.settings).put(SMALL.model, payload)
-        experiment = held.record_experiment(
+        experiment = held.experiments.record(
             model_type=_BY,
             hyperparameters={},
             training_dataset_version=_BY,

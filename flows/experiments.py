@@ -47,7 +47,7 @@ def record(
     """Store the artifact and record the experiment, once for its id; give the artifact's URI and SHA-256."""
     recipe = trained.recipe
     uri, sha256 = context.artifacts.put(model_name, payload)
-    context.registry.record_experiment(
+    context.registry.experiments.record(
         experiment_id=experiment_id,
         parent_experiment_id=parent,
         model_name=model_name,

@@ -78,7 +78,7 @@ def rerun(
     payload = export(trained)
     uri, sha256 = artifacts.put(experiment.model_name or experiment.model_type, payload)
     libraries = environment(trained.recipe)
-    registry.record_experiment(
+    registry.experiments.record(
         experiment_id=experiment_id,
         kind=ExperimentKind.RERUN,
         parent_experiment_id=experiment.experiment_id,

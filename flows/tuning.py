@@ -86,7 +86,7 @@ def begin_study(model_name: str, study_id: str, dataset: Dataset, at: int) -> St
     if held is not None:
         return _same(held, study, dataset)
     plan = context.project.model_plans[model_name]
-    context.registry.record_experiment(
+    context.registry.experiments.record(
         experiment_id=study_id,
         kind=ExperimentKind.TUNING,
         model_name=model_name,

@@ -10,7 +10,7 @@ def register(
     registry: Registry, name: str, signature: Mapping[str, Any], *, by: str = "ann", why: str = "a test"
 ) -> int:
     """Register a version of a model without an artifact, and give its number."""
-    experiment = registry.record_experiment(
+    experiment = registry.experiments.record(
         model_type="lightgbm",
         hyperparameters={},
         training_dataset_version="1",

@@ -26,7 +26,7 @@ def list_models() -> None:
     table = Table("model", "version", "status", "holdout AUC", "experiment", "SHA-256")
     for name in held.models():
         for version in held.versions(name):
-            auc = held.experiment_metrics(version.experiment_id).get("holdout_auc")
+            auc = held.experiments.get(version.experiment_id).evaluation_metrics.get("holdout_auc")
             table.add_row(
                 name,
                 str(version.version),
@@ -61,7 +61,7 @@ def show(
         ("code", lineage.code_version),
         ("environment", json.dumps(lineage.environment)),
         ("seed", lineage.seed),
-        *held.experiment_metrics(shown.experiment_id).items(),
+        *held.experiments.get(shown.experiment_id).evaluation_metrics.items(),
     ):
         if value not in ("", None):
             console.print(f"  {name:20} {value}", highlight=False, markup=False, soft_wrap=True)

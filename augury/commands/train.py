@@ -60,5 +60,5 @@ def train(
                 raise typer.Exit(1)
             time.sleep(0.2)
     console.print(f"{model} version {done[0].version} is in {done[0].status.value}")
-    for metric, value in held.experiment_metrics(done[0].experiment_id).items():
+    for metric, value in held.experiments.get(done[0].experiment_id).evaluation_metrics.items():
         console.print(f"  {metric:20} {'unknown' if value is None else f'{value:,.4f}'}")

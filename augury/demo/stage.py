@@ -136,11 +136,14 @@ class Stage:
             self._train()
             self.until(lambda: bool(held.versions(model)))
         version = held.versions(model)[-1]
-        metrics = held.experiment_metrics(version.experiment_id)
+        metrics = held.experiments.get(version.experiment_id).evaluation_metrics
         dataset = find(client, f"{model}-{FIRST}", self.project.model_plans[model])
         assert dataset is not None
-        prior_auc = self.scenario.prior_auc(read(client, dataset), int(metrics["holdout_start"]))
-        first = First(version.version, metrics["holdout_auc"], prior_auc)
+        start, auc = metrics["holdout_start"], metrics["holdout_auc"]
+        assert start is not None  # no model without them passes its gates
+        assert auc is not None
+        prior_auc = self.scenario.prior_auc(read(client, dataset), int(start))
+        first = First(version.version, auc, prior_auc)
         held.promote(
             model, version.version, by="demo", why="the first model, better than the prior on the holdout"
         )

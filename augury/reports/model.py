@@ -82,7 +82,7 @@ def read_model(client: Client, held: Registry, look: Look, model: str, days: int
             Version(
                 version,
                 held.history.lineage(model, version.version),
-                held.experiment_metrics(version.experiment_id),
+                held.experiments.get(version.experiment_id).evaluation_metrics,
                 held.gates.results(version.experiment_id),
             )
             for version in versions

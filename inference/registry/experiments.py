@@ -1,6 +1,8 @@
 """Experiments as they were recorded, and the trials of the studies among them."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -17,6 +19,55 @@ class Experiments:
     def __init__(self, database: Database, clock: Callable[[], int]) -> None:
         self._database = database
         self._clock = clock
+
+    def record(
+        self,
+        *,
+        model_type: str,
+        hyperparameters: Mapping[str, Any],
+        training_dataset_version: str,
+        feature_group_versions: Mapping[str, int],
+        evaluation_metrics: Mapping[str, float | None],
+        artifact_path: str,
+        code_version: str,
+        environment: Mapping[str, Any],
+        seed: int,
+        model_name: str | None = None,
+        recipe: Mapping[str, Any] | None = None,
+        training_dataset_hash: str | None = None,
+        parent_experiment_id: str | None = None,
+        experiment_id: str | None = None,
+        kind: ExperimentKind = ExperimentKind.TRAINING,
+    ) -> str:
+        """Record a run for ever and give its id; `recipe` is what it takes to run it again.
+
+        With an `experiment_id` of the caller's, a run that is already recorded under it stays as it is,
+        so that a flow which is run again records once.
+        """
+        identity = experiment_id or uuid.uuid4().hex
+        with self._database.writing("experiments") as session:
+            if session.get(tables.Experiment, identity) is None:
+                session.add(
+                    tables.Experiment(
+                        experiment_id=identity,
+                        parent_experiment_id=parent_experiment_id,
+                        model_name=model_name,
+                        model_type=model_type,
+                        hyperparameters=dict(hyperparameters),
+                        recipe=dict(recipe or {}),
+                        training_dataset_version=training_dataset_version,
+                        training_dataset_hash=training_dataset_hash,
+                        feature_group_versions=dict(feature_group_versions),
+                        evaluation_metrics=dict(evaluation_metrics),
+                        artifact_path=artifact_path,
+                        code_version=code_version,
+                        environment=dict(environment),
+                        seed=seed,
+                        trained_at=self._clock(),
+                        kind=kind.value,
+                    )
+                )
+        return identity
 
     def get(self, experiment_id: str) -> Experiment:
         """Give an experiment; raises `LookupError` for an unknown one."""

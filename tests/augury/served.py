@@ -41,7 +41,7 @@ def answered(client: Client, value: float, key: str = "one", version: int = 1) -
 def crowned(experiment: str, signature: Mapping[str, Any] | None = None) -> None:
     """Make a version of an experiment the champion of `late`, in the registry of the settings."""
     held = registry(Settings())
-    held.record_experiment(
+    held.experiments.record(
         experiment_id=experiment,
         model_type="lightgbm",
         hyperparameters={},

@@ -27,7 +27,7 @@ def opened(url: str) -> Registry:
 
 
 def begin(registry: Registry, study_id: str, begun: Study) -> None:
-    registry.record_experiment(
+    registry.experiments.record(
         experiment_id=study_id,
         kind=ExperimentKind.TUNING,
         model_type=begun.recipe.trainer,

@@ -111,7 +111,7 @@ def test_a_model_that_fails_a_gate_is_kept_and_not_registered(world: World, stac
         retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW)
     assert world.registry.versions("punctual") == []
     assert [a["alert_id"] for a in world.alerts] == ["gate/punctual-alert-1/model"]
-    assert world.registry.experiment_metrics("punctual-alert-1")["holdout_rows"] == 400
+    assert world.registry.experiments.get("punctual-alert-1").evaluation_metrics["holdout_rows"] == 400
     kept = world.registry.experiments.get("punctual-alert-1").artifact_path
     onnxruntime.InferenceSession(Path(unquote(urlsplit(kept).path)).read_bytes())
     found = {r.gate: r for r in world.registry.gates.results("punctual-alert-1")}

@@ -185,7 +185,7 @@ class World:
     def register(self, experiment: str) -> int:
         """Register a version by hand, with an experiment of its own."""
         model = self.project.models[0].name
-        self.registry.record_experiment(
+        self.registry.experiments.record(
             experiment_id=experiment,
             model_type="lightgbm",
             hyperparameters={},

@@ -88,7 +88,7 @@ class World:
     ) -> ModelVersion:
         plan = plan or self.plan
         uri, sha256 = self.artifacts.put(plan.name, payload or classifier(len(plan.names), 0.01))
-        experiment = self.registry.record_experiment(
+        experiment = self.registry.experiments.record(
             model_type="logistic",
             hyperparameters={},
             training_dataset_version="d1",

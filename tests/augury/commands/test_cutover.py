@@ -46,7 +46,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
         client.close()
         create_topics(settings.kafka_bootstrap, [Topic("registry.events")])
         held = registry(settings)
-        experiment = held.record_experiment(
+        experiment = held.experiments.record(
             model_type="logistic",
             hyperparameters={},
             training_dataset_version="1",

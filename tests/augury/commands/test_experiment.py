@@ -25,7 +25,7 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
         ("again", "late", 0.7124, "first"),
         ("other", "early", None, None),
     ):
-        held.record_experiment(
+        held.experiments.record(
             experiment_id=name,
             parent_experiment_id=parent,
             kind=ExperimentKind.TRAINING if parent is None else ExperimentKind.RERUN,

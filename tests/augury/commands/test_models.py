@@ -20,7 +20,7 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
         monkeypatch.setenv(name, value)
     held = registry(Settings())
     for place in range(1, 4):
-        experiment = held.record_experiment(
+        experiment = held.experiments.record(
             model_type="lightgbm",
             hyperparameters={},
             training_dataset_version=f"late-{place}@1",

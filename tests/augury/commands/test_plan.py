@@ -46,7 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         write_log(client, plans[0].source, log([Step(gap=MINUTE)] * 10))
         client.close()
         held = registry(settings)
-        experiment = held.record_experiment(
+        experiment = held.experiments.record(
             model_type="logistic",
             hyperparameters={},
             training_dataset_version="1",

@@ -55,7 +55,7 @@ def held(client: Client) -> Iterator[Registry]:
         GateResult("size", False, "1 MB", "2 MB", "slow"),
     ]
     for place in range(1, 4):
-        experiment = held.record_experiment(
+        experiment = held.experiments.record(
             model_type="lightgbm",
             hyperparameters={"num_leaves": 15, "learning_rate": 0.05},
             training_dataset_version="late@1",
@@ -191,7 +191,7 @@ def test_a_report_of_an_experiment_has_the_search_that_chose_its_hyperparameters
     searched = Study(Recipe(["f"]), {"num_leaves": Integer(2, 31)}, 2, until=1, present={})
     known = asdict(held.experiments.get("late-1"))
     del known["trained_at"]
-    held.record_experiment(
+    held.experiments.record(
         **{**known, "experiment_id": "study", "kind": ExperimentKind.TUNING, "recipe": searched.to_dict()}
     )
     for trial in (
@@ -202,7 +202,7 @@ def test_a_report_of_an_experiment_has_the_search_that_chose_its_hyperparameters
     ):
         held.experiments.record_trial("study", trial, 9)
     for name, leaves in (("chosen", 21), ("not-chosen", 9)):
-        held.record_experiment(**{**known, "experiment_id": name, "hyperparameters": {"num_leaves": leaves}})
+        held.experiments.record(**{**known, "experiment_id": name, "hyperparameters": {"num_leaves": leaves}})
 
     page = written("experiment", "chosen", "--out", "chosen.html")
     trials = next(table for table in page.tables if table[0][0] == "trial")
@@ -223,7 +223,7 @@ def test_a_report_of_an_experiment_has_the_search_that_chose_its_hyperparameters
 def test_an_experiment_that_made_no_version_says_why(client: Client, held: Registry) -> None:
     known = {**asdict(held.experiments.get("late-1")), "experiment_id": "late-drift/late/5"}
     del known["trained_at"]
-    stopped = held.record_experiment(**known)
+    stopped = held.experiments.record(**known)
     held.gates.record(MODEL, stopped, [GateResult("size", False, "1 MB", "2 MB", "slow")])
     done = report("experiment", stopped)
     assert done.exit_code == 0, done.output

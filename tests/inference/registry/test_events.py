@@ -36,7 +36,7 @@ def registry(url: str) -> Iterator[Registry]:
 def live(registry: Registry, name: str) -> None:
     """Let a model have a history of six events."""
     for place in range(2):
-        experiment = registry.record_experiment(
+        experiment = registry.experiments.record(
             model_type="lightgbm",
             hyperparameters={},
             training_dataset_version="1",

@@ -38,7 +38,7 @@ def experiment(registry: Registry, **change: Any) -> str:
         "environment": {"python": "3.11"},
         "seed": 7,
     }
-    return registry.record_experiment(**{**fields, **change})
+    return registry.experiments.record(**{**fields, **change})
 
 
 def register(registry: Registry, name: str = "late") -> ModelVersion:
@@ -109,7 +109,7 @@ def test_an_experiment_is_given_back_with_its_recipe(registry: Registry) -> None
     found = registry.experiments.get(first)
     assert (found.model_name, found.recipe) == ("late", {"trainer": "linear"})
     assert (found.training_dataset_version, found.training_dataset_hash) == ("late.1", "ab")
-    assert found.evaluation_metrics == registry.experiment_metrics(first) == {"auc": 0.7}
+    assert found.evaluation_metrics == {"auc": 0.7}
     assert registry.experiments.get(second).parent_experiment_id == first
     with pytest.raises(LookupError, match="nothing is known of 'none'"):
         registry.experiments.get("none")

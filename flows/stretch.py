@@ -1,0 +1,82 @@
+"""A stretch of the values that a drift policy watches: counted beside a reference, and looked at again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from features.policies import DriftPolicy
+from features.project import Project
+from flows.causes import causes
+from flows.divergence import compare, psi
+from flows.watched import window
+from inference.registry import ModelVersion
+from warehouse.client import Client
+from warehouse.drift import count, frozen, quantiles, stale_share
+from warehouse.drift_reports import Finding
+from warehouse.references import DECILES, Reference
+from warehouse.silence import silent
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a policy watches of a version in [start, end) (ms); `references` are the version's, by feature."""
+
+    client: Client
+    project: Project
+    policy: DriftPolicy
+    version: ModelVersion
+    references: Mapping[str, Reference]
+    start: int
+    end: int
+
+    def frozen(self) -> tuple[str, ...]:
+        """Give the model's features that answers name as frozen."""
+        return frozen(self.client, self.policy.model.name, self.start, self.end)
+
+    def findings(self) -> dict[str, Finding]:
+        """Count and compare the values, by feature; nothing is judged yet.
+
+        What was served of a feature that was frozen is counted, and not compared: it was the default.
+        """
+        stood = self.frozen() if self.policy.values == "served" else ()
+        found: dict[str, Finding] = {}
+        for sample in window(self.policy, self.project, self.version.version, self.start, self.end):
+            held = {name: self.references[name] for name in sample.columns}
+            counts = count(self.client, sample, {name: r.bins for name, r in held.items()})
+            for name, reference in held.items():
+                sound = _vector_name(self.policy, name) not in stood
+                found[name] = self._finding(reference, counts[name], compared=sound)
+        return found
+
+    def explained(self, drifted: Mapping[str, Finding]) -> dict[str, Finding]:
+        """Add causes to those that drifted, which takes another look at their values."""
+        if not drifted:
+            return {}
+        client, group, model = self.client, self.policy.group, self.policy.model.name
+        stale, quiet = 0.0, dict[str, float]()
+        if group is not None:
+            stale = stale_share(client, model, group.name, self.start, self.end)
+            table = self.project.group_plans[group.label].table
+            quiet = silent(client, model, group.name, table, self.start, self.end)
+        deciles: dict[str, list[float]] = {}
+        for sample in window(self.policy, self.project, self.version.version, self.start, self.end):
+            numbers = [n for n in sample.columns if n in drifted and drifted[n].reference.bins.levels is None]
+            deciles |= quantiles(client, sample, numbers, DECILES)
+        return {
+            name: replace(f, causes=causes(f.reference, f.counts, deciles.get(name, ()), stale, quiet))
+            for name, f in drifted.items()
+        }
+
+    def _finding(self, reference: Reference, counts: list[int], *, compared: bool) -> Finding:
+        unlike = Finding(reference, tuple(counts), 0.0, None, None, None, None, 0.0, drifted=False)
+        if not (sum(counts) and reference.rows):
+            return unlike
+        measured = replace(unlike, psi=psi(reference.counts, counts))
+        if not compared or min(sum(counts), reference.rows) < self.policy.min_rows:
+            return measured
+        smallest = self.policy.level / len(self.references)
+        how = compare(reference.method, reference.counts, counts, reference.bins.edges, smallest=smallest)
+        return replace(measured, statistic=how.statistic, effect_size=how.effect_size, p_value=how.p_value)
+
+
+def _vector_name(policy: DriftPolicy, name: str) -> str:
+    return name if policy.group is None else f"{policy.group.name}.{name}"
