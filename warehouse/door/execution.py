@@ -27,7 +27,7 @@ CHUNKED = {
 
 @dataclass
 class Summary:
-    """What X-ClickHouse-Summary says; `complete` once the engine has finished."""
+    """What X-ClickHouse-Summary says; `complete` once nothing is to come but what has been yielded."""
 
     read_rows: int = 0
     read_bytes: int = 0
@@ -136,6 +136,7 @@ class Execution:
             if verb == "USE":
                 self.connection.adopt()
             self._account(result)
+            self.summary.complete = True
             return bytes(result.bytes())
 
         yield await self._call(step)
@@ -192,6 +193,7 @@ class Execution:
 
         filling = asyncio.get_running_loop().run_in_executor(self.pipes, fill)
         try:
+            held = b""  # each piece but the last leaves when the next has come
             while True:
                 try:
                     piece = os.read(near, PIECE)
@@ -200,8 +202,13 @@ class Execution:
                     continue
                 if not piece:
                     break
-                yield piece
+                if held:
+                    yield held
+                held = piece
             await filling
+            self.summary.complete = True  # not before: the engine is done while the pipe is still full
+            if held:
+                yield held
         finally:
             # A pipe that is full holds the query up, and one that nobody reads does not end it: so both.
             if not filling.done():
@@ -216,7 +223,6 @@ class Execution:
         self.summary.read_bytes = result.storage_bytes_read() or result.bytes_read()
         self.summary.written_rows = result.rows_written()
         self.summary.written_bytes = result.bytes_written()
-        self.summary.complete = True
 
     async def _call(self, step: Callable[[], T]) -> T:
         """Run `step` in the pool, and wait for it even where the request is given up meanwhile."""

@@ -1,13 +1,16 @@
 import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
 from tests.warehouse.door.running import Running, Start
 from warehouse.door.compression import Decoder
+from warehouse.door.execution import PIECE
 
 RUNNING = "SELECT count() FROM system.processes WHERE query NOT LIKE '%processes%'"
 
@@ -94,6 +97,23 @@ def test_a_large_answer_streams(door: Running, form: str, encoding: str) -> None
         lines = sum(decoder.decode(piece).count(b"\n") for piece in answer.iter_raw())
         decoder.end()
     assert lines == 1_000_000 + (form == "TSVWithNames")
+
+
+@pytest.mark.parametrize("form", ["RowBinary", "Parquet"])
+@pytest.mark.parametrize("size", [PIECE - 2_000, PIECE + PIECE // 2, 2 * PIECE - 2_000])
+def test_answers_of_a_few_pieces_are_whole(door: Running, form: str, size: int) -> None:
+    # Among many the engine may be done before the first piece of an answer has left.
+    sql = f"SELECT rand64(number) AS a FROM numbers({size // 8})"
+
+    def whole(_: int) -> bool:
+        answer = door.ask(sql, default_format=form)
+        rows = (
+            pq.read_table(BytesIO(answer.content)).num_rows if form == "Parquet" else len(answer.content) // 8
+        )
+        return rows == size // 8
+
+    with ThreadPoolExecutor(8) as clients:
+        assert all(clients.map(whole, range(80)))
 
 
 @pytest.mark.parametrize(
