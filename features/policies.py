@@ -148,7 +148,7 @@ class MonitoringPolicy:
     alarms where it is worse than the others of its kind by more than `gap` (`threshold` where it is not
     stated). Windows and segments of less than `min_units` are reported and not judged.
 
-    `on_harm` is "tell", "retrain" or "fall_back" to the champion before: at most `actions_per_day` times a
+    `on_harm` is "retrain", "tell" or "fall_back" to the champion before: at most `actions_per_day` times a
     day, and never where the alert looks like a broken pipeline. It follows harm that labels show;
     `on_estimated` is what follows where harm is estimated alone, the same where it is not stated.
 
@@ -166,7 +166,7 @@ class MonitoringPolicy:
     alpha: float = 0.05
     false_alarms_per_month: float = 0.5
     min_units: int = 200
-    on_harm: str = "tell"
+    on_harm: str = "retrain"
     on_estimated: str | None = None
     actions_per_day: int = 1
 

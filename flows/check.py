@@ -1,6 +1,6 @@
 """A drift check: one policy's features in one window against what its model was trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from features.alerts import BROKEN, CHANGED, Alert
@@ -8,7 +8,7 @@ from features.policies import DriftPolicy, MonitoringPolicy
 from features.project import Project
 from features.windows import floor, milliseconds
 from flows.causes import broken
-from flows.discoveries import adjusted
+from flows.discoveries import adjusted, false_alarms_per_month
 from flows.stretch import Stretch
 from flows.watched import methods
 from inference.registry import ModelVersion
@@ -23,17 +23,22 @@ class NoReferenceError(LookupError):
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found, feature by feature; `frozen` are those of the model that were so in the window."""
+    """What a check found, feature by feature; `frozen` are those of the model that were so in the window.
+
+    Without drift there are `false_alarms_per_month` alerts of such windows in 30 days, at the most.
+    """
 
     window: Window
     findings: tuple[Finding, ...]
     owner: str = ""
     frozen: tuple[str, ...] = ()
+    false_alarms_per_month: float = 0.0
 
     @property
     def drifted(self) -> tuple[Finding, ...]:
-        """The findings of features that drifted."""
-        return tuple(f for f in self.findings if f.drifted)
+        """The findings of features that drifted, those that explain the most first."""
+        found = (f for f in self.findings if f.drifted)
+        return tuple(sorted(found, key=lambda f: (f.q_value or 0.0, -(f.effect_size or 0.0))))
 
     def alert(self) -> Alert | None:
         """Give the alert, one for a policy and window; None where nothing drifted."""
@@ -47,6 +52,7 @@ class Report:
                 "psi": f.psi,
                 "effect_size": f.effect_size,
                 "q_value": f.q_value,
+                "n": sum(f.counts),
                 "causes": f.causes,
             }
             for f in self.drifted
@@ -57,6 +63,7 @@ class Report:
             "frozen": self.frozen,
             "features": features,
             "of": len(self.findings),
+            "false_alarms_per_month": self.false_alarms_per_month,
             "model_version": window.model_version,
             "window_start": window.start,
         }
@@ -110,9 +117,20 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
     group = ("", 0) if policy.group is None else (policy.group.name, policy.group.version)
     over = Window(policy.name, policy.model.name, version.version, *group, start, end)
     owner = policy.model.owner if policy.group is None else policy.group.owner
-    report = Report(over, tuple(judged.values()), owner, stretch.frozen())
+    report = Report(
+        over, tuple(judged.values()), owner, stretch.frozen(), _false_alarms(policy, judged.values())
+    )
     keep(client, over, report.findings)
     return report
+
+
+def _false_alarms(policy: DriftPolicy, found: Iterable[Finding]) -> float:
+    """State how many alerts of such windows a month without drift may have."""
+    tested = [f for f in found if f.p_value is not None]
+    if not tested:
+        return 0.0
+    held, seen = min(f.reference.rows for f in tested), min(sum(f.counts) for f in tested)
+    return false_alarms_per_month(policy, len(tested), held, seen)
 
 
 def _judged(policy: DriftPolicy, found: Mapping[str, Finding]) -> dict[str, Finding]:

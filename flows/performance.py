@@ -63,6 +63,7 @@ class Performance:
     def alerts(self) -> list[Alert]:
         """Give at most one alert of each kind; none where nothing is worse than is tolerated."""
         found, policy = [], self.policy
+        rates = {"false_alarms_per_month": policy.false_alarms_per_month, "alpha": policy.alpha}
         whole = [_told(row) for row in self.rows if not row.segment_by]
         if self.harm:
             broken = self.explanation.get("looks_like") == BROKEN
@@ -70,12 +71,13 @@ class Performance:
                 (row for row in self.rows if row.segment_by), key=lambda r: -r.units * (r.worse or 0)
             )
             evidence = {"harm": self.harm, "metric": policy.metric, "of": whole} | self.explanation
-            evidence |= {"segments": [_told(row) for row in worst[:_TOLD]]}
+            evidence |= {"segments": [_told(row) for row in worst[:_TOLD]]} | rates
             severity = "warning" if self.harm == [ESTIMATED] else "critical"
             playbook = "broken-pipeline" if broken else PERFORMANCE
             found.append(self._alert(PERFORMANCE, severity, playbook, evidence))
         if self.gaps:
             evidence = {"metric": policy.metric, "of": whole, "segments": [_told(r) for r in self.gaps]}
+            evidence |= rates
             found.append(self._alert(SEGMENTS, "warning", SEGMENTS, evidence))
         return found
 

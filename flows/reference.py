@@ -1,5 +1,7 @@
 """The reference of drift checks: what a model was trained on, frozen with its experiment."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -9,10 +11,10 @@ from flows.divergence import CHI_SQUARED, WASSERSTEIN
 from flows.watched import methods, reference
 from warehouse.bins import Bins
 from warehouse.client import Client
-from warehouse.drift import count, levels, quantiles
+from warehouse.drift import MAX_LEVELS, count, levels, quantiles
 from warehouse.outcomes import keep_holdout
 from warehouse.references import DECILES, Reference, keep
-from warehouse.samples import PREDICTION
+from warehouse.samples import PREDICTION, Sample
 
 
 def freeze(
@@ -47,13 +49,31 @@ def references(
     found = quantiles(client, sample, numbers, (*DECILES, *shares))
     deciles = {name: tuple(values[: len(DECILES)]) for name, values in found.items()}
     bins = {name: Bins(edges(policy, values[len(DECILES) :])) for name, values in found.items()}
-    named = levels(client, sample, (name for name in held if name not in bins))
-    bins |= {name: Bins(levels=tuple(known)) for name, known in named.items()}
     counts = count(client, sample, bins)
+    named, counted = categories(client, sample, [name for name in held if name not in bins])
+    bins, counts = bins | named, counts | counted
     frozen = [
         Reference(name, held[name], bins[name], tuple(counts[name]), deciles.get(name, ())) for name in held
     ]
     return [*frozen, _of_scores(policy, scores)] if PREDICTION in how else frozen
+
+
+def categories(
+    client: Client, sample: Sample, names: Iterable[str]
+) -> tuple[dict[str, Bins], dict[str, list[int]]]:
+    """Give the bins of categories and how many values are in each.
+
+    Of more than `MAX_LEVELS` the most frequent have bins of their own. Those are chosen on one half of the
+    sample and counted on the other: where they were chosen they are more frequent than elsewhere, and every
+    window would seem to have drifted.
+    """
+    found = levels(client, sample, names, MAX_LEVELS + 1)
+    many = [name for name, known in found.items() if len(known) > MAX_LEVELS]
+    chosen, rest = sample.halves()
+    bins = {n: Bins(levels=tuple(known)) for n, known in (found | levels(client, chosen, many)).items()}
+    few = {name: held for name, held in bins.items() if name not in many}
+    crowded = count(client, rest, {name: bins[name] for name in many})
+    return bins, count(client, sample, few) | crowded
 
 
 def edges(policy: DriftPolicy, values: list[float]) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """Which event sets off which flow run, under which key: pure, and the same after every restart."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -157,9 +158,10 @@ def _freezing(
     features = [name for name in names if name not in evidence.get("frozen", ())]
     if not features:
         return None
+    named = hashlib.sha256("\n".join(sorted(features)).encode()).hexdigest()[:12]
     return Trigger(
         FREEZE,
-        _key(alert, bucket_ms),
+        f"{_key(alert, bucket_ms)}/{named}",  # what breaks within the same bucket is frozen too
         {
             "model_name": policy.model.name,
             "features": features,

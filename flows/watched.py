@@ -2,6 +2,7 @@
 
 from features.policies import DriftPolicy
 from features.project import Project
+from features.training import REGRESSION
 from features.types import DataType
 from flows.divergence import CHI_SQUARED
 from warehouse.client import Client
@@ -16,7 +17,8 @@ class NothingWatchedError(LookupError):
 def methods(policy: DriftPolicy, project: Project) -> dict[str, str]:
     """Give how each feature is compared, in order. Raises `NothingWatchedError`."""
     if policy.group is None:
-        return {PREDICTION: policy.method, LABEL: CHI_SQUARED}
+        number = policy.model.task == REGRESSION
+        return {PREDICTION: policy.method, LABEL: policy.method if number else CHI_SQUARED}
     typed = _features(policy, project)
     return {
         name: CHI_SQUARED

@@ -80,14 +80,16 @@ def quantiles(
     return found
 
 
-def levels(client: Client, sample: Sample, names: Iterable[str]) -> dict[str, list[str]]:
-    """Give each feature's most frequent categories, at most `MAX_LEVELS`; ties go by the text."""
+def levels(
+    client: Client, sample: Sample, names: Iterable[str], at_most: int = MAX_LEVELS
+) -> dict[str, list[str]]:
+    """Give each feature's most frequent categories, so many at most; ties go by the text."""
     found = {}
     for name in names:
         value = f"toString({sample.columns[name]})"
         sql = (
             f"SELECT {value} AS _level FROM {sample.rows} GROUP BY _level HAVING isNotNull(_level) "
-            f"ORDER BY count() DESC, _level LIMIT {MAX_LEVELS}"
+            f"ORDER BY count() DESC, _level LIMIT {at_most:d}"
         )
         found[name] = [str(r[0]) for r in client.query(sql, dict(sample.parameters)).result_rows]
     return found

@@ -1,7 +1,7 @@
 """Where the values of a drift check come from: vectors, rows, a training set, answers, labels."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from warehouse.datasets import value_column
@@ -14,11 +14,20 @@ PREDICTION, LABEL = "prediction", "label"
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows, as what follows FROM, and for each feature the expression of its value in a row."""
+    """Rows, as what follows FROM, and for each feature the expression of its value in a row.
+
+    `identity` are the columns that tell a row from all others.
+    """
 
     rows: str
     columns: Mapping[str, str]
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    identity: str = "*"
+
+    def halves(self) -> tuple["Sample", "Sample"]:
+        """Deal the rows to two samples by a hash of what they are, the same at each reading."""
+        drawn = f"(SELECT * FROM {self.rows}) WHERE sipHash64({self.identity}) % 2"
+        return replace(self, rows=f"{drawn} = 0"), replace(self, rows=f"{drawn} = 1")
 
 
 def served(model_name: str, names: Mapping[str, str], since: int, until: int) -> Sample:
@@ -34,7 +43,8 @@ def served(model_name: str, names: Mapping[str, str], since: int, until: int) ->
 def emitted(table: str, names: Iterable[str], since: int, until: int) -> Sample:
     """Take a group's rows of [since, until) (ms) on the log's clock."""
     within = f"event_timestamp >= {moment(since)} AND event_timestamp < {moment(until)}"
-    return Sample(f"{column(table)} FINAL WHERE {within}", {name: column(name) for name in names})
+    columns = {name: column(name) for name in names}
+    return Sample(f"{column(table)} FINAL WHERE {within}", columns, identity="entity, seq")
 
 
 def trained(table: str, names: Mapping[str, str]) -> Sample:

@@ -298,4 +298,5 @@ weather_drift = DriftPolicy(
 )
 congestion_drift = DriftPolicy(origin_departures, late_arrival, values="rows", window="14d", threshold=2.5)
 outputs_drift = DriftPolicy(None, late_arrival, window="14d", threshold=1.0)
-quality = MonitoringPolicy(late_arrival, metric="auc", window="7d", threshold=0.05)
+# It only tells: a season's drift retrains already, above.
+quality = MonitoringPolicy(late_arrival, metric="auc", window="7d", threshold=0.05, on_harm="tell")

@@ -76,6 +76,7 @@ def test_a_drifted_feature_is_reported_and_is_one_alert(trained: History) -> Non
     evidence = json.loads(alert.record["evidence"])
     assert evidence["looks_like"] == "a change of the data"
     assert [f["feature"] for f in evidence["features"]] == ["delay_mean_1h"]
+    assert (evidence["features"][0]["n"], evidence["false_alarms_per_month"]) == (SERVED, 0.5)
     codec = Codec(LocalSchemas())
     assert codec.decoder(load("alert"))(codec.encoder("alerts", load("alert"))(alert.record)) == alert.record
 

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from features.policies import DriftPolicy
-from flows.divergence import CHI_SQUARED, PSI
-from flows.reference import edges, freeze, references
+from flows.divergence import CHI_SQUARED, PSI, compare
+from flows.reference import categories, edges, freeze, references
+from flows.watched import methods
 from tests.flows.drifting import (
     DAY,
     END,
@@ -17,7 +20,9 @@ from tests.flows.drifting import (
     project,
     values,
 )
+from warehouse.drift import MAX_LEVELS, count
 from warehouse.references import read
+from warehouse.samples import Sample
 
 pytestmark = pytest.mark.stack
 
@@ -78,3 +83,27 @@ def test_only_wasserstein_has_the_ends_as_bounds() -> None:
     below, value = edges(FEATURES, [4.0] * 10)
     assert (below < 4.0, value) == (True, 4.0)
     assert edges(DriftPolicy(None, MODEL, method="wasserstein"), observed) == (1.0, 2.0, 5.0)
+
+
+@pytest.mark.parametrize("levels", [1_000, 10**9])
+def test_more_categories_than_have_bins_raise_no_more_alarms_than_stated(
+    history: History, levels: int
+) -> None:
+    def drawn(rows: int, seed: int) -> Sample:
+        values = f"SELECT number, toString(sipHash64(number, {seed}) % {levels}) AS t FROM numbers({rows})"
+        return Sample(f"({values})", {"t": "t"}, identity="number")
+
+    alarms = 0
+    for seed in range(10):
+        bins, counts = categories(history.client, drawn(10_000, 2 * seed), ["t"])
+        assert len(bins["t"].levels or ()) == MAX_LEVELS
+        assert sum(counts["t"]) == pytest.approx(5_000, abs=250)
+        seen = count(history.client, drawn(1_000, 2 * seed + 1), bins)
+        alarms += compare(CHI_SQUARED, counts["t"], seen["t"]).p_value <= 0.05
+    assert alarms <= 3  # of ten at 5 %: one chance in a hundred to be more
+
+
+def test_a_label_that_is_a_number_is_compared_as_one() -> None:
+    assert methods(OUTPUTS, project())["label"] == CHI_SQUARED
+    number = replace(OUTPUTS, model=replace(MODEL, task="regression", trainer="lightgbm"))
+    assert methods(number, project())["label"] == PSI

@@ -176,6 +176,26 @@ def test_experiments_and_events_cannot_be_changed(
     database.engine.dispose()
 
 
+@pytest.mark.parametrize("table", ["experiments", "experiment_trials", "model_registry_events"])
+def test_experiments_and_events_cannot_be_replaced(registry: Registry, url: str, table: str) -> None:
+    register(registry)
+    study = experiment(registry, kind=ExperimentKind.TUNING)
+    registry.experiments.record_trial(study, Trial({}, TrialState.FAILED), 1)
+    database = Database(url)
+    replaced = f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}"
+    upsert = f"INSERT INTO {table} SELECT * FROM {table} ON CONFLICT DO NOTHING"  # harmless where it can be
+    sqlite = database.engine.dialect.name == "sqlite"
+    with database.engine.connect() as connection:
+        before = connection.execute(text(f"SELECT * FROM {table}")).all()
+        if sqlite:
+            with pytest.raises(DBAPIError, match="append-only"):
+                connection.execute(text(replaced))
+        else:
+            connection.execute(text(upsert))
+        assert connection.execute(text(f"SELECT * FROM {table}")).all() == before
+    database.engine.dispose()
+
+
 def test_a_trial_and_a_promotion(registry: Registry) -> None:
     register(registry)
     registry.promote("late", 1, **WHO)
