@@ -98,10 +98,12 @@ class Batches:
                 replies, answers = [self._refusal(partition, message, str(error))], []
             except (OSError, httpx.HTTPError) as error:
                 _LOG.warning("a batch waits, for its file's store does not answer: %s", error)
+                self._running.pop(partition, None)  # what has failed gives no more rows: it is opened anew
                 self._outage_until = time.monotonic() + _OUTAGE_SECONDS
                 continue
             yield replies
             self._scoring.settled(answers)
+            self._positions[partition] = replies[-1].position
             if replies[-1].position.offset > (message.offset() or 0):
                 self._finish(partition)
 
@@ -117,6 +119,11 @@ class Batches:
         if batch is None:
             batch = self._running[partition] = self._open(partition, message)
         rows = next(batch.rows.slices, [])
+        if not rows and batch.done < batch.rows.total:
+            raise BatchError(
+                f"a batch is answered row by row; {batch.batch_id} says that it has {batch.rows.total} rows, "
+                f"and ends after {batch.done}: the others have no answer"
+            )
         first, offset = batch.done, int(message.offset() or 0)
         read = [
             self._scoring.request({"request_id": f"{batch.batch_id}/{n}", **batch.fields, **row})

@@ -6,7 +6,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from inference.models import LoadedModel, Variants
-from inference.records import Explanation, Latency, Request, RequestError, Result, VectorRow, check_size
+from inference.records import (
+    UNREADABLE,
+    Explanation,
+    Latency,
+    Request,
+    RequestError,
+    Result,
+    VectorRow,
+    check_size,
+)
 
 _MOST_REQUESTS = 1_000
 
@@ -82,8 +91,6 @@ class _Either(Struct):
     requests: msgspec.Raw
 
 
-# What msgspec raises for bytes that are no UTF-8, or nested too deeply, is none of its own errors.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 encode = msgspec.json.Encoder().encode
 _one = msgspec.json.Decoder(Request)
 _batch = msgspec.json.Decoder(Batch)
@@ -94,7 +101,7 @@ def requests_of(body: bytes) -> tuple[list[Request], bool]:
     """Read one request, or a batch of them, which the second value tells; raises `RequestError`."""
     try:
         requests, batch = _decode(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _malformed(error, body) from None
     for request in requests:
         check_size(request)
@@ -105,7 +112,7 @@ def _decode(body: bytes) -> tuple[list[Request], bool]:
     if b'"requests"' in body:
         try:
             return _batch.decode(body).requests, True
-        except _UNREADABLE:
+        except UNREADABLE:
             if _is_batch(body):
                 raise
     return [_one.decode(body)], False
@@ -166,7 +173,7 @@ def _version(model: LoadedModel | None) -> int | None:
 def _is_batch(body: bytes) -> bool:
     try:
         _either.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     return True
 
@@ -175,7 +182,7 @@ def _value_at(body: bytes, path: str) -> str:
     """Spell the value at a path such as `.requests[0].vector[2]`, or above it where the path is inexact."""
     try:
         value: Any = msgspec.json.decode(body)
-    except _UNREADABLE:  # a wrong type was met before what is no JSON
+    except UNREADABLE:  # a wrong type was met before what is no JSON
         return ""
     for step in path.replace("[", ".[").split("."):
         if step.startswith("[") and step[1:-1].isdigit():

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -108,6 +109,11 @@ class Models:
         for model in variants.served:
             if model is not None and model.version == version:
                 return model
+        known = self._pinned.get((model_name, version))
+        if known is not None:  # without the lock, which a refresh holds while it loads
+            with suppress(KeyError):  # it may be dropped meanwhile
+                self._pinned.move_to_end((model_name, version))
+            return known
         with self._mutex:
             model = self._pinned.get((model_name, version))
             if model is None:

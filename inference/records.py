@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, NoReturn, get_args
 
-from msgspec import Meta, Struct, ValidationError, convert, field
+from msgspec import DecodeError, Meta, Struct, ValidationError, convert, field
 
 from features.types import MAX_TIME, MIN_TIME, DataType, Value, fits
 
 ID_CHARACTERS = 256
 """The longest `request_id` and `model_name`: they are keys of the log."""
 Variant = Literal["champion", "challenger", "shadow"]
+UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for a body that is no UTF-8, or nested too deeply, is none of its own errors."""
 _KEY_BYTES = 4 << 10
 _CHARACTER_BYTES = 4  # at most, in UTF-8
 _INPUT_BYTES = 64 << 10

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Meta, Struct, field
 
 from inference.models import LoadedModel
-from inference.records import ID_CHARACTERS, Request, RequestError, Result, check_size
+from inference.records import ID_CHARACTERS, UNREADABLE, Request, RequestError, Result, check_size
 from inference.runtime import Matrix
 
 INPUT = "vector"
@@ -114,7 +114,7 @@ def read_call(body: bytes) -> Call:
     """Read a call's JSON; raises `RequestError`."""
     try:
         asked = _call.decode(body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise RequestError(
             "malformed", f"a call follows the Open Inference Protocol, so nothing was done; {error}"
         ) from None

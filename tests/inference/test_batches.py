@@ -15,11 +15,42 @@ from inference.files import BatchFiles
 from schemas.log import await_group
 from schemas.records import load
 
+from .processes import WORKER, running
 from .test_worker import Requests
 from .world import NOW
 
 pytestmark = pytest.mark.stack
 INPUTS = {"scheduled_at": NOW, "distance": 900.0}
+
+TORN = (
+    """
+from inference import files
+read, failures = files.BatchFiles.rows, iter([True])
+
+def failing(slices):
+    yield next(slices)
+    if next(failures, False):
+        raise OSError("the store is away")
+    yield from slices
+
+def rows(*given):
+    found = read(*given)
+    return files.Rows(found.total, failing(found.slices))
+
+files.BatchFiles.rows = rows
+"""
+    + WORKER
+)
+"""A worker whose store of files fails once, in the middle of a file."""
+SHORT = (
+    """
+from inference import files
+read = files.BatchFiles.rows
+files.BatchFiles.rows = lambda *given: files.Rows((found := read(*given)).total + 1, found.slices)
+"""
+    + WORKER
+)
+"""A worker whose files end a row too early."""
 
 
 class Asked(Requests):
@@ -98,6 +129,23 @@ def test_batches_of_rows_and_files_are_answered_row_by_row(asked: Asked) -> None
     assert many.keys() == shadows.keys() == set(range(1_203))
     assert all(r["feature_values_used"]["carrier_delay.count_1d"] == n % 1_000 for n, r in many.items())
     assert {r["variant"] for r in shadows.values()} == {"shadow"}
+
+
+def test_rows_of_a_store_that_fails_in_between_are_all_answered_once(asked: Asked) -> None:
+    fields = asked.file(1_200)
+    with running(TORN, asked.addresses, asked.run, str(asked.folder / "batches")):
+        batch = asked.ask("torn", **fields)
+        over = asked.done(batch)
+        results = asked.results(batch)
+    assert (over["done"], over["total"], over["failed"], over["error"]) == (1_200, 1_200, 0, None)
+    assert sorted(results) == list(range(1_200))
+
+
+def test_a_batch_that_ends_before_its_rows_do_is_refused(asked: Asked) -> None:
+    fields = asked.file(100)
+    with running(SHORT, asked.addresses, asked.run, str(asked.folder / "batches")):
+        over = asked.until(lambda p: p["error"] is not None, asked.ask("short", **fields))
+    assert "has 101 rows, and ends after 100" in over["error"]
 
 
 def test_what_is_no_batch_is_refused_and_blocks_nothing(asked: Asked) -> None:

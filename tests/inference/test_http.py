@@ -277,6 +277,13 @@ def test_what_is_no_utf8_or_nested_without_end_is_malformed(door: Door, body: by
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:augury:malformed")
 
 
+@pytest.mark.parametrize("body", [b'{"id":"\xff","inputs":[]}', b'{"inputs":' + b"[" * 200_000])
+def test_so_it_is_by_the_open_inference_protocol(door: Door, body: bytes) -> None:
+    answer = door.post("/v2/models/late/infer", content=body)
+    assert answer.status_code < 500
+    assert "malformed" in answer.text or "Open Inference Protocol" in answer.text
+
+
 def test_a_full_spool_refuses_until_kafka_has_taken_what_waits(door: Door, world: World) -> None:
     door.post("/v1/predict", json=BODY)
     room = door.spool.depth()[0] * 2 + 10

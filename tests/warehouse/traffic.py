@@ -20,12 +20,13 @@ def answered(
     errors: Sequence[bool],
     *,
     prediction: float = 0.5,
+    key: str | None = None,
 ) -> None:
     """Log one answer for each time of `at` (ms), with its latency (ms); an error has no prediction.
 
-    Their requests are `<variant>.<version>/<time>/<place>`.
+    Their requests are `<variant>.<version>/<time>/<place>`, or all the one that `key` names.
     """
-    ids = [f"{variant}.{version}/{moment}/{i}" for i, moment in enumerate(at)]
+    ids = [key or f"{variant}.{version}/{moment}/{i}" for i, moment in enumerate(at)]
     lines = [
         [
             *(name, name, model_name, version, variant, "http"),
