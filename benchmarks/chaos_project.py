@@ -6,7 +6,7 @@ from benchmarks.common import ROOT
 from features import DataType, DriftPolicy, Entity, EvaluationPolicy, GatePolicy, Label, Model, Source
 from features.policies import Policy
 
-MODELS = 64
+MODELS = 80
 DAY = 86_400_000
 FIRST_DAY = 19_000
 """The day since the epoch before which all history lies."""

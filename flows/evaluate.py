@@ -23,6 +23,22 @@ from inference.registry import ConflictError, ModelStatus
 
 
 @task(**RETRIED)
+def find_standing(model_name: str) -> tuple[int | None, int | None]:
+    """Give the champion's version, and the one on trial."""
+    registry = current().registry
+    champion = registry.champion(model_name)
+    return None if champion is None else champion.version, registry.serving_config(model_name).on_trial
+
+
+@task(**RETRIED)
+def find_waiting(model_name: str, champion: int) -> int | None:
+    """Give the newest version that came after the champion and is not yet judged, if there is one."""
+    candidates = (ModelStatus.STAGING, ModelStatus.CHALLENGER)
+    versions = current().registry.versions(model_name)
+    return max((v.version for v in versions if v.status in candidates and v.version > champion), default=None)
+
+
+@task(**RETRIED)
 def open_trial(model_name: str, version: int, why: str, plan: Plan | None) -> str:
     """Make a version the challenger as its policy says, or say why it cannot be now."""
     context, registry = current(), current().registry
@@ -120,18 +136,16 @@ def evaluate(model_name: ModelName, version: Version, until: Moment) -> str:
     A run for a trial that is over decides nothing, but finishes what a run that died left undone: it
     publishes the decision, and starts the trial that waits.
     """
-    registry = current().registry
-    champion = registry.champion(model_name)
-    serving = registry.serving_config(model_name)
-    if serving.on_trial == version and champion is not None:
+    champion, on_trial = find_standing(model_name)
+    if on_trial == version and champion is not None:
         await_warehouse(until)
-        verdict, ledger = look(model_name, champion.version, version, until)
+        verdict, ledger = look(model_name, champion, version, until)
         outcome = conclude(model_name, version, verdict, ledger)
         get_run_logger().info("%s version %s: %s: %s", model_name, version, outcome, verdict.reason)
         title = f"Trial of {model_name} version {version}"
         told = {**asdict(verdict), **asdict(ledger)}
         del told["course"]
-        show(f"trial-{model_name}", title, {"champion": champion.version, "outcome": outcome, **told})
+        show(f"trial-{model_name}", title, {"champion": champion, "outcome": outcome, **told})
         picture = draw(verdict.course, verdict.target, verdict.what, title)
         show_picture(f"trial-picture-{model_name}", title, picture)
     else:
@@ -152,17 +166,10 @@ def _open(model_name: str, version: int, why: str) -> str:
 
 def _start_waiting(model_name: str) -> str:
     """Start the trial of the newest version that came after the champion and is not yet judged."""
-    registry = current().registry
-    champion = registry.champion(model_name)
-    if champion is None or registry.serving_config(model_name).on_trial is not None:
+    champion, on_trial = find_standing(model_name)
+    if champion is None or on_trial is not None:
         return "none can start: there is no champion, or a trial is on"
-    candidates = (ModelStatus.STAGING, ModelStatus.CHALLENGER)
-    waiting = [
-        v.version
-        for v in registry.versions(model_name)
-        if v.status in candidates and v.version > champion.version
-    ]
-    if not waiting:
+    waiting = find_waiting(model_name, champion)
+    if waiting is None:
         return "none waits"
-    outcome = _open(model_name, max(waiting), "the trial before it has ended")
-    return f"version {max(waiting)}: {outcome}"
+    return f"version {waiting}: {_open(model_name, waiting, 'the trial before it has ended')}"

@@ -36,6 +36,25 @@ def await_warehouse(until: int) -> None:
 
 
 @task(**RETRIED)
+def find_registered(model_name: str, experiment_id: str) -> int | None:
+    """Give the version that an experiment has already become, if it has."""
+    versions = current().registry.versions(model_name)
+    return next((v.version for v in versions if v.experiment_id == experiment_id), None)
+
+
+@task(**RETRIED)
+def tuning_is_due(model_name: str, at: int) -> bool:
+    """Tell whether better parameters are to be searched first."""
+    return due(current(), model_name, at)
+
+
+@task(**RETRIED)
+def choose_recipe(model_name: str) -> Recipe:
+    """Give what the training goes by: the model's definition, and what tuning has found."""
+    return next_recipe(current(), model_name)
+
+
+@task(**RETRIED)
 def build_dataset(model_name: str, name: str, end: int) -> Dataset:
     """Build the as-of training set from all that the log held at `end` (ms)."""
     return current().dataset(model_name, name, end)
@@ -106,16 +125,16 @@ def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> in
     and its artifact stay.
     """
     name = f"{model_name}-{alert_id}"
-    known = [v for v in current().registry.versions(model_name) if v.experiment_id == name]
-    if known:
+    known = find_registered(model_name, name)
+    if known is not None:
         publish_changes()  # the run that registered it may have died before
-        return known[0].version
+        return known
     await_warehouse(at)
     dataset = build_dataset(model_name, name, at)
     check_data(model_name, name, dataset, at)
-    if due(current(), model_name, at):
+    if tuning_is_due(model_name, at):
         tune_on(model_name, f"{name}-tuning", dataset, at)
-    trained = fit(name, dataset.content_hash, next_recipe(current(), model_name), dataset)
+    trained = fit(name, dataset.content_hash, choose_recipe(model_name), dataset)
     payload = export_model(trained)
     freeze_references(model_name, name, dataset, trained)
     why = f"asked for by {policy} (alert {alert_id})"
