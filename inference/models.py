@@ -72,8 +72,9 @@ class _Reading(NamedTuple):
 class Models:
     """Models by name, loaded from the registry's artifacts.
 
-    A version that cannot be loaded, or whose vector does not fit its contract, leaves the old one
-    serving; `Variants.problems` says so. All models go over to another version of a group at once.
+    A version that cannot be loaded, or whose vector does not fit its contract, leaves the old one serving,
+    in a process that starts anew the champion that it replaced; `Variants.problems` says so. All models go
+    over to another version of a group at once.
     """
 
     def __init__(self, registry: Registry, artifacts: ArtifactStore) -> None:
@@ -177,8 +178,12 @@ class Models:
         def bring(version: int | None) -> LoadedModel | None:
             return self._next(old, model_name, version, reading, problems)
 
+        serving = None if champion is None else bring(champion.version) or old.champion
+        if champion is not None and serving is None and not any(problems.values()):
+            # A process that starts now never had the one before, whom an unloadable champion would have left.
+            serving = bring(self._registry.replaced(model_name, champion.version))
         new = Variants(
-            None if champion is None else bring(champion.version) or old.champion,
+            serving,
             bring(config.challenger_version),
             config.challenger_share,
             bring(config.shadow_model_version),

@@ -4,6 +4,7 @@ This is the hot module: what it does for a batch is one multi-get, one NumPy vie
 model. Nothing on the way is looked up by name that a model's `VectorReader` could compile to a position.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from math import isfinite
@@ -19,6 +20,8 @@ from inference.records import Explanation, FeatureValues, Latency, Request, Requ
 from inference.routing import deduplication_key
 from inference.runtime import Matrix
 from inference.store import Rows
+
+_LOG = logging.getLogger(__name__)
 
 
 class Answer(NamedTuple):
@@ -69,7 +72,7 @@ class Predictor:
             except OutageError:  # the whole batch waits
                 raise
             except Exception as error:  # whatever is wrong with it, the others of its batch are answered
-                accepted.append(_reason(error))
+                accepted.append(_reason(error, request))
         latency = self._score([job for job in accepted if isinstance(job, Job)], started)
         predicted_at = self._clock()
         return [
@@ -93,7 +96,7 @@ class Predictor:
             try:
                 job = job_for(request, at, champion.shadow, SHADOW, champion.entities)
             except Exception as error:  # as in `predict`
-                results.append(self._refusal(request, at, door, _reason(error), champion.shadow))
+                results.append(self._refusal(request, at, door, _reason(error, request), champion.shadow))
                 continue
             if champion.model.plan == job.model.plan:
                 job.vector, job.rows = champion.vector, champion.rows
@@ -148,7 +151,7 @@ class Predictor:
                     try:
                         parts.append(_stored(model, [job], rows + found[len(own) * width :]))
                     except Exception as error:
-                        job.error = _reason(error)
+                        job.error = _reason(error, job.request)
         return parts
 
     def _answer(self, job: Job, door: str, latency: Latency, predicted_at: int) -> Answer:
@@ -241,7 +244,7 @@ def _on_demand(part: _Part) -> _Part:
         try:
             computed.append(model.reader.on_demand(job.inputs, job.stored, job.requested_at))
         except Exception as error:  # as in `predict`
-            job.error = job.error or _reason(error)
+            job.error = job.error or _reason(error, job.request)
             failed.append(place)
     if failed:
         jobs = [job for place, job in enumerate(jobs) if place not in failed]
@@ -311,12 +314,18 @@ def _explain(model: LoadedModel, jobs: Sequence[Job]) -> None:
         job.explanation = Explanation(bias, dict(zip(names, contributions, strict=True)))
 
 
-def _reason(error: Exception) -> RequestError:
-    """Give what is told of a request: a broken rule as it is, anything else as a fault of the model."""
+def _reason(error: Exception, request: Request) -> RequestError:
+    """Give what is told of a request: a broken rule as it is, anything else as a fault, which is logged."""
     if isinstance(error, RequestError):
         return error
     if isinstance(error, LayoutMismatchError):
         return RequestError("wrong-layout", str(error))
+    _LOG.error(
+        "the vector of a request to %s could not be computed",
+        request.model_name,
+        exc_info=error,
+        extra={"request_id": request.request_id},
+    )
     return RequestError("model-failed", f"the vector could not be computed, so nothing predicts: {error!r}")
 
 

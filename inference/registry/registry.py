@@ -111,6 +111,11 @@ class Registry:
             row = champion_row(session, model_name)
             return None if row is None else version_of(row)
 
+    def replaced(self, model_name: str, version: int) -> int | None:
+        """Give the champion that a version replaced, if there was one; raises `UnknownModelError`."""
+        with self._database.reading() as session:
+            return model_row(session, model_name, version).replaced
+
     def register(
         self,
         model_name: str,

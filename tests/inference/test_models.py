@@ -53,6 +53,12 @@ def test_a_version_that_cannot_be_loaded_leaves_the_old_one(world: World, fault:
     assert variants.champion is not None
     assert variants.champion.version == 1
     assert "late version 2 was not loaded" in variants.problems[0]
+    anew = Models(world.registry, world.artifacts)  # a process that starts now
+    anew.refresh()
+    begun = anew.variants("late")
+    assert begun.champion is not None
+    assert begun.champion.version == 1
+    assert begun.problems == variants.problems
     with pytest.raises(RequestError, match="version 2"):
         world.models.version("late", 2)
 

@@ -94,7 +94,9 @@ def test_a_wrong_request_is_a_result_and_spoils_no_other(
     assert re.search(text, result.error)
 
 
-def test_a_fault_in_one_request_is_its_result_and_spoils_no_other(world: World) -> None:
+def test_a_fault_in_one_request_is_its_result_and_spoils_no_other(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     fill(world)
     world.serve()
     job = accept(REQUEST, NOW, world.models)
@@ -112,6 +114,7 @@ def test_a_fault_in_one_request_is_its_result_and_spoils_no_other(world: World) 
     assert [answer.problem for answer in answers] == [None, "model-failed", None]
     assert answers[1].result.prediction is None
     assert "too far away" in (answers[1].result.error or "")
+    assert [vars(line)["request_id"] for line in caplog.records] == [REQUEST.request_id]
 
 
 def test_what_is_missing_is_nan_and_said_so(world: World) -> None:
