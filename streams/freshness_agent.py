@@ -55,6 +55,7 @@ class FreshnessAgent:
         self._folder = folder
         self._every_s = every_s
         self._security = security
+        self._started = clock()
         self.verdicts = dict.fromkeys(limits, FRESH)
 
     def run(self, stop: Event, ready: Callable[[], None] = lambda: None) -> None:
@@ -100,8 +101,8 @@ class FreshnessAgent:
         async def look() -> None:
             # Only a stream may write to its table, so what a look would change is asked for in the stream.
             for label, limits in self._limits.items():
-                known = _read(table.get(label))
-                if known is not None and judged(limits, known, self._now(known))[0] != known:
+                known = self._known(table, label)
+                if judged(limits, known, self._now(known))[0] != known:
                     await reports.send(key=label.encode(), value=_LOOK, partition=0)
 
         app.agent(reports)(listen)
@@ -119,8 +120,10 @@ class FreshnessAgent:
         """Give the group that a record is of, what is known of it now, and when to judge it."""
         if not value:  # a look
             label = (key or b"").decode()
-            known = _read(table.get(label))
-            return None if known is None or label not in self._limits else (label, known, self._now(known))
+            if label not in self._limits:
+                return None
+            known = self._known(table, label)
+            return label, known, self._now(known)
         try:
             report = self._codec.decode(value)
         except RefusedRecordError as error:
@@ -135,6 +138,10 @@ class FreshnessAgent:
             known,
             known.seen_at,
         )  # after a kill reports are read again, and the past is not judged anew
+
+    def _known(self, table: Mapping[str, str], label: str) -> Known:
+        """Give what is known of a group; of one that nobody has ever reported, that it was awaited."""
+        return _read(table.get(label)) or Known(self._started, self._started)
 
     def _now(self, known: Known) -> int:
         return max(known.seen_at, self._clock())

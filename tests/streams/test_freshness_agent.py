@@ -99,12 +99,13 @@ class World:
             stop.set()
             thread.join()
 
-    def until(self, true: Callable[[], bool]) -> None:
-        """Report until something is true."""
+    def until(self, true: Callable[[], bool], report: bool = True) -> None:
+        """Report until something is true, or wait alone."""
         deadline = time.monotonic() + 60
         while not true():
             assert time.monotonic() < deadline, self.changes
-            self.reporter.report()
+            if report:
+                self.reporter.report()
             time.sleep(0.1)
 
 
@@ -132,6 +133,20 @@ def test_a_stalled_pipeline_and_a_quiet_source_are_told_apart_over_a_restart(
         world.until(lambda: agent.verdicts[label] == QUIET)
         (alert,) = world.changes[2].alerts
         assert alert["playbook"].endswith("quiet-source.md")
+
+
+def test_a_group_that_nobody_has_ever_reported_stands_still(stack: Any, tmp_path: Path) -> None:
+    world = World(stack.settings, tmp_path)
+    label = world.plan.label
+    with world.agent() as agent:
+        world.now += world.plan.alert_threshold_ms + MINUTE
+        world.until(lambda: agent.verdicts[label] == STALLED, report=False)
+        world.tick(world.now)
+        world.show(world.now)
+        world.until(lambda: agent.verdicts[label] == FRESH)
+    raised, resolved = world.changes
+    assert (len(raised.alerts), len(resolved.states)) == (1, 1)
+    assert raised.alerts[0]["playbook"].endswith("stalled-pipeline.md")
 
 
 class Processes:
