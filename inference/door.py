@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -192,8 +192,7 @@ class Door:
         """Load versions on their first use, in a thread: others are answered meanwhile."""
         for name, version in {(r.model_name, r.model_version) for r in requests if r.model_version}:
             if not self._models.holds(name, version):
-                with suppress(Exception):  # the request itself is told
-                    await asyncio.to_thread(self._models.version, name, version)
+                await asyncio.to_thread(self._models.fetch, name, version)
 
     async def _answer_apart(self, requests: list[Request], received: int, trace: str) -> list[Answer]:
         """Answer what takes its time in a thread: others are answered meanwhile."""

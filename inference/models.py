@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import NamedTuple
 
 from features.cutover import CutoverError, Routes, reroute
@@ -19,6 +20,7 @@ from inference.runtime import OnnxModel, UnfitModelError
 from inference.vector import VectorReader
 
 _PINNED = 16
+_TOLD, _TOLD_SECONDS = 1_000, 1.0
 UNLOADABLE = (UnfitModelError, ArtifactMismatchError, FileNotFoundError, CutoverError)
 _LOG = logging.getLogger(__name__)
 
@@ -82,6 +84,7 @@ class Models:
         self._artifacts = artifacts
         self._variants: dict[str, Variants] = {}
         self._pinned: OrderedDict[tuple[str, int], LoadedModel] = OrderedDict()
+        self._failed: dict[tuple[str, int], tuple[float, RequestError | OutageError]] = {}
         self._reading = _Reading({}, {})
         self.swaps: Counter[str] = Counter()  # by model: how often others answer than before
         self._mutex = threading.Lock()
@@ -115,6 +118,9 @@ class Models:
             with suppress(KeyError):  # it may be dropped meanwhile
                 self._pinned.move_to_end((model_name, version))
             return known
+        until, failed = self._failed.get((model_name, version), (0.0, None))
+        if failed is not None and monotonic() < until:
+            raise failed.with_traceback(None)
         with self._mutex:
             model = self._pinned.get((model_name, version))
             if model is None:
@@ -135,6 +141,16 @@ class Models:
             if len(self._pinned) > _PINNED:
                 self._pinned.popitem(last=False)
             return model
+
+    def fetch(self, model_name: str, version: int) -> None:
+        """Load a version ahead, in a thread that may wait; for a second `version` tells what failed."""
+        self._failed.pop((model_name, version), None)
+        try:
+            self.version(model_name, version)
+        except (RequestError, OutageError) as error:
+            if len(self._failed) >= _TOLD:
+                self._failed.clear()
+            self._failed[model_name, version] = monotonic() + _TOLD_SECONDS, error
 
     def holds(self, model_name: str, version: int) -> bool:
         """Tell whether `version` would give a version without loading it first."""

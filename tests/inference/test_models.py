@@ -129,6 +129,24 @@ def test_requests_and_swaps_at_once(world: World) -> None:
     assert all(version is not None and value == 6.0 * version for version, value in found)
 
 
+@pytest.mark.parametrize("version", [2, 9])
+def test_what_could_not_be_fetched_is_told_without_asking_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    world.serve()
+    world.register(b"nothing")
+    asked: list[int] = []
+    get = world.registry.get
+    monkeypatch.setattr(world.registry, "get", lambda name, n: (asked.append(n), get(name, n))[1])
+    world.models.fetch("late", version)
+    for _ in range(2):
+        with pytest.raises(RequestError, match=f"version {version}|late {version}"):
+            world.models.version("late", version)
+    assert asked == [version]
+    world.models.fetch("late", version)  # the next one is asked anew
+    assert asked == [version, version]
+
+
 def test_an_outage_of_a_store_is_no_final_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.serve(regressor(6))
     world.register(regressor(6, 2.0))
