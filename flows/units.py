@@ -84,7 +84,7 @@ _SHADOW = """
 WITH
   (SELECT maxOrNull(first) FROM (
      SELECT min(requested_at) AS first FROM augury.shadow_predictions
-     WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}
+     WHERE model_name = {model:String} AND model_version_used = {challenger:Int32} AND @until@
      GROUP BY door)) AS first_shadow,
   if({since:Int64} = 0, first_shadow, fromUnixTimestamp64Milli({since:Int64}, 'UTC')) AS trial_start
 SELECT request_id, unit, champion, challenger, NULL AS assigned, segments,

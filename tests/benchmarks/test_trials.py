@@ -32,3 +32,33 @@ def test_a_rate_above_alpha_and_another_boundary_are_told() -> None:
     assert failed(loud) == ["e-process: no better: 30.0 % promoted"]
     off = [replace(r, value=27.7) if r.system == "Augury" and "normal" in r.workload else r for r in bounds()]
     assert len(failed(off)) == 1
+
+
+@pytest.mark.parametrize(
+    ("system", "power"),
+    [
+        ("e-process", 0.9),
+        ("asymptotic", 0.9),
+        ("bernstein", 0.9),
+        ("e-process, guarded", 0.9),
+        ("sprt", 0.6),
+        ("split, 10 %", 0.5),
+    ],
+)
+def test_looked_at_after_every_label_trials_err_as_stated_and_find_what_is_better(
+    system: str, power: float
+) -> None:
+    runs, by_name = 30, {work.name: work for work in works(fraud())}
+    promoted: dict[str, float] = {}
+    results: list[Result] = []
+    for place, kind in enumerate(("no better", "worse, then as good", "better")):
+        work, rng = by_name[f"{system}: {kind}"], np.random.default_rng(place)
+        drawn = [trial(rng, work) for _ in range(runs)]
+        results += figures(work, [judge(units, work.policy) for units in drawn])
+        promoted[kind] = float(results[-3].value) / 100
+        if system == "e-process" and kind == "better":  # beside the test of a fixed size, in fewer units
+            assert promoted[kind] >= fixed(drawn, peeking=False) - 0.1
+            assert float(results[-1].value) < len(drawn[0]) / 2
+    assert failed([*results, *bounds()]) == []
+    assert promoted["worse, then as good"] <= 0.1  # better in no part of it
+    assert promoted["better"] >= power

@@ -123,6 +123,7 @@ def test_a_trial_in_shadow_begins_when_the_last_door_shadows(history: History) -
     log.answer("shadow", "begins", 3, 0.9)
     log.answer("champion", "lost", 4, 0.1, door="kafka")
     assert [(a.unit, a.answers.challenger) for a in log.read(until=20)] == [("begins", 0.9), ("lost", None)]
+    assert [a.unit for a in log.read(until=2)] == ["early", "not yet"]  # as that look found it
 
 
 def test_in_split_traffic_an_entity_is_one_unit_from_when_its_door_takes_part(history: History) -> None:
