@@ -21,7 +21,7 @@ from inference.vector import VectorReader
 
 _PINNED = 16
 _TOLD, _TOLD_SECONDS = 1_000, 1.0
-UNLOADABLE = (UnfitModelError, ArtifactMismatchError, FileNotFoundError, CutoverError)
+UNLOADABLE = (UnfitModelError, ArtifactMismatchError, FileNotFoundError, PermissionError, CutoverError)
 _LOG = logging.getLogger(__name__)
 
 

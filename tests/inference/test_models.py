@@ -147,6 +147,18 @@ def test_what_could_not_be_fetched_is_told_without_asking_again(
     assert asked == [version, version]
 
 
+def test_a_file_that_may_not_be_read_is_no_outage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.serve()
+    world.register(regressor(6))
+
+    def forbidden(*_: object) -> bytes:
+        raise PermissionError("nobody may read it")
+
+    monkeypatch.setattr(world.artifacts, "get", forbidden)
+    with pytest.raises(RequestError, match="version 2 cannot answer: nobody may read it"):
+        world.models.version("late", 2)
+
+
 def test_an_outage_of_a_store_is_no_final_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.serve(regressor(6))
     world.register(regressor(6, 2.0))
