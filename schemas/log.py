@@ -22,6 +22,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are, b
 )
 from confluent_kafka.cimpl import NewTopic
 
+COORDINATING = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
+"""What a broker says of a group while who keeps its offsets is not settled: it passes."""
 _TIMEOUT_S = 30.0
 
 
@@ -229,9 +237,17 @@ def await_group(bootstrap: str, group: str, patience_s: float, **more: str | flo
 
 def _committed(bootstrap: str, group: str, more: Mapping[str, str | float]) -> dict[tuple[str, int], int]:
     admin = _admin(bootstrap, more)  # kept: what it was asked ends with it
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-    found = asked[group].result(timeout=_TIMEOUT_S).topic_partitions
-    return {(p.topic, p.partition): p.offset for p in found}
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+        try:
+            found = asked[group].result(timeout=_TIMEOUT_S).topic_partitions
+        except KafkaException as error:
+            if error.args[0].code() not in COORDINATING or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return {(p.topic, p.partition): p.offset for p in found}
 
 
 def _ends(

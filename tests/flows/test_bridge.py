@@ -100,7 +100,8 @@ class Given:
         stop = Event()
         log = consumer(self.settings.kafka_bootstrap, group)
         # It begins where this test began: what others wrote has clocks of its own.
-        log.commit(offsets=self.ends, asynchronous=False)
+        begun = log.commit(offsets=self.ends, asynchronous=False)
+        assert [p.error for p in begun] == [None] * len(self.ends)
         made = Bridge(
             log, self.codec, self.triggers, lambda _: self.trial, runs, self.letters.append, publish
         )
