@@ -118,7 +118,7 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
     over = Window(policy.name, policy.model.name, version.version, *group, start, end)
     owner = policy.model.owner if policy.group is None else policy.group.owner
     report = Report(
-        over, tuple(judged.values()), owner, stretch.frozen(), _false_alarms(policy, judged.values())
+        over, tuple(judged.values()), owner, stretch.frozen, _false_alarms(policy, judged.values())
     )
     keep(client, over, report.findings)
     return report

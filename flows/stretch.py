@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from features.policies import DriftPolicy
 from features.project import Project
@@ -28,8 +29,9 @@ class Stretch:
     start: int
     end: int
 
+    @cached_property
     def frozen(self) -> tuple[str, ...]:
-        """Give the model's features that answers name as frozen."""
+        """The model's features that answers name as frozen."""
         return frozen(self.client, self.policy.model.name, self.start, self.end)
 
     def findings(self) -> dict[str, Finding]:
@@ -37,7 +39,7 @@ class Stretch:
 
         What was served of a feature that was frozen is counted, and not compared: it was the default.
         """
-        stood = self.frozen() if self.policy.values == "served" else ()
+        stood = self.frozen if self.policy.values == "served" else ()
         found: dict[str, Finding] = {}
         for sample in window(self.policy, self.project, self.version.version, self.start, self.end):
             held = {name: self.references[name] for name in sample.columns}

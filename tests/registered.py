@@ -7,22 +7,36 @@ from inference.registry import Registry
 
 
 def register(
-    registry: Registry, name: str, signature: Mapping[str, Any], *, by: str = "ann", why: str = "a test"
+    registry: Registry,
+    name: str,
+    signature: Mapping[str, Any],
+    *,
+    by: str = "ann",
+    why: str = "a test",
+    experiment: str | None = None,
 ) -> int:
-    """Register a version of a model without an artifact, and give its number."""
-    experiment = registry.experiments.record(
+    """Register a version of a model without an artifact, of an experiment, and give its number."""
+    recorded = registry.experiments.record(
+        experiment_id=experiment,
         model_type="lightgbm",
         hyperparameters={},
-        training_dataset_version="1",
+        training_dataset_version="d@1",
         feature_group_versions={},
         evaluation_metrics={},
         artifact_path="",
-        code_version="",
+        code_version="test",
         environment={},
         seed=1,
     )
-    stored = {"artifact_uri": "", "sha256": "", "framework": "", "serving_flavour": "onnx"}
     version = registry.register(
-        name, **stored, signature=dict(signature), experiment_id=experiment, by=by, why=why
+        name,
+        artifact_uri="file:///none",
+        sha256="0",
+        framework="lightgbm",
+        serving_flavour="onnx",
+        signature=dict(signature),
+        experiment_id=recorded,
+        by=by,
+        why=why,
     )
     return version.version

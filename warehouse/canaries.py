@@ -86,6 +86,7 @@ _NEWEST = (
     "SELECT maxOrNull(toUnixTimestamp64Milli(predicted_at)) FROM model_prediction_log "
     "WHERE model_name = {model:String}"
 )
+_UNTIL = "fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
 _SPLIT = (
     "model_name = {model:String} AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
     "AND (variant, model_version_used) "
@@ -101,7 +102,7 @@ WITH
       argMin(isNotNull(error), log.predicted_at) AS failed,
       argMin(latency_total_ms, log.predicted_at) AS took
     FROM model_prediction_log AS log
-    WHERE {_SPLIT} AND predicted_at < fromUnixTimestamp64Milli({{until:Int64}}, 'UTC')
+    WHERE {_SPLIT} AND predicted_at < {_UNTIL}
     GROUP BY deduplication_key
   ),
   (SELECT quantilesExact({_LEVELS})({_SCALED}) FROM answers WHERE NOT failed) AS bounds
@@ -109,7 +110,6 @@ SELECT new, count(), countIf(failed), countIf(NOT failed), [{_SLOW}],
   quantilesExactIf({_LEVELS})(took, NOT failed)
 FROM answers GROUP BY new
 """
-_UNTIL = "fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
 _ANSWERS = f"""
 SELECT request_id, argMin(variant = 'challenger', log.predicted_at) AS challenger,
   argMin(assumeNotNull(log.prediction), log.predicted_at) AS prediction, min(requested_at) AS requested

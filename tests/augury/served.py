@@ -9,6 +9,7 @@ from features.plan import GroupPlan
 from features.project import load_project
 from features.reference import rows
 from tests.features.logs import MINUTE, START, Step, log
+from tests.registered import register
 from tests.warehouse.answers import answer, publish
 from warehouse.client import Client
 
@@ -41,28 +42,6 @@ def answered(client: Client, value: float, key: str = "one", version: int = 1) -
 def crowned(experiment: str, signature: Mapping[str, Any] | None = None) -> None:
     """Make a version of an experiment the champion of `late`, in the registry of the settings."""
     held = registry(Settings())
-    held.experiments.record(
-        experiment_id=experiment,
-        model_type="lightgbm",
-        hyperparameters={},
-        training_dataset_version="d@1",
-        feature_group_versions={},
-        evaluation_metrics={},
-        artifact_path="",
-        code_version="test",
-        environment={},
-        seed=1,
-    )
-    version = held.register(
-        "late",
-        artifact_uri="file:///none",
-        sha256="0",
-        framework="lightgbm",
-        serving_flavour="onnx",
-        signature=signature or {},
-        experiment_id=experiment,
-        by="a test",
-        why="a test",
-    )
-    held.promote("late", version.version, by="a test", why="a test")
+    who = {"by": "a test", "why": "a test"}
+    held.promote("late", register(held, "late", signature or {}, **who, experiment=experiment), **who)
     held.close()

@@ -29,6 +29,7 @@ from flows.performance import Performance
 from inference.artifacts import ArtifactStore
 from inference.registry import ModelVersion, Registry
 from tests.flows.tables import FEATURES, SMALL, table
+from tests.registered import register
 from warehouse.audit import Audit
 
 HOUR, DAY = 3_600_000, 86_400_000
@@ -185,29 +186,8 @@ class World:
     def register(self, experiment: str) -> int:
         """Register a version by hand, with an experiment of its own."""
         model = self.project.models[0].name
-        self.registry.experiments.record(
-            experiment_id=experiment,
-            model_type="lightgbm",
-            hyperparameters={},
-            training_dataset_version="d@1",
-            feature_group_versions={},
-            evaluation_metrics={},
-            artifact_path="",
-            code_version="test",
-            environment={},
-            seed=1,
-        )
-        return self.registry.register(
-            model,
-            artifact_uri="file:///none",
-            sha256="0",
-            framework="lightgbm",
-            serving_flavour="onnx",
-            signature=self.project.model_plans[model].to_dict(),
-            experiment_id=experiment,
-            by="ann",
-            why="by hand",
-        ).version
+        signature = self.project.model_plans[model].to_dict()
+        return register(self.registry, model, signature, why="by hand", experiment=experiment)
 
     def crown(self, experiment: str = "first") -> int:
         """Register and promote a first champion."""

@@ -17,6 +17,7 @@ from features.compile_model import compile_model
 from features.layout import clock_key, pack_clock
 from schemas.log import Topic, consumer, create_topics
 from tests.definitions import late, plain, stand
+from tests.registered import register
 from warehouse.client import migrate
 from warehouse.contracts import record
 
@@ -46,20 +47,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
         client.close()
         create_topics(settings.kafka_bootstrap, [Topic("registry.events")])
         held = registry(settings)
-        experiment = held.experiments.record(
-            model_type="logistic",
-            hyperparameters={},
-            training_dataset_version="1",
-            feature_group_versions={"plain": 1},
-            evaluation_metrics={},
-            artifact_path="",
-            code_version="",
-            environment={},
-            seed=1,
-        )
-        stored = {"artifact_uri": "", "sha256": "", "framework": "", "serving_flavour": "onnx"}
         who = {"by": "a test", "why": "a test"}
-        held.register("late", **stored, signature=MODEL.to_dict(), experiment_id=experiment, **who)
+        register(held, "late", MODEL.to_dict(), **who)
         held.promote("late", 1, **who)
         held.close()
         yield settings

@@ -13,6 +13,7 @@ from inference.registry import Registry, publish_events
 from inference.registry.events import TOPIC
 from schemas.log import Topic, consumer, create_topics, producer
 from schemas.records import load
+from tests.registered import register
 
 pytestmark = pytest.mark.stack
 
@@ -36,20 +37,8 @@ def registry(url: str) -> Iterator[Registry]:
 def live(registry: Registry, name: str) -> None:
     """Let a model have a history of six events."""
     for place in range(2):
-        experiment = registry.experiments.record(
-            model_type="lightgbm",
-            hyperparameters={},
-            training_dataset_version="1",
-            feature_group_versions={},
-            evaluation_metrics={},
-            artifact_path="",
-            code_version="",
-            environment={},
-            seed=place,
-        )
-        stored = {"artifact_uri": "file:///a", "sha256": "0", "framework": "", "serving_flavour": "onnx"}
         who = {"by": "ann", "why": "a test"}
-        version = registry.register(name, **stored, signature={}, experiment_id=experiment, **who).version
+        version = register(registry, name, {}, **who)
         if place:
             registry.start_trial(name, version, **who)
         registry.promote(name, version, **who, evidence={"wins": place})
