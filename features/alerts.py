@@ -15,6 +15,10 @@ BROKEN, CHANGED = "a broken pipeline", "a change of the data"
 """What evidence `looks_like`: nothing heals itself on the first."""
 
 
+class AlertedError(RuntimeError):
+    """Ends what has sent an alert of its own; another try would give the same."""
+
+
 @dataclass(frozen=True)
 class Alert:
     """One finding. Raised again under its `alert_id` it is the same one.

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import flow, task
 
-from features.alerts import Alert
+from features.alerts import Alert, AlertedError
 from flows.context import current
 from flows.retrain import await_warehouse
 from flows.steps import RETRIED, show
@@ -15,7 +15,7 @@ AUDIT = "audit"
 """The flow's name, and the policy and kind of its alerts."""
 
 
-class DifferingVectorsError(RuntimeError):
+class DifferingVectorsError(AlertedError):
     """Vectors were served that the log does not give."""
 
 

@@ -80,6 +80,10 @@ class Context:
             f"{model_name!r}, so nothing can be trained"
         )
 
+    def owner(self, model_name: str | None) -> str:
+        """Give whose a model is; empty where the project has none of the name, or nobody is stated."""
+        return next((m.owner for m in self.project.models if m.name == model_name), "")
+
     @property
     def drift_policies(self) -> list[DriftPolicy]:
         """The project's drift policies, in its order."""

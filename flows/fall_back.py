@@ -3,6 +3,7 @@
 from prefect import flow, task
 
 from flows.context import current
+from flows.parameters import ModelName, Version
 from flows.retrain import publish_changes
 from flows.steps import RETRIED, show
 from flows.triggers import FALL_BACK
@@ -23,7 +24,7 @@ def bring_back(model_name: str, version: int, why: str) -> str:
 
 
 @flow(name=FALL_BACK)
-def fall_back(model_name: str, version: int, alert_id: str, policy: str) -> str:
+def fall_back(model_name: ModelName, version: Version, alert_id: str, policy: str) -> str:
     """Bring back the champion before `version`, which does harm; give what came of it.
 
     Where another is champion meanwhile, also by a run of this flow that was killed, nothing is changed.

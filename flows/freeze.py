@@ -3,6 +3,7 @@
 from prefect import flow, task
 
 from flows.context import current
+from flows.parameters import FeatureName, ModelName
 from flows.retrain import publish_changes
 from flows.steps import RETRIED, show
 from flows.triggers import FREEZE
@@ -23,7 +24,9 @@ def freeze_one(model_name: str, feature: str, why: str, alert_id: str) -> str:
 
 
 @flow(name=FREEZE)
-def freeze_features(model_name: str, features: list[str], alert_id: str, policy: str) -> dict[str, str]:
+def freeze_features(
+    model_name: ModelName, features: list[FeatureName], alert_id: str, policy: str
+) -> dict[str, str]:
     """Freeze the features (`<group>.<feature>`) that an alert shows as broken; give what came of each.
 
     One that is frozen already, also by a run of this flow that was killed, stays as it is.

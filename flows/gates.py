@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.alerts import AlertedError
 from features.policies import GatePolicy
 from features.training import BINARY
 from features.types import DataType
@@ -25,7 +26,7 @@ FEWEST = 50
 """Of so many rows of each class, or compared requests, a share or an AUC says something."""
 
 
-class GateError(RuntimeError):
+class GateError(AlertedError):
     """Gates have refused a training set or a model; the text has each one's rule, value and consequence."""
 
     def __init__(self, model_name: str, failed: Sequence[GateResult]) -> None:

@@ -8,6 +8,8 @@ ModelName = Annotated[str, Field(min_length=1)]
 """A model of the project."""
 PolicyName = Annotated[str, Field(min_length=1)]
 """A policy of the project."""
+FeatureName = Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$")]
+"""A feature of a group of the project: `<group>.<feature>`."""
 Version = Annotated[int, Field(ge=1)]
 """A registered version of a model."""
 Moment = Annotated[int, Field(ge=0)]

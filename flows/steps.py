@@ -11,22 +11,40 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext, SyncClientContext, TaskRunContext
-from prefect.exceptions import Abort, ObjectNotFound
+from prefect.exceptions import Abort, ObjectNotFound, ParameterTypeError
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled
 from prefect.tasks import Task
 
+from features.alerts import AlertedError
 from flows.export import ExportMismatchError
-from flows.gates import GateError
 from flows.rows import TrainingDataError
 from flows.study import TuningError
 from inference.registry import ConflictError
 
-_FINAL = (ExportMismatchError, GateError, TrainingDataError, TuningError, ConflictError, LookupError)
+_FINAL = (
+    AlertedError,
+    ExportMismatchError,
+    TrainingDataError,
+    TuningError,
+    ConflictError,
+    LookupError,
+    ParameterTypeError,
+)
+
+
+def is_final(state: State[Any]) -> bool:
+    """Tell whether a step or a flow ended by a refusal, which another try would give again."""
+    return isinstance(state.result(raise_on_failure=False), _FINAL)
+
+
+def sent_its_alert(state: State[Any]) -> bool:
+    """Tell whether a flow ended by a refusal that somebody is told of already."""
+    return isinstance(state.result(raise_on_failure=False), AlertedError)
 
 
 def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    return not isinstance(state.result(raise_on_failure=False), _FINAL)
+    return not is_final(state)
 
 
 def stop_if_cancelled() -> None:

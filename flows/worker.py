@@ -45,6 +45,7 @@ from prefect.settings import (
 from prefect.states import AwaitingConcurrencySlot, Cancelled, Crashed, Pending, Scheduled
 
 from flows.deployments import deploy, ensure_pool, heartbeats
+from flows.failures import Failures, starts_of_its_own
 from flows.slots import held, take, training_limit
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,8 @@ class FlowWorker:
     and not finished are started again, three times in all. `auth` is the server's "user:password". A flow of
     `intervals_ms` also runs by itself, without parameters, that often. Of the flows named in `training` one
     run of a `model_name` executes at a time, whichever workers there are. Runs are taken from the `queues`
-    of the `pool`, or from all; pool and queue may be paused or limited on the server.
+    of the `pool`, or from all; pool and queue may be paused or limited on the server. `failures` tells of
+    runs that end badly, and tries again those that may yet end well.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class FlowWorker:
         training: Collection[str] = (),
         poll_s: float = 0.5,
         intervals_ms: Mapping[str, int] | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self._settings = server_settings(api_url, auth)
         self._flows = list(flows)
@@ -95,6 +98,7 @@ class FlowWorker:
         self._training = training
         self._poll_s = poll_s
         self._intervals_ms = intervals_ms or {}
+        self._failures = failures
         self._unheld: Counter[str] = Counter()  # by limit
         self.ended: Counter[tuple[str, str]] = Counter()  # runs since the start, by flow and state
 
@@ -133,6 +137,8 @@ class FlowWorker:
             if look := time.monotonic() - looked > _LOOK_S:
                 # Nothing of this worker's is running here, so what it has begun is orphaned.
                 self._recover(client, deployments)
+                if self._failures is not None:
+                    self._failures.look(client, deployments)
                 looked = time.monotonic()
             if not ((look or self._any_due(client)) and self._run_next(client, deployments)):
                 stop.wait(self._poll_s)
@@ -209,29 +215,37 @@ class FlowWorker:
 
     def _execute(self, client: SyncPrefectClient, run: UUID, flow: Flow[..., Any]) -> None:
         claimed = client.read_flow_run(run)
+        ended: Any = None
         if claimed.state is not None and claimed.state.is_pending():  # else it was cancelled meanwhile
             log.info("run %s of %s starts", claimed.name, flow.name)
             try:
-                run_flow(flow, claimed, return_type="state")
-            except Abort as ended:
-                log.info("run %s of %s ends: %s", claimed.name, flow.name, ended)
-        state = self._settle(client, run)
-        if state is not None:
-            self.ended[flow.name, state.type.value.lower()] += 1
+                ended = run_flow(flow, claimed, return_type="state")
+            except Abort as why:
+                log.info("run %s of %s ends: %s", claimed.name, flow.name, why)
+        settled = self._settle(client, run)
+        if settled is None or settled.state is None:
+            return
+        self.ended[flow.name, settled.state.type.value.lower()] += 1
+        if self._failures is not None and ended is not None:
+            if settled.state.is_failed():
+                self._failures.failed(client, settled, flow.name, ended)
+            elif settled.state.is_completed():
+                self._failures.ended_well(settled, flow.name)
 
-    def _settle(self, client: SyncPrefectClient, run: UUID) -> State[Any] | None:
-        """End a run that this worker has let go of, where it is being cancelled, and give its state.
+    def _settle(self, client: SyncPrefectClient, run: UUID) -> FlowRun | None:
+        """End a run that this worker has let go of, where it is being cancelled, and give it as it is now.
 
         None stands for a run that was deleted.
         """
         try:
-            state = client.read_flow_run(run).state
-            if state is not None and state.is_cancelling():
-                state = Cancelled(message=f"worker {self._name} has let go of it")
-                client.set_flow_run_state(run, state)
+            let_go = client.read_flow_run(run)
+            if let_go.state is not None and let_go.state.is_cancelling():
+                cancelled: State[Any] = Cancelled(message=f"worker {self._name} has let go of it")
+                client.set_flow_run_state(run, cancelled)
+                let_go = let_go.model_copy(update={"state": cancelled})
         except ObjectNotFound:
             return None
-        return state
+        return let_go
 
     def _recover(self, client: SyncPrefectClient, deployments: _Flows) -> None:
         for run in client.read_flow_runs(
@@ -252,7 +266,7 @@ class FlowWorker:
             client.set_flow_run_state(run.id, state, force=True)
 
     def _again(self, run: FlowRun) -> State[Any]:
-        if run.run_count < _MOST_STARTS:
+        if starts_of_its_own(run) < _MOST_STARTS:
             return Scheduled(message=f"worker {self._name} ended in mid-run")
         return Crashed(message=f"worker {self._name} ended in each of {run.run_count} starts")
 

@@ -24,6 +24,7 @@ from flows.context import Context, configure
 from flows.drift import drift
 from flows.drift import intervals as drift_intervals
 from flows.evaluate import evaluate, start_trial
+from flows.failures import Failures
 from flows.fall_back import fall_back
 from flows.freeze import freeze_features
 from flows.monitor import intervals as monitor_intervals
@@ -45,7 +46,8 @@ def run(
     project: Project, settings: Settings, stop: Event, ready: Callable[[], None], metrics: CollectorRegistry
 ) -> None:
     """Execute flow runs."""
-    configure(collaborators(project, settings))
+    context = collaborators(project, settings)
+    configure(context)
     auth = settings.prefect_auth.get_secret_value() or None
     models: list[Flow[..., Any]] = [retrain, tune, start_trial, evaluate, canary, fall_back, freeze_features]
     watches: list[Flow[..., Any]] = [audit, drift, monitor]
@@ -61,6 +63,7 @@ def run(
         queues=settings.flows_queues.split(),
         training=(RETRAIN, TUNE),
         intervals_ms=intervals,
+        failures=Failures(context.alert, context.resolve, context.clock, context.owner),
     )
     meaning = "Flow runs that ended here, by flow and state."
     metrics.register(
