@@ -8,8 +8,8 @@ from inference.registry import Registry
 _BY, _WHY = "benchmark", "to be measured"
 
 
-def crown(settings: Settings, held: Registry, plan: ModelPlan, name: str, payload: bytes) -> None:
-    """Make an ONNX file, whose vector `plan` states, the champion of a model's name."""
+def crown(settings: Settings, held: Registry, plan: ModelPlan, name: str, payload: bytes) -> str:
+    """Make an ONNX file, whose vector `plan` states, the champion of a model's name; give its experiment."""
     uri, sha256 = artifacts(settings).put(name, payload)
     experiment = held.experiments.record(
         model_type="lightgbm",
@@ -34,3 +34,4 @@ def crown(settings: Settings, held: Registry, plan: ModelPlan, name: str, payloa
         why=_WHY,
     )
     held.promote(name, version.version, by=_BY, why=_WHY)
+    return experiment

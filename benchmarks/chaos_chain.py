@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from augury.clients import codec, send_alert
+from augury.clients import codec
 from augury.replay import Event
 from augury.stack.probes import get
 from benchmarks.chaos_flows import DONE, POINT
 from benchmarks.chaos_project import DAY, FIRST_DAY, inputs, late
 from benchmarks.chaos_world import World
-from features.alerts import Alert
+from flows.runs import PrefectRuns
+from inference.registry import ExperimentKind
 from schemas.log import await_group, consumer
 
-REQUESTS = 60
+REQUESTS, DRIFT = 60, 1.5
 PATIENCE_S = 240.0
 _HOUR, _LOOK_S, _LOOKS = 3_600_000, 0.1, 10
 ALERTED, ON_TRIAL, LABELLED = "alerted", "on trial", "labelled"
@@ -36,19 +37,22 @@ class Place:
 class Outcome:
     """What came of one event.
 
-    `runs` is how many runs one key has at most, `announced` 1 where the log has each of the registry's
-    events, `trained` how often a model was learned, `unanswered` how many requests have not one row in the
-    log.
+    `trials` are those of the search, `runs` is how many runs one key has at most, `announced` 1 where the log
+    has each of the registry's events, `trained` how often a model was learned, `unanswered` how many requests
+    have not one row in the log, `unreached` at how many places nothing was killed.
     """
 
     seconds: float
     kills: int
+    alerts: int
     retrainings: int
+    trials: int
     decisions: int
     runs: int
     announced: int
     trained: int
     unanswered: int
+    unreached: int
     hung: str = ""
 
 
@@ -58,7 +62,7 @@ class Chain:
     def __init__(self, at: World, number: int, place: Place) -> None:
         self.at, self.place = at, place
         self.model = f"punctual_{number}"
-        self.alert = f"chaos-{number}"
+        self.policy = f"outputs/{self.model}"
         self.began = (FIRST_DAY + 1 + 20 * number) * DAY
 
     def run(self) -> Outcome:
@@ -77,14 +81,19 @@ class Chain:
         return self._outcome(seconds, self.at.kills - kills + len(self.place.parts), hung)
 
     def _follow(self) -> None:
-        send_alert(self.at.settings, self._alert().record)
+        self._ask(f"{self.model}-drifted", self.began - DAY, DRIFT)
+        _until(self._logged, "the door's answers are in the log")
+        with PrefectRuns(self.at.settings.prefect_api_url) as runs:
+            looked = {"policy": self.policy, "at": self.began}
+            _until(lambda: bool(runs("drift", looked, self.model)), "the window is looked at")
+        _until(lambda: self._alerts() > 0, "the window's drift is told of")
         self._kill(ALERTED)
         registry = self.at.registry
         _until(lambda: registry.serving_config(self.model).shadow_model_version == 2, "a version is on trial")
         _until(lambda: self._served()["shadow_model_version"] == 2, "the door has the challenger in shadow")
         self._kill(ON_TRIAL)
-        labels = self._ask()
-        _until(lambda: b"augury_spool_records 0.0" in self._metrics(), "the door's answers are in the log")
+        labels = self._ask(self.model, self.began)
+        _until(self._logged, "the door's answers are in the log")
         self.at.replayer.run([labels], until=self.began + DAY)
         self._kill(LABELLED)
         self._look()
@@ -92,26 +101,13 @@ class Chain:
         _until(lambda: set(self._states()) == {"COMPLETED"}, "all runs have ended")
         _until(lambda: not registry.unpublished_events(), "the outbox is empty")
 
-    def _alert(self) -> Alert:
-        return Alert(
-            alert_id=self.alert,
-            policy=f"outputs/{self.model}",
-            kind="drift",
-            subject="outputs",
-            severity="warning",
-            evidence={},
-            at=self.began,
-            playbook="drift",
-            model_name=self.model,
-        )
-
-    def _ask(self) -> list[Event]:
-        """Ask the door, and give what will have come true."""
+    def _ask(self, of: str, since: int, shift: float = 0.0) -> list[Event]:
+        """Ask the door as from `since` (ms) on, and give what will have come true."""
         random = np.random.default_rng(3)
         labels = []
         for number in range(REQUESTS):
-            known, asked = inputs(random), self.began + number * 60_000
-            name = f"{self.model}-{number}"
+            known, asked = inputs(random, shift), since + number * 60_000
+            name = f"{of}-{number}"
             body = {"request_id": name, "model_name": self.model, "requested_at": asked}
             body |= {"entity_keys": {"line": f"l{number % 7}"}, "inputs": known}
             _until(lambda: self._answered(body), "the door answers")  # noqa: B023 (called at once)
@@ -147,8 +143,16 @@ class Chain:
     def _served(self) -> dict[str, Any]:
         return dict(self.at.door.get(f"/v1/models/{self.model}").json())
 
-    def _metrics(self) -> bytes:
-        return get(self.at.settings.http_port, "/metrics")
+    def _logged(self) -> bool:
+        return b"augury_spool_records 0.0" in get(self.at.settings.http_port, "/metrics")
+
+    def _alerts(self) -> int:
+        """Count the drift's alerts in the warehouse."""
+        counted = self.at.warehouse.query(
+            "SELECT uniqExact(alert_id) FROM alerts WHERE policy = {policy:String}",
+            parameters={"policy": self.policy},
+        )
+        return int(counted.result_rows[0][0])
 
     def _states(self) -> list[str]:
         return [run["state"]["type"] for run in self._runs()]
@@ -161,7 +165,8 @@ class Chain:
             runs = page.raise_for_status().json()
             found += runs
             if not runs:
-                return [run for run in found if run["parameters"].get("model_name") == self.model]
+                of = {"model_name": self.model, "policy": self.policy}
+                return [r for r in found if any(r["parameters"].get(k) == v for k, v in of.items())]
 
     def _outcome(self, seconds: float, kills: int, hung: str) -> Outcome:
         registry = self.at.registry
@@ -178,14 +183,21 @@ class Chain:
         return Outcome(
             seconds=seconds,
             kills=kills,
+            alerts=self._alerts(),
             retrainings=len(registry.versions(self.model)) - 1,
+            trials=sum(len(registry.experiments.trials(study)) for study in self._studies()),
             decisions=kinds["promoted"] + kinds["rejected"],
             runs=max(runs.values(), default=0),
             announced=int(self._announced() == {event.event_id for event in events}),
             trained=(self.at.folder() / DONE).read_text().splitlines().count("fit"),
-            unanswered=abs(REQUESTS - int(answers[0])) + abs(int(answers[0]) - int(answers[1])),
+            unanswered=abs(2 * REQUESTS - int(answers[0])) + abs(int(answers[0]) - int(answers[1])),
+            unreached=len((self.at.folder() / POINT).read_text().splitlines()),
             hung=hung,
         )
+
+    def _studies(self) -> list[str]:
+        found = self.at.registry.experiments.all(model_name=self.model, kind=ExperimentKind.TUNING)
+        return [each.experiment_id for each in found]
 
     def _announced(self) -> set[str]:
         """Give the ids of the model's events in the log; one that is there twice is the same."""

@@ -15,15 +15,26 @@ from typing import Any
 from prefect import Flow, Task
 
 from augury.commands.service import service
-from flows import evaluate, retrain, validate
+from flows import drift, evaluate, retrain, tuning, validate
+from flows.alerting import clear
+from flows.steps import stop_if_cancelled
 
 POINT, DONE = "point", "done"
 
 
-def steps() -> list[Task[..., Any] | Flow[..., Any]]:
-    """Give the flows of the chain and their steps."""
-    found = [v for module in (retrain, validate, evaluate) for v in vars(module).values()]
-    return list({id(v): v for v in found if isinstance(v, Task | Flow)}.values())
+TRIAL = "a trial of the search"
+Step = Task[..., Any] | Flow[..., Any]
+
+
+def steps() -> dict[str, Step]:
+    """Give the flows of the chain and their steps, by names of which no two are the same."""
+    found: dict[str, Step] = {}
+    for module in (drift, retrain, validate, tuning, evaluate):
+        for each in vars(module).values():
+            if isinstance(each, Task | Flow) and each not in [*found.values(), clear]:
+                name = each.name if each.name not in found else f"{each.name} at the trial"
+                found[name] = each
+    return found
 
 
 def watched(name: str, act: Callable[..., Any], folder: Path) -> Callable[..., Any]:
@@ -52,8 +63,9 @@ def _reach(folder: Path, place: str) -> None:
 def main() -> None:
     """Run the service for the project and the folder that the command line names."""
     project, folder = sys.argv[1:]
-    for each in steps():
-        each.fn = watched(each.name, each.fn, Path(folder))
+    for name, each in steps().items():
+        each.fn = watched(name, each.fn, Path(folder))
+    vars(tuning)["stop_if_cancelled"] = watched(TRIAL, stop_if_cancelled, Path(folder))  # after each trial
     service("flows", project)
 
 

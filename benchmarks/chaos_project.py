@@ -5,8 +5,11 @@ import numpy as np
 from benchmarks.common import ROOT
 from features import DataType, DriftPolicy, Entity, EvaluationPolicy, GatePolicy, Label, Model, Source
 from features.policies import Policy
+from features.search import Integer, Search
 
-MODELS = 80
+MODELS = 100
+TRIALS = 3
+"""Of the search before a retraining."""
 DAY = 86_400_000
 FIRST_DAY = 19_000
 """The day since the epoch before which all history lies."""
@@ -25,6 +28,7 @@ def model(number: int) -> Model:
         inputs={"crowd": DataType.DOUBLE, "wind": DataType.DOUBLE},
         on_demand={"fullness": "crowd + 0.0", "gust": "wind + 0.0"},
         parameters={"num_iterations": 30, "num_leaves": 7},
+        search=Search({"num_leaves": Integer(4, 8)}, trials=TRIALS, folds=2, every="1d"),
     )
 
 
@@ -32,7 +36,7 @@ def policies(of: Model) -> tuple[Policy, ...]:
     """Give what follows from a model's drift, and what its versions must be like."""
     return (
         EvaluationPolicy(of, min_units=20, max_units=2_000),
-        DriftPolicy(None, of, retrain=True),
+        DriftPolicy(None, of, min_rows=50, retrain=True),
         GatePolicy(of, max_latency_ms=60_000.0),  # whatever else the machine does
     )
 
@@ -42,9 +46,9 @@ for each in models:
     globals().update({f"policy_{policy_of}_{each.name}": p for policy_of, p in enumerate(policies(each))})
 
 
-def inputs(random: np.random.Generator) -> dict[str, float]:
+def inputs(random: np.random.Generator, shift: float = 0.0) -> dict[str, float]:
     """Draw what is known of a trip."""
-    crowd, wind = random.normal(size=2)
+    crowd, wind = random.normal(shift, size=2)
     return {"crowd": float(crowd), "wind": float(wind)}
 
 

@@ -115,11 +115,15 @@ def bad_bodies(site: Site, count: int, seen: BadHttp) -> None:
 
 @dataclass
 class BadKafka:
-    """How many bad records there are, and what is due for them: results by request id, letters by place."""
+    """How many bad records there are, and what is due for them: results by request id, letters by place.
+
+    At the places in `wrong` there are requests, which have a letter where they are refused.
+    """
 
     tried: int = 0
     results: Counter[str] = field(default_factory=Counter)
     letters: Counter[tuple[str, int, int]] = field(default_factory=Counter)
+    wrong: set[tuple[str, int, int]] = field(default_factory=set)
 
 
 def bad_records(site: Site, count: int, run: str, seen: BadKafka) -> None:
@@ -130,9 +134,10 @@ def bad_records(site: Site, count: int, run: str, seen: BadKafka) -> None:
     sender = producer(site.settings.kafka_bootstrap, log_level=0)
 
     def refused(error: KafkaError | None, message: Message) -> None:
-        assert error is None, error
-        place = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
-        seen.letters[place] += 1
+        seen.letters[_place(error, message)] += 1
+
+    def wrong(error: KafkaError | None, message: Message) -> None:
+        seen.wrong.add(_place(error, message))
 
     @st.composite
     def records(draw: st.DrawFn) -> bytes:
@@ -169,13 +174,18 @@ def bad_records(site: Site, count: int, run: str, seen: BadKafka) -> None:
         name, valid = _told(schemas, payload) if topic == _REQUESTS else (None, False)
         if name is not None:
             seen.results[name] += 1
-        sender.produce(topic, payload, "bad", on_delivery=None if valid else refused)
+        sender.produce(topic, payload, "bad", on_delivery=wrong if valid else refused)
         sender.poll(0)
         seen.tried += 1
 
     each()
     left = sender.flush(_TIMEOUT_S)
     assert not left, f"{left} bad records are not in the log"
+
+
+def _place(error: KafkaError | None, message: Message) -> tuple[str, int, int]:
+    assert error is None, error
+    return str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
 
 
 def _told(schemas: Codec, payload: bytes) -> tuple[str | None, bool]:

@@ -129,12 +129,12 @@ def _rows(site: Site, rows: Rows) -> Figures:
 
 
 def _letters(site: Site, bad: BadKafka) -> Figures:
-    """Hold the dead letters to the bad records: one for each that is no request."""
+    """Hold the dead letters to the bad records: one for each that is no request, at most one for others."""
     found = site.warehouse.query("SELECT topic, partition, offset FROM dead_letters FINAL").result_rows
     letters = Counter((topic, partition, offset) for topic, partition, offset in found)
     return [
         ("bad records", "written", bad.tried),
         ("bad records", "dead letters", sum(letters.values())),
         ("bad records", "lost", sum((bad.letters - letters).values())),
-        ("bad records", "doubled", sum((letters - bad.letters).values())),
+        ("bad records", "doubled", sum((letters - bad.letters - Counter(bad.wrong)).values())),
     ]

@@ -2,8 +2,8 @@
 
 Nothing is told to the watch but the events: policies are those of the example, alerts come through Kafka,
 and what is printed is read from the warehouse and from Prefect. The exit status is 1 where a fault is not
-noticed, is taken for something else, or is retrained on; where anything is told of the stretch without a
-fault; and where the season does not lead to one retraining.
+noticed, is taken for something else, or is retrained on; where what it spoils for all is not frozen; where
+anything is told of the stretch without a fault; and where the season does not lead to one retraining.
 """
 
 import argparse
@@ -41,23 +41,26 @@ def _day(text: str) -> int:
     return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
 
 
-def _faulty(name: str, day: str, change: Callable[[Event], Event | None], cause: str) -> Stretch:
+def _faulty(
+    name: str, day: str, change: Callable[[Event], Event | None], cause: str, *, freezes: bool
+) -> Stretch:
     """Give four days with a fault of two, which begins at six in the morning."""
     since = _day(day)
     fault = Fault(name, since + 6 * _HOUR, since + 6 * _HOUR + 2 * _DAY, change)
-    return Stretch(name, since, since + 4 * _DAY, origin_weather.label, cause, fault)
+    return Stretch(name, since, since + 4 * _DAY, origin_weather.label, cause, fault, freezes=freezes)
 
 
 STRETCHES = (
     Stretch("without a fault", _day("2013-03-01"), _day("2013-03-04")),
-    _faulty("a broken weather feed", "2013-03-04", broken_feed, NULLS),
-    _faulty("a change of unit", "2013-03-08", inches, SCALED),
-    _faulty("a lost airport", "2013-03-12", lost("EWR"), f"{SILENT}: EWR"),
+    _faulty("a broken weather feed", "2013-03-04", broken_feed, NULLS, freezes=True),
+    _faulty("a change of unit", "2013-03-08", inches, SCALED, freezes=True),
+    _faulty("a lost airport", "2013-03-12", lost("EWR"), f"{SILENT}: EWR", freezes=False),
     Stretch("the season", _day("2013-04-25"), _day("2013-04-28"), origin_weather.label, DATA, retrainings=1),
 )
 NOTES = (
     "all times are the log's clock; a day is looked at when it is over, at midnight UTC",
     "retrainings are runs of the flow that an alert of the stretch set off",
+    "features are frozen until the stretch is over, and are thawed then, as a person would",
 )
 
 

@@ -1,7 +1,7 @@
 """What the watch said of each stretch of the log's time, and what followed: judged from what was stored."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ class Stretch:
     """A part of the log's time, [since, until) in ms, and what the watch has to say of it.
 
     `cause` is how the cause begins that it has to name, on the group `subject`; nothing where it has to be
-    silent. `retrainings` is how many have to follow.
+    silent. `retrainings` is how many have to follow, `freezes` whether features are frozen at their defaults.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Stretch:
     cause: str = ""
     fault: Fault | None = None
     retrainings: int = 0
+    freezes: bool = False
 
     @property
     def begins(self) -> int:
@@ -68,8 +69,13 @@ def _told(kind: str, severity: str, subject: str, at: int, text: str, resolved: 
     return Told(kind, severity, subject, at, evidence.get("looks_like", ""), causes, bool(resolved))
 
 
-def results(stretch: Stretch, alerts: Sequence[Told], retrainings: Sequence[int]) -> list[Result]:
-    """Give the figures of a stretch; `retrainings` are the moments (ms) at which some were asked for."""
+def results(
+    stretch: Stretch, alerts: Sequence[Told], retrainings: Sequence[int], frozen: Collection[str] = ()
+) -> list[Result]:
+    """Give the figures of a stretch; `retrainings` are the moments (ms) at which some were asked for.
+
+    `frozen` are the features that were frozen at its end.
+    """
     mine = [a for a in alerts if stretch.since < a.at <= stretch.until]
     wanted = BROKEN if stretch.fault else CHANGED
     figures: list[tuple[str, float | str, str]] = [
@@ -85,6 +91,7 @@ def results(stretch: Stretch, alerts: Sequence[Told], retrainings: Sequence[int]
         ("of another kind" if stretch.cause else "false alarms", len(wrong), ""),
         ("open at the end", sum(not a.resolved for a in mine) if stretch.fault else 0, ""),
         ("retrainings", sum(stretch.since < at <= stretch.until for at in retrainings), ""),
+        ("features frozen at their defaults", len(frozen), ""),
     ]
     return [Result(stretch.name, "Augury", *figure) for figure in figures]
 
@@ -125,6 +132,9 @@ def complaints(stretches: Sequence[Stretch], found: Sequence[Result]) -> list[st
             for name in ("false alarms", "of another kind", "open at the end")
             if held.get(name)
         ]
+        frozen = held["features frozen at their defaults"]
+        if bool(frozen) != stretch.freezes:
+            told.append(f"{stretch.name}: {frozen} features were frozen")
         if held["retrainings"] != stretch.retrainings:
             told.append(f"{stretch.name}: {held['retrainings']} retrainings, not {stretch.retrainings}")
     return told

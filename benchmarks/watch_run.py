@@ -1,7 +1,7 @@
 """A run of the watch: history, a first model, live traffic, and a look at each day that is over."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from augury.demo.live import Live
 from augury.demo.stage import Stage
@@ -10,6 +10,8 @@ from benchmarks.common import Result
 from benchmarks.watch_findings import Stretch, moment, read_alerts, results
 from flows.drift import DRIFT
 from flows.monitor import MONITOR
+from flows.triggers import FREEZE
+from inference.registry import Registry
 from schemas.log import backlog
 from warehouse.client import Client
 
@@ -27,8 +29,8 @@ def watch(stage: Stage, stretches: Sequence[Stretch]) -> list[Result]:
         with stage.client() as client:
             stage.history(client)
             stage.first_model(client, held)
-            asked = _live(stage, stretches)
-            found = _reckon(stage, client, stretches)
+            asked, frozen = _live(stage, stretches, held)
+            found = _reckon(stage, client, stretches, frozen)
     finally:
         held.close()
     whole = {"requests": asked, "dead letters": _dead_letters(stage), "duration": time.monotonic() - started}
@@ -38,7 +40,9 @@ def watch(stage: Stage, stretches: Sequence[Stretch]) -> list[Result]:
     ]
 
 
-def _live(stage: Stage, stretches: Sequence[Stretch]) -> int:
+def _live(stage: Stage, stretches: Sequence[Stretch], held: Registry) -> tuple[int, dict[str, list[str]]]:
+    """Play the stretches; give how many requests there were, and what was frozen at the end of each."""
+    frozen = dict[str, list[str]]()
     live = Live(stage.scenario, stage.project.group_plans, stage.project.source_plans, stage.settings)
     try:
         for stretch in stretches:
@@ -53,9 +57,18 @@ def _live(stage: Stage, stretches: Sequence[Stretch]) -> int:
                         )  # the log stands at each hour
                         move(live.position - stretch.since)
                     _look(stage, end)
+            frozen[stretch.name] = _thaw(held, stage.scenario.model.name)
     finally:
         live.close()
-    return live.traffic.http + live.traffic.kafka
+    return live.traffic.http + live.traffic.kafka, frozen
+
+
+def _thaw(held: Registry, model_name: str) -> list[str]:
+    """Give what is frozen, and end it."""
+    frozen = sorted(held.freezes.frozen().get(model_name, ()))
+    for feature in frozen:
+        held.freezes.thaw(model_name, feature, by="watch", why="the fault is over")
+    return frozen
 
 
 def _look(stage: Stage, end: int) -> None:
@@ -65,7 +78,9 @@ def _look(stage: Stage, end: int) -> None:
         stage.ask(flow, {"at": end}, key)
         stage.until(lambda: _ended(stage, flow, key))  # noqa: B023 (called at once)
     stage.until(lambda: backlog(stage.settings.kafka_bootstrap, "augury.bridge") == 0)
-    stage.until(lambda: all(run["state_type"] in _ENDED for run in stage.retrainings()))
+    stage.until(
+        lambda: all(run["state_type"] in _ENDED for run in (*stage.retrainings(), *stage.runs(FREEZE)))
+    )
 
 
 def _ended(stage: Stage, flow: str, key: str) -> bool:
@@ -75,7 +90,9 @@ def _ended(stage: Stage, flow: str, key: str) -> bool:
     return bool(run["state_type"] == "COMPLETED")
 
 
-def _reckon(stage: Stage, client: Client, stretches: Sequence[Stretch]) -> list[Result]:
+def _reckon(
+    stage: Stage, client: Client, stretches: Sequence[Stretch], frozen: Mapping[str, list[str]]
+) -> list[Result]:
     stage.until(stage.settled)
     alerts = read_alerts(client)
     for alert in alerts:
@@ -87,7 +104,9 @@ def _reckon(stage: Stage, client: Client, stretches: Sequence[Stretch]) -> list[
     retrainings = [run["parameters"]["at"] for run in stage.retrainings()]
     completed = sum(run["state_type"] == "COMPLETED" for run in stage.retrainings())
     stage.console.print(f"{len(retrainings)} retrainings were asked for, {completed} ended well")
-    return [figure for stretch in stretches for figure in results(stretch, alerts, retrainings)]
+    for name, features in frozen.items():
+        stage.console.print(f"frozen in {name}: {', '.join(features) or 'nothing'}", markup=False)
+    return [f for s in stretches for f in results(s, alerts, retrainings, frozen[s.name])]
 
 
 def _dead_letters(stage: Stage) -> int:

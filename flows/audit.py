@@ -1,11 +1,11 @@
 """The flow that audits what was served: each vector from raw events again, and an alert where one differs."""
 
 from dataclasses import asdict
-from typing import Any
 
 from prefect import flow, task
 
 from features.alerts import Alert, AlertedError
+from flows.alerting import send
 from flows.context import current
 from flows.retrain import await_warehouse
 from flows.steps import RETRIED, show
@@ -25,12 +25,6 @@ def recompute(audit_id: str, model_name: str, since: int, until: int, sample: in
     context = current()
     context.model(model_name)  # names what is unknown
     return context.audit(audit_id, model_name, since, until, sample)
-
-
-@task(**RETRIED)
-def send(alert: dict[str, Any]) -> None:
-    """Send an alert to the log."""
-    current().alert(alert)
 
 
 @flow(name=AUDIT)

@@ -64,7 +64,7 @@ class Bridge:
         self._refuse = refuse
         self._publish = publish
         self._clock: dict[int, int] = {}  # of ground_truth, by partition
-        self._looked: dict[str, int] = {}  # by model; saves asking for the same look at every label
+        self._looked: dict[str, int] = {}  # by model; saves asking for the same look at every record
         self._done: dict[tuple[str, int], int] = {}  # next offsets, not yet committed
         self.asked: Counter[str] = Counter()  # runs since the start, by flow
         self.refused = 0  # dead letters since the start
@@ -109,13 +109,16 @@ class Bridge:
 
     def _handle(self, message: Message) -> None:
         payload = message.value()
-        if payload is None:
-            return
         topic, partition, offset = _place(message)
+        if payload is None:  # a tick of the clock: labels may be missing for good by now
+            if topic == GROUND_TRUTH:
+                for model_name in self._triggers.judged:
+                    self._on_clock(model_name, partition, message.timestamp()[1])
+            return
         try:
             record = self._decode[topic](payload)
             if topic == GROUND_TRUTH:
-                self._on_label(record["model_name"], partition, message.timestamp()[1])
+                self._on_clock(record["model_name"], partition, message.timestamp()[1])
             elif topic == ALERTS:
                 self._start(self._triggers.on_alert(record))
             else:
@@ -141,7 +144,7 @@ class Bridge:
             self.asked[trigger.flow] += 1
             log.info("%s %s is run %s", trigger.flow, trigger.key, run)
 
-    def _on_label(self, model_name: str, partition: int, at: int) -> None:
+    def _on_clock(self, model_name: str, partition: int, at: int) -> None:
         # After a restart the running maximum begins anew; at worst it asks for a look already made.
         clock = max(self._clock.get(partition, 0), at)
         self._clock[partition] = clock

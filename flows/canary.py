@@ -9,8 +9,8 @@ from prefect import flow, task
 from features.alerts import Alert
 from features.evaluation import EvaluationPolicy
 from features.policies import CanaryPolicy, Policy
+from flows.alerting import clear, send
 from flows.context import current
-from flows.drift import clear, send
 from flows.looks import interval
 from flows.parameters import ModelName
 from flows.retrain import await_warehouse, publish_changes

@@ -40,6 +40,11 @@ class Report:
         found = (f for f in self.findings if f.drifted)
         return tuple(sorted(found, key=lambda f: (f.q_value or 0.0, -(f.effect_size or 0.0))))
 
+    @property
+    def judged(self) -> bool:
+        """Whether anything was judged."""
+        return any(f.q_value is not None for f in self.findings)
+
     def alert(self) -> Alert | None:
         """Give the alert, one for a policy and window; None where nothing drifted."""
         if not self.drifted:

@@ -45,7 +45,7 @@ class Context:
     `wait_for_warehouse` returns once the warehouse holds all that the log holds up to a moment (ms on the
     log's clock), and raises where it still lags. `training_set` gives what a former version was trained on,
     and `changed_values` what a training set has that was not so at the request. `on_trial` is told of each
-    trial of a search that has been kept.
+    trial of a search that has been kept. `documents_url` is where docs/playbooks is published, if anywhere.
     """
 
     project: Project
@@ -67,6 +67,7 @@ class Context:
     training_set: TrainingSet = lambda _dataset_version: None
     changed_values: ChangedValues = lambda _model_name, _table: []
     on_trial: Callable[[Trial], None] = lambda _trial: None
+    documents_url: str = ""
     seed: int = 1
     threads: int = 1
 

@@ -1,11 +1,11 @@
 """The flow that looks for drift: each policy's newest window, and an alert where it drifted."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from prefect import flow, task
 
 from features.policies import DriftPolicy, Policy
+from flows.alerting import clear, send
 from flows.check import NoReferenceError, Report
 from flows.context import current
 from flows.looks import interval, looks
@@ -35,26 +35,14 @@ def look(policy: DriftPolicy, end: int) -> Report:
     return context.check_drift(policy, champion, end)
 
 
-@task(**RETRIED)
-def send(alert: dict[str, Any]) -> None:
-    """Send an alert to the log."""
-    current().alert(alert)
-
-
-@task(**RETRIED)
-def clear(incident: str, why: str, at: int) -> None:
-    """Resolve the open alerts of an incident that is over."""
-    current().resolve(incident, why, at)
-
-
 @flow(name=DRIFT)
 def drift(policy: PolicyName | None = None, at: Moment | None = None) -> int:
     """Check a policy, or all of the project's, and give how many features drifted.
 
     The window ends at `at` (ms); without it at the newest of the policy's ends that the log's clock has
     passed. A window checked again has the same rows in `feature_drift_report` and the same alert; one in
-    which nothing drifted, and no feature was frozen, resolves the alerts that are open. Where all
-    are checked, those of models without a champion, or without a frozen reference, are passed over and
+    which nothing drifted resolves the alerts that are open, unless what was served in it was frozen. Where
+    all are checked, those of models without a champion, or without a frozen reference, are passed over and
     named on the run's page; a policy that is named fails the run then.
     """
     context = current()
@@ -69,7 +57,7 @@ def drift(policy: PolicyName | None = None, at: Moment | None = None) -> int:
         alert = report.alert()
         if alert is not None:
             send(alert.record)
-        elif not report.frozen and any(f.q_value is not None for f in report.findings):
+        elif report.judged and (one.values == "rows" or not report.frozen):
             end = report.window.end
             clear(f"{DRIFT}/{one.name}/{report.subject}", f"nothing drifted in the window to {end} ms", end)
         found += len(report.drifted)

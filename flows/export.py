@@ -1,12 +1,16 @@
 """Export to ONNX, with proof that the exported model says what the trained one says."""
 
+import json
+
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnx.helper import set_model_props
 
 from features.training import BINARY
 from flows.trainers import Values, served
 from flows.training import Trained
+from inference.runtime import VECTOR
 
 TOLERANCE = 1e-5
 """The largest difference of a chance, or of a value by the spread of values: ONNX Runtime sums in float32."""
@@ -28,13 +32,15 @@ class ExportMismatchError(RuntimeError):
 def export(trained: Trained) -> bytes:
     """Give the model as ONNX: input `vector` float32 (n, k), outputs as `flows.trainers.served` states them.
 
+    Its metadata name the k features in their order.
+
     It is compared with the trainer on the holdout, and on holdout rows with each feature missing in
     turn. Raises `ExportMismatchError` where they differ by more than `TOLERANCE`.
     """
     recipe = trained.recipe
-    payload: bytes = served(trained.fitted.graph(), recipe.task, recipe.threshold).SerializeToString(
-        deterministic=True
-    )
+    model = served(trained.fitted.graph(), recipe.task, recipe.threshold)
+    set_model_props(model, {VECTOR: json.dumps(recipe.features)})
+    payload: bytes = model.SerializeToString(deterministic=True)
     check(payload, trained)
     return payload
 

@@ -9,10 +9,10 @@ from prefect import flow, task
 
 from features.alerts import BROKEN, CHANGED, incident
 from features.policies import MonitoringPolicy, Policy
+from flows.alerting import clear, send
 from flows.causes import broken
 from flows.check import NoReferenceError, window_end
 from flows.context import current
-from flows.drift import clear, send
 from flows.looks import interval, looks
 from flows.parameters import Moment, PolicyName
 from flows.performance import PERFORMANCE, SEGMENTS, Performance

@@ -10,7 +10,7 @@ from flows.experiments import next_recipe, record
 from flows.export import export
 from flows.parameters import ModelName, Moment
 from flows.recipe import Recipe
-from flows.steps import RETRIED, once, show
+from flows.steps import RETRIED, once, show, show_link
 from flows.trainers import trainer, trees_of
 from flows.training import Trained, train
 from flows.triggers import RETRAIN, RETRAINING
@@ -150,4 +150,6 @@ def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> in
         **trained.metrics,
     }
     show(f"retrain-{model_name}", f"{model_name} retrained", facts)
+    title = f"The file of {model_name} version {registered.version}"
+    show_link(f"model-{model_name}", title, registered.artifact_uri)
     return registered.version

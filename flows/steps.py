@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from prefect.artifacts import create_image_artifact, create_markdown_artifact
+from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext, SyncClientContext, TaskRunContext
@@ -115,6 +115,11 @@ def show(key: str, title: str, facts: Mapping[str, object]) -> None:
         markdown=f"## {title}\n\n| | |\n| --- | --- |\n{rows}\n",
         description=title,
     )
+
+
+def show_link(key: str, title: str, link: str) -> None:
+    """Put a link on the page of the flow run; its versions stand under `key`."""
+    create_link_artifact(link, key=artifact_key(key), link_text=title, description=title)
 
 
 def artifact_key(text: str) -> str:

@@ -54,6 +54,11 @@ class Triggers:
             for p in evaluation
         }
 
+    @property
+    def judged(self) -> Iterable[str]:
+        """The models that have an evaluation policy."""
+        return self._look_every
+
     def on_alert(self, alert: Mapping[str, Any]) -> Trigger | None:
         """Give what an `alert` record of drift or of performance sets off.
 

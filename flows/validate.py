@@ -11,6 +11,7 @@ from prefect import task
 from features.alerts import Alert
 from features.vector import ModelPlan
 from flows import gates
+from flows.alerting import tell
 from flows.context import Context, current
 from flows.contracts import Dataset
 from flows.gates import Comparison, GateError
@@ -146,5 +147,5 @@ def _conclude(
         owner=context.model(model_name).owner,
         model_name=model_name,
     )
-    context.alert(alert.record)
+    tell(alert.record)
     raise GateError(model_name, failed)

@@ -246,6 +246,12 @@ class Models:
                 f"a model takes the vector of its contract ({len(plan.names)} values); it would be filled "
                 f"wrongly (the file takes {onnx.width})"
             )
+        if onnx.vector not in (None, plan.names):
+            place = next(p for p, (a, b) in enumerate(zip(onnx.vector, plan.names, strict=True)) if a != b)
+            raise UnfitModelError(
+                f"a model takes the vector of its contract, name by name; at place {place} the file has "
+                f"{onnx.vector[place]} and the contract {plan.names[place]}, so it would be filled wrongly"
+            )
         signed = LoadedModel(
             version.model_name, version.version, version.sha256, plan, plan, reader, onnx, explainer
         )

@@ -65,6 +65,11 @@ def status_of(kind: str) -> HTTPStatus:
     return _STATUS.get(kind, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
+def is_client_fault(kind: str | None) -> bool:
+    """Tell whether what went wrong, if anything did, is wrong with the request itself."""
+    return kind is not None and status_of(kind) < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 def patience(code: HTTPStatus, headers: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give the headers of a problem: with `Retry-After` where it passes."""
     return {**({"Retry-After": "1"} if code in _RETRY else {}), **(headers or {})}

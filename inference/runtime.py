@@ -1,5 +1,6 @@
 """ONNX Runtime: one session a model, one thread, float32 in and float64 out."""
 
+import json
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ _FLOATS = frozenset({"tensor(float)", "tensor(double)"})
 _CLASSES = frozenset({"tensor(int64)", "tensor(string)"})
 _BINARY = 2
 _ERRORS = 3
+VECTOR = "augury.vector"
+"""The key of a file's metadata under which the vector's names stand, as a JSON list."""
 
 
 class UnfitModelError(ValueError):
@@ -32,9 +35,10 @@ class Predicted(NamedTuple):
 class OnnxModel:
     """A loaded model, warmed up by one run.
 
-    `width` is the length of its vector, `outputs` the number m of its values; `classifies` where it decides
-    on a class too. Raises `UnfitModelError` where the file is no ONNX model, or does not take one float
-    matrix (n, width) and give one of floats (n, m), with a column of classes beside it or without.
+    `width` is the length of its vector, `vector` its names in order where the file states them, `outputs` the
+    number m of its values; `classifies` where it decides on a class too. Raises `UnfitModelError` where the
+    file is no ONNX model, or does not take one float matrix (n, width) and give one of floats (n, m), with a
+    column of classes beside it or without.
     """
 
     def __init__(self, payload: bytes) -> None:
@@ -57,6 +61,7 @@ class OnnxModel:
                 f"checked (inputs {[(i.name, i.shape) for i in inputs]})"
             )
         self.width: int = shape[1]
+        self.vector = _stated(self._session.get_modelmeta().custom_metadata_map.get(VECTOR))
         self._input = inputs[0].name
         floats = [o.name for o in outputs if o.type in _FLOATS]
         classes = [o.name for o in outputs if o.type in _CLASSES]
@@ -96,3 +101,15 @@ class OnnxModel:
             )
         outputs: Matrix = values.reshape(n, size // n).astype(np.float64)
         return outputs, classes[0].ravel().tolist() if classes else None
+
+
+def _stated(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(map(str, json.loads(text)))
+    except (ValueError, TypeError):
+        raise UnfitModelError(
+            f"a file states the names of its vector as a JSON list, under {VECTOR}; what it takes could not "
+            f"be checked ({text[:200]!r})"
+        ) from None

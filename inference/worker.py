@@ -15,6 +15,7 @@ from inference.delivery import Outgoing
 from inference.letters import Letters
 from inference.outages import StoppedError
 from inference.predictor import Answer
+from inference.problems import is_client_fault
 from inference.records import Request, RequestError, Result, request_of
 from inference.replies import Position, Replies, Reply
 from inference.scoring import Scoring
@@ -35,9 +36,11 @@ _LOG = logging.getLogger(__name__)
 class Worker:
     """Answers each request once: results, dead letters and offsets are of one transaction.
 
-    What cannot be read goes to `dead_letters`, and gets an error as its result where its `request_id` can
-    be read. Outages of the online store, of both registries, of the artifact store and of Kafka are waited
-    out. Whatever goes wrong with a transaction, reading goes on from what is committed.
+    A result has the key of its request's record, so what is keyed by entity is answered in an entity's order.
+    What cannot be read goes to `dead_letters`, and gets an error as its result where its `request_id` can be
+    read; a request that is wrong has both too. Outages of the online store, of both registries, of the
+    artifact store and of Kafka are waited out. Whatever goes wrong with a transaction, reading goes on from
+    what is committed.
 
     The shadow's records follow in a transaction of their own, so that no answer waits for them. The note
     of an offset says from which offset on the shadow is still due: after a kill those requests are read
@@ -134,15 +137,18 @@ class Worker:
         )
         due = dict(reversed(places))  # the first of each partition: from there on the shadow is due
         replies, fresh, refused, left = [], list[Answer](), 0, iter(answers)
-        for (partition, offset), (request, letter), result, record, span in zip(
-            places, found, results, records, spans, strict=True
+        for message, (partition, offset), (request, letter), result, record, span in zip(
+            messages, places, found, results, records, spans, strict=True
         ):
             answer = [next(left)] if isinstance(request, Request) else []
-            if record is not None and span is not None:
-                record = record._replace(trace=span.traceparent)
+            if record is not None:
+                trace = "" if span is None else span.traceparent
+                record = record._replace(key=message.key() or record.key, trace=trace)
             if offset >= self._answered.get(partition, 0):  # else it is read again for the shadow
                 fresh += answer
                 refused += letter is not None
+                if answer and is_client_fault(answer[0].problem):
+                    letter = self._letter(message, answer[0].result.error or "")
                 replies.append(
                     Reply(
                         [each for each in (record, letter) if each is not None],

@@ -95,6 +95,7 @@ def collaborators(project: Project, settings: Settings) -> Context:
         wait_for_warehouse=partial(_await_sink, settings),
         training_set=TrainingSets(client),
         changed_values=ChangedValues(client, project),
+        documents_url=settings.documents_url,
     )
 
 

@@ -9,7 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from augury.clock import wall_ms
 from augury.settings import Settings
+from features.evaluation import EvaluationPolicy
 from features.project import Project
+from flows.bridge import GROUND_TRUTH
 from schemas.log import UndeliveredError, deliver, producer
 from schemas.metrics import Sampled, counter
 
@@ -22,10 +24,13 @@ def run(
 ) -> None:
     """Append a clock tick to every partition of every source each `tick_ms`, so that quiet windows decay.
 
+    Where challengers are judged `ground_truth` has them too: trials are looked at also while no labels come.
     Ready once the log has taken the first. An outage of the log is waited out.
     """
     sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
     partitions = [(s.topic, p) for s in project.source_plans.values() for p in range(s.partitions)]
+    if any(isinstance(policy, EvaluationPolicy) for policy in project.policies):
+        partitions.append((GROUND_TRUTH, 0))
     written: Counter[str] = Counter()
     metrics.register(
         Sampled(lambda: [counter("augury_ticks_total", "Clock ticks in the log.", ("topic",), written)])

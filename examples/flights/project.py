@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from features import (
+    CanaryPolicy,
     DataType,
     DriftPolicy,
     Entity,
@@ -174,6 +175,19 @@ origin_weather = FeatureGroup(
         minimum("visibility", over="6h", hop="15m"),
     ],
     derived={"dew_point_spread": "temperature_last - dew_point_last"},
+    # The medians of a year: what a model is served where there is no observation, or the feed looks broken.
+    defaults={
+        "temperature_last": 55.0,
+        "dew_point_last": 42.0,
+        "humidity_last": 62.0,
+        "pressure_last": 1018.0,
+        "visibility_last": 10.0,
+        "wind_speed_mean_6h": 10.0,
+        "wind_gust_max_6h": 24.0,
+        "precipitation_sum_6h": 0.0,
+        "visibility_min_6h": 10.0,
+        "dew_point_spread": 13.0,
+    },
     freshness=Freshness(expected_max_lag="1h", alert_threshold_minutes=120, on_stale="serve"),
     owner="meteorology",
     meaning="The weather at an airport, and what it has been",
@@ -295,8 +309,15 @@ weather_drift = DriftPolicy(
     min_rows=50,  # three airports, by the hour
     retrain=True,
     debounce="7d",
+    on_broken="freeze",
 )
 congestion_drift = DriftPolicy(origin_departures, late_arrival, values="rows", window="14d", threshold=2.5)
 outputs_drift = DriftPolicy(None, late_arrival, window="14d", threshold=1.0)
 # It only tells: a season's drift retrains already, above.
-quality = MonitoringPolicy(late_arrival, metric="auc", window="7d", threshold=0.05, on_harm="tell")
+quality = MonitoringPolicy(
+    late_arrival, metric="auc", window="7d", threshold=0.05, segments=("origin",), gap=0.1, on_harm="tell"
+)
+# A challenger that wins its trial answers for a share of the entities first, each for a day.
+rollout = CanaryPolicy(
+    late_arrival, steps=(0.05, 0.25, 0.5), hold="1d", min_requests=40, max_harm=0.03, alpha=0.01
+)

@@ -10,7 +10,19 @@ from benchmarks.chaos_chain import Outcome
 from benchmarks.chaos_flows import DONE, POINT, steps
 from benchmarks.chaos_project import MODELS
 
-FINE = Outcome(10.0, 1, retrainings=1, decisions=1, runs=1, announced=1, trained=1, unanswered=0)
+FINE = Outcome(
+    10.0,
+    1,
+    alerts=1,
+    retrainings=1,
+    trials=3,
+    decisions=1,
+    runs=1,
+    announced=1,
+    trained=1,
+    unanswered=0,
+    unreached=0,
+)
 
 _STEP = """
 import sys
@@ -39,9 +51,22 @@ def test_a_step_dies_at_each_place_in_turn_and_then_no_more(tmp_path: Path) -> N
 def test_every_step_is_killed_on_both_sides_and_every_part_at_every_moment() -> None:
     found = [place.name for place in places()]
     assert len(set(found)) == len(found) <= MODELS
-    assert {f"{each.name} {when}" for each in steps() for when in ("before", "after")} < set(found)
-    assert {"fit", "register_model", "conclude", "retrain", "evaluate"} < {each.name for each in steps()}
-    assert {"bridge, when alerted", "kafka, when labelled", "http, when on trial"} < set(found)
+    assert {f"{name} {when}" for name in steps() for when in ("before", "after")} < set(found)
+    chain = {
+        "drift",
+        "look",
+        "send",
+        "retrain",
+        "fit",
+        "run_trials",
+        "register_model",
+        "evaluate",
+        "conclude",
+    }
+    assert chain | {"look at the trial"} < set(steps())
+    assert "clear" not in steps()  # of a window without drift, which begins no chain
+    assert {"bridge, when alerted", "kafka, when labelled", "database, when on trial"} < set(found)
+    assert {"a trial of the search after"} < set(found)
     assert len(quick()) == 5
 
 
@@ -49,7 +74,8 @@ def test_every_step_is_killed_on_both_sides_and_every_part_at_every_moment() -> 
     ("changed", "metric"),
     [
         *(({name: 0}, "lost") for name in WHOLE),
-        *(({name: 2}, "doubled") for name in WHOLE if name != "announced"),
+        *(({name: 4}, "doubled") for name in WHOLE if name != "announced"),
+        ({"unreached": 1}, "places that were not reached"),
         ({"unanswered": 1}, "answers lost or doubled"),
         ({"hung": "it waits"}, "hung"),
     ],

@@ -24,8 +24,11 @@ def held(stretch: Stretch, *alerts: Told, retrainings: tuple[int, ...] = ()) -> 
     return {r.metric: r.value for r in results(stretch, alerts, retrainings)}
 
 
-def complained(stretch: Stretch, *alerts: Told, retrainings: tuple[int, ...] = ()) -> list[str]:
-    return complaints([stretch], results(stretch, alerts, retrainings))
+def complained(
+    stretch: Stretch, *alerts: Told, retrainings: tuple[int, ...] = (), frozen: int | None = None
+) -> list[str]:
+    names = ["x"] * (stretch.freezes if frozen is None else frozen)
+    return complaints([stretch], results(stretch, alerts, retrainings, names))
 
 
 def test_stretches_follow_each_other_and_their_faults_end_two_looks_before_them() -> None:
@@ -75,6 +78,12 @@ def test_anything_told_of_nothing_is_a_false_alarm() -> None:
     assert complained(QUIET) == []
     for alert in (MISSING, WARM, replace(WARM, kind="performance")):
         assert complained(QUIET, replace(alert, at=QUIET.until)) == [f"{QUIET.name}: 1 false alarms"]
+
+
+def test_what_a_fault_spoils_for_all_is_frozen_and_nothing_else() -> None:
+    assert complained(FEED, MISSING, frozen=0) == [f"{FEED.name}: 0 features were frozen"]
+    assert complained(QUIET, frozen=2) == [f"{QUIET.name}: 2 features were frozen"]
+    assert not AIRPORT.freezes
 
 
 def test_a_lost_airport_is_noticed_by_its_name() -> None:

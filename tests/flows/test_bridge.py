@@ -89,6 +89,10 @@ class Given:
         record = {"request_id": "r", "model_name": self.model, "label": 1.0, "happened_at": at}
         self.write("ground_truth", record, at)
 
+    def tick(self, at: int) -> None:
+        self.producer.produce("ground_truth", value=None, timestamp=at)
+        assert self.producer.flush(10) == 0
+
     @contextmanager
     def bridge(
         self,
@@ -178,10 +182,11 @@ def test_events_become_runs_once_however_often_they_are_read(given: Given) -> No
             given.registered(3, by="retraining")
             expected = sorted([*expected, f"{given.model}/v3"])
             eventually(lambda: f"{given.model}/v3" in given.runs())
-            # Nothing follows the last label of ground_truth, so wait until its group has read it.
+            # Nothing follows the last record of ground_truth, so wait until its group has read it.
             given.label(day[3] + DAY)
-            expected = sorted([*expected, f"{given.model}/v2/{day[3] + DAY}"])
-            eventually(lambda: f"{given.model}/v2/{day[3] + DAY}" in given.runs())
+            given.tick(day[3] + 2 * DAY + 5)
+            expected = sorted([*expected, *(f"{given.model}/v2/{day[3] + n * DAY}" for n in (1, 2))])
+            eventually(lambda: f"{given.model}/v2/{day[3] + 2 * DAY}" in given.runs())
         assert given.runs() == expected
 
 

@@ -65,6 +65,18 @@ def test_drift_is_one_alert_of_a_group_and_window_that_sets_off_one_retraining(w
 
 
 @pytest.mark.stack
+def test_the_run_s_page_links_the_playbook_where_documents_are_published(world: World, stack: Any) -> None:
+    configure(replace(world.context, documents_url="https://example.com/augury/"))
+    world.reports[NAME] = report(drifted=True)
+    assert drift() == 1
+    answer = httpx.post(
+        f"{stack.settings.prefect_api_url}/artifacts/filter",
+        json={"artifacts": {"key": {"any_": ["playbook-drift"]}}, "sort": "CREATED_DESC"},
+    )
+    assert "(https://example.com/augury/docs/playbooks/drift.md)" in answer.json()[0]["data"]
+
+
+@pytest.mark.stack
 def test_no_drift_alarms_nobody(world: World) -> None:
     world.reports[NAME] = report(drifted=False)
     assert drift(at=END + 5) == 0
@@ -78,6 +90,10 @@ def test_nothing_is_over_while_a_feature_was_frozen(world: World) -> None:
     world.reports[NAME] = replace(report(drifted=False), frozen=("line_trips.count_1h",))
     assert drift() == 0
     assert (world.alerts, world.resolved) == ([], [])
+    of_rows = [replace(p, values="rows") for p in world.context.drift_policies]  # which nothing has frozen
+    configure(replace(world.context, project=replace(world.project, policies=tuple(of_rows))))
+    assert drift() == 0
+    assert [incident for incident, _, _ in world.resolved] == [f"drift/{NAME}/line_trips.v1"]
 
 
 @pytest.mark.stack

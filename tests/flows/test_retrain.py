@@ -38,7 +38,7 @@ def world(tmp_path: Path, stack: Any) -> Iterator[World]:
         yield made
 
 
-def test_an_alert_ends_with_one_version_in_staging(world: World, tmp_path: Path) -> None:
+def test_an_alert_ends_with_one_version_in_staging(world: World, stack: Any, tmp_path: Path) -> None:
     assert retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW) == 1
     version = world.registry.get("punctual", 1)
     assert version.status is ModelStatus.STAGING
@@ -65,6 +65,11 @@ def test_an_alert_ends_with_one_version_in_staging(world: World, tmp_path: Path)
         ["probabilities"], {"vector": np.zeros((1, 3), np.float32)}
     )
     assert chances[0, 1] == pytest.approx(1 / (1 + np.exp(-raw)), abs=1e-5)
+    answer = httpx.post(
+        f"{stack.settings.prefect_api_url}/artifacts/filter",
+        json={"artifacts": {"key": {"any_": ["model-punctual"]}}, "sort": "CREATED_DESC"},
+    )
+    assert f"({version.artifact_uri})" in answer.json()[0]["data"]  # a link
 
     assert retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW) == 1
     assert len(world.registry.versions("punctual")) == 1

@@ -1,14 +1,19 @@
 """Small real models for the tests."""
 
+import json
 from collections.abc import Sequence
 
 import lightgbm
 import numpy as np
+from onnx import load_model_from_string
+from onnx.helper import set_model_props
 from onnxmltools import convert_lightgbm
 from onnxmltools.convert.common.data_types import FloatTensorType as Floats
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from inference.runtime import VECTOR
 
 
 def classifier(width: int, weight: float = 1.0, zipmap: bool = False) -> bytes:
@@ -18,6 +23,14 @@ def classifier(width: int, weight: float = 1.0, zipmap: bool = False) -> bytes:
     model.coef_ = np.full((1, width), weight)
     model.intercept_ = np.zeros(1)
     return export(model, width, {id(model): {"zipmap": zipmap}})
+
+
+def naming(payload: bytes, names: Sequence[str]) -> bytes:
+    """The same file, which states the names of its vector."""
+    model = load_model_from_string(payload)
+    set_model_props(model, {VECTOR: json.dumps(list(names))})
+    found: bytes = model.SerializeToString()
+    return found
 
 
 def regressor(width: int, weight: float = 1.0) -> bytes:

@@ -88,13 +88,17 @@ class Records:
 
     def rest(self) -> list[dict[str, Any]]:
         """Give all up to the end of the log."""
+        return [record for _, record in self.keyed()]
+
+    def keyed(self) -> list[tuple[bytes | str | None, dict[str, Any]]]:
+        """Give all up to the end of the log, with their keys."""
         found, ended = [], set()
         while len(ended) < self._partitions:
             message = self._consumer.poll(60)
             assert message is not None
             error = message.error()
             if error is None:
-                found.append(self._codec.decode(message.value() or b""))
+                found.append((message.key(), self._codec.decode(message.value() or b"")))
             elif error.code() == KafkaError._PARTITION_EOF:
                 ended.add(message.partition())
         return found

@@ -12,7 +12,7 @@ from inference.models import Models, OutageError
 from inference.predictor import Predictor
 from inference.records import Request, RequestError, Result
 
-from .onnx_models import classifier, regressor
+from .onnx_models import classifier, naming, regressor
 from .world import NOW, World, make_plan, next_version
 
 
@@ -39,10 +39,19 @@ def test_what_is_loaded_is_kept(world: World) -> None:
     assert world.models.variants("late").champion is before
 
 
-@pytest.mark.parametrize("fault", ["tampered", "no model", "width", "signature"])
+def test_a_file_that_states_the_names_of_its_contract_is_served(world: World) -> None:
+    world.serve(naming(classifier(6), world.plan.names))
+    champion = world.models.variants("late").champion
+    assert champion is not None
+    assert champion.onnx.vector == champion.plan.names
+
+
+@pytest.mark.parametrize("fault", ["tampered", "no model", "width", "order", "signature"])
 def test_a_version_that_cannot_be_loaded_leaves_the_old_one(world: World, fault: str) -> None:
     world.serve()
-    payload = {"no model": b"nothing", "width": classifier(5)}.get(fault, classifier(6, 0.7))
+    turned = naming(classifier(6), (*world.plan.names[1:], world.plan.names[0]))
+    files = {"no model": b"nothing", "width": classifier(5), "order": turned}
+    payload = files.get(fault, classifier(6, 0.7))
     signature = {"signature": {"name": "late"}} if fault == "signature" else {}
     version = world.register(payload, **signature)
     if fault == "tampered":

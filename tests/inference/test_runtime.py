@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from onnx import load_model_from_string
+from onnx.helper import set_model_props
 from sklearn.linear_model import LinearRegression
 
-from inference.runtime import OnnxModel, UnfitModelError
+from inference.runtime import VECTOR, OnnxModel, UnfitModelError
 
 from .onnx_models import classes, classifier, export, regressor, targets
 
@@ -43,6 +45,10 @@ def test_a_regressor_gives_its_value() -> None:
 def test_what_cannot_serve_is_refused() -> None:
     with pytest.raises(UnfitModelError, match="is an ONNX file"):
         OnnxModel(b"not a model")
+    torn = load_model_from_string(regressor(2))
+    set_model_props(torn, {VECTOR: "a, b"})
+    with pytest.raises(UnfitModelError, match=r"as a JSON list, under augury\.vector.*'a, b'"):
+        OnnxModel(torn.SerializeToString())
     with pytest.raises(UnfitModelError, match="zipmap off"):
         OnnxModel(classifier(2, zipmap=True))
     loose = LinearRegression()

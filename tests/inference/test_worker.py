@@ -36,7 +36,7 @@ class Requests:
         self.producer = producer(self.addresses.kafka)
         self.encode = self.log.codec.encoder("prediction.requests", load("prediction_request"))
 
-    def publish(self, n: int, **change: Any) -> str:
+    def publish(self, n: int, *, key: str | None = None, **change: Any) -> str:
         request_id = f"{self.run}-{n}"
         vector = [float(n), 0.0, 0.0, 0.0, 0.0, 0.0]
         record = {
@@ -46,7 +46,8 @@ class Requests:
             "inputs": {},
             "vector": vector,
         }
-        self.put(self.encode({"model_version": None, "requested_at": None, **record, **change}), request_id)
+        whole = {"model_version": None, "requested_at": None, **record, **change}
+        self.put(self.encode(whole), key or request_id)
         return request_id
 
     def put(self, payload: bytes | None, key: str | None = None) -> None:
@@ -104,8 +105,13 @@ def test_requests_are_answered_and_what_is_wrong_is_said(requests: Requests) -> 
         found = requests.log.collect("prediction.results", {good, unknown, malformed, last})
         shadows = requests.log.collect("prediction.shadow", {good, last})
         with requests.log.reading("dead_letters") as letters:
-            torn = next(x for x in letters if requests.run.encode() in (x["payload"] or b""))
+            torn = next(
+                x for x in letters if (x["payload"] or b"").startswith(b"not avro " + requests.run.encode())
+            )
             odd = next(x for x in letters if malformed.encode() in (x["payload"] or b""))
+        with requests.log.reading("dead_letters") as letters:
+            wrong = next(x for x in letters if unknown.encode() in (x["payload"] or b""))
+            held = [x["payload"] for x in requests.log.all("dead_letters")]
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == 0
     ((answer,), (refused,), (misread,), _) = (found[i] for i in (good, unknown, malformed, last))
@@ -116,6 +122,19 @@ def test_requests_are_answered_and_what_is_wrong_is_said(requests: Requests) -> 
     assert (torn["origin"], torn["topic"]) == ("worker", "prediction.requests")
     assert "zero byte" in torn["reason"]
     assert "model_name" in odd["reason"]
+    assert wrong["reason"] == refused["error"]
+    assert not [text for text in held if text and (good.encode() in text or last.encode() in text)]
+
+
+def test_requests_of_one_key_are_answered_in_their_order_under_their_key(requests: Requests) -> None:
+    asked = [f"{requests.run}-{n}" for n in range(40)]
+    for name in asked:
+        requests.publish(int(name.rpartition("-")[2]), key=f"EWR {requests.run}")
+    with requests.worker():
+        requests.log.collect("prediction.results", set(asked))
+    with requests.log.reading("prediction.results") as results:
+        own = [(key, r["request_id"]) for key, r in results.keyed() if r["request_id"] in asked]
+    assert own == [(f"EWR {requests.run}".encode(), name) for name in asked]
 
 
 def test_each_request_has_one_answer_and_one_shadow_whenever_the_worker_is_killed(requests: Requests) -> None:

