@@ -1,13 +1,14 @@
-"""What the flows read from the warehouse: training sets, and the results of queries."""
+"""What the flows read from the warehouse and keep there: training sets, experiments, results of queries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from features.project import Project
-from warehouse import datasets
+from inference.registry import Registry
+from warehouse import datasets, experiments
 from warehouse.client import Client
 from warehouse.leakage import Changes, since_label, since_request
 
@@ -73,6 +74,27 @@ def stored_set(client: Client, dataset_version: str) -> StoredDataset | None:
     stored = datasets.stored(client, name, int(version))
     held = None if stored is None else datasets.as_it_is(client, stored)
     return None if held is None else StoredDataset(client, held)
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """Copies experiments from the registry into the warehouse."""
+
+    client: Client
+    registry: Registry
+
+    def __call__(self, experiment_id: str) -> None:
+        """Copy an experiment, its gates and its trials, in place of a former copy."""
+        held = self.registry.experiments
+        experiment = held.find(experiment_id)
+        gates, trials = self.registry.gates.results(experiment_id), held.trials(experiment_id)
+        experiments.keep(
+            self.client,
+            experiment_id,
+            None if experiment is None else asdict(experiment),
+            map(asdict, gates),
+            map(asdict, trials),
+        )
 
 
 @dataclass(frozen=True)

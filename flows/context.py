@@ -25,6 +25,7 @@ from flows.contracts import (
     CheckDrift,
     CheckPerformance,
     FreezeReferences,
+    KeepExperiment,
     LookAtCanary,
     Query,
     ResolveAlerts,
@@ -67,6 +68,7 @@ class Context:
     training_set: TrainingSet = lambda _dataset_version: None
     changed_values: ChangedValues = lambda _model_name, _table: []
     on_trial: Callable[[Trial], None] = lambda _trial: None
+    keep_experiment: KeepExperiment = lambda experiment_id: None  # noqa: ARG005
     documents_url: str = ""
     seed: int = 1
     threads: int = 1

@@ -134,6 +134,13 @@ class ResolveAlerts(Protocol):
         """Resolve the open alerts of an incident, if there are any; return once the log holds it."""
 
 
+class KeepExperiment(Protocol):
+    """Copies what the registry has of experiments into the warehouse."""
+
+    def __call__(self, experiment_id: str) -> None:
+        """Copy an experiment, its gates and its trials, in place of a former copy."""
+
+
 class CreateRun(Protocol):
     """Asks the orchestrator for a flow run."""
 

@@ -63,6 +63,7 @@ def record(
         environment=environment(recipe),
         seed=recipe.seed,
     )
+    context.keep_experiment(experiment_id)
     return uri, sha256
 
 

@@ -127,6 +127,7 @@ def _conclude(
 ) -> None:
     """Keep and show what was found; where a gate has failed, send an alert and raise `GateError`."""
     context.registry.gates.record(model_name, experiment_id, results)
+    context.keep_experiment(experiment_id)
     facts = {r.gate: f"{'passed' if r.passed else '**failed**'}: {r.value} ({r.rule})" for r in results}
     show(f"gates-{stage}-{model_name}", f"Gates of the {stage} of {model_name}", facts)
     failed = [r for r in results if not r.passed]

@@ -13,7 +13,7 @@ from augury.models import artifacts, registry
 from augury.options import utc
 from augury.services.flows import code_version
 from augury.settings import Settings
-from augury.training import stored_set
+from augury.training import Experiments, stored_set
 from augury.trials import trials_table
 from flows.export import ExportMismatchError
 from flows.rerun import Difference, RerunError, require_rerunnable
@@ -88,11 +88,11 @@ def rerun(experiment: Id) -> None:
     The rerun is recorded as an experiment that names this one as its parent. No version is registered.
     """
     settings, console = Settings(), Console()
-    held = registry(settings)
+    held, client = registry(settings), warehouse(settings)
     found = _asked(held, experiment)
     try:
         require_rerunnable(found)
-        dataset = stored_set(warehouse(settings), found.training_dataset_version)
+        dataset = stored_set(client, found.training_dataset_version)
         if dataset is None:
             raise RerunError(
                 f"an experiment is run again on what it learned from; the warehouse no longer holds "
@@ -108,6 +108,7 @@ def rerun(experiment: Id) -> None:
                 experiment_id=identity,
                 code_version=code_version(),
             )
+            Experiments(client, held)(identity)
     except (RerunError, ExportMismatchError) as error:
         typer.echo(f"augury: {error}", err=True)
         raise typer.Exit(1) from error
