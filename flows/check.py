@@ -9,7 +9,7 @@ from features.project import Project
 from features.windows import floor, milliseconds
 from flows.causes import broken
 from flows.discoveries import adjusted, false_alarms_per_month
-from flows.stretch import Stretch
+from flows.stretch import Segment, Stretch
 from flows.watched import methods
 from inference.registry import ModelVersion
 from warehouse.client import Client
@@ -25,13 +25,15 @@ class NoReferenceError(LookupError):
 class Report:
     """What a check found, feature by feature; `frozen` are those of the model that were so in the window.
 
-    Without drift there are `false_alarms_per_month` alerts of such windows in 30 days, at the most.
+    `segments` explain the first feature that drifted. Without drift there are `false_alarms_per_month` alerts
+    of such windows in 30 days, at the most.
     """
 
     window: Window
     findings: tuple[Finding, ...]
     owner: str = ""
     frozen: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
     false_alarms_per_month: float = 0.0
 
     @property
@@ -68,6 +70,7 @@ class Report:
             "frozen": self.frozen,
             "features": features,
             "of": len(self.findings),
+            "segments": [vars(segment) for segment in self.segments],
             "false_alarms_per_month": self.false_alarms_per_month,
             "model_version": window.model_version,
             "window_start": window.start,
@@ -123,10 +126,14 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
     over = Window(policy.name, policy.model.name, version.version, *group, start, end)
     owner = policy.model.owner if policy.group is None else policy.group.owner
     report = Report(
-        over, tuple(judged.values()), owner, stretch.frozen, _false_alarms(policy, judged.values())
+        over,
+        tuple(judged.values()),
+        owner,
+        stretch.frozen,
+        false_alarms_per_month=_false_alarms(policy, judged.values()),
     )
     keep(client, over, report.findings)
-    return report
+    return replace(report, segments=stretch.segments(report.drifted[0])) if report.drifted else report
 
 
 def _false_alarms(policy: DriftPolicy, found: Iterable[Finding]) -> float:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from features.policies import DriftPolicy
 from features.project import Project
 from flows.causes import causes
@@ -11,10 +13,23 @@ from flows.divergence import compare, psi
 from flows.watched import window
 from inference.registry import ModelVersion
 from warehouse.client import Client
-from warehouse.drift import count, frozen, quantiles, stale_share
+from warehouse.drift import count, count_by_segment, frozen, quantiles, stale_share
 from warehouse.drift_reports import Finding
 from warehouse.references import DECILES, Reference
 from warehouse.silence import silent
+
+_SEGMENTS, _EXPLAINS = 5, 0.1
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of the rows, and which part of a feature's PSI it explains; `rows` is its share of them."""
+
+    feature: str
+    segment_by: str
+    segment: str
+    rows: float
+    explains: float
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,24 @@ class Stretch:
             name: replace(f, causes=causes(f.reference, f.counts, deciles.get(name, ()), stale, quiet))
             for name, f in drifted.items()
         }
+
+    def segments(self, finding: Finding) -> tuple[Segment, ...]:
+        """Give the segments that explain a feature's drift: without each it would be that much smaller.
+
+        They are the five that explain the most, of those that explain a tenth, and more than their share of
+        the rows.
+        """
+        held, name = finding.reference, finding.reference.feature
+        whole, found = psi(held.counts, finding.counts), []
+        for sample in window(self.policy, self.project, self.version.version, self.start, self.end):
+            for by in sample.segments if name in sample.columns and whole else ():
+                for segment, counts in count_by_segment(self.client, sample, by, name, held.bins).items():
+                    rest = np.subtract(finding.counts, counts)
+                    share = sum(counts) / finding.rows
+                    explains = 1 - psi(held.counts, rest) / whole if rest.any() else 0.0
+                    if explains > max(share, _EXPLAINS):
+                        found.append(Segment(name, by, segment, share, explains))
+        return tuple(sorted(found, key=lambda s: (-s.explains, s.segment_by, s.segment))[:_SEGMENTS])
 
     def _finding(self, reference: Reference, counts: list[int], *, compared: bool) -> Finding:
         unlike = Finding(reference, tuple(counts), 0.0, None, None, None, None, 0.0, drifted=False)

@@ -1,5 +1,7 @@
 """What a drift policy watches: which features, how each is compared, and where its values are."""
 
+from dataclasses import replace
+
 from features.policies import DriftPolicy
 from features.project import Project
 from features.training import REGRESSION
@@ -7,7 +9,17 @@ from features.types import DataType
 from flows.divergence import CHI_SQUARED
 from warehouse.client import Client
 from warehouse.drift import period
-from warehouse.samples import LABEL, PREDICTION, Sample, emitted, labelled, predicted, served, trained
+from warehouse.samples import (
+    LABEL,
+    PREDICTION,
+    Sample,
+    emitted,
+    labelled,
+    of_entities,
+    predicted,
+    served,
+    trained,
+)
 
 
 class NothingWatchedError(LookupError):
@@ -41,14 +53,16 @@ def reference(client: Client, policy: DriftPolicy, project: Project, table: str)
 def window(policy: DriftPolicy, project: Project, version: int, since: int, until: int) -> list[Sample]:
     """Give the values of [since, until) (ms) that are compared; predictions are those of a version."""
     if policy.group is None:
-        return [
-            predicted(policy.model.name, version, since, until),
-            labelled(policy.model.name, since, until),
-        ]
+        answered = predicted(policy.model.name, version, since, until)
+        by = of_entities(entity.name for entity in policy.model.entities)
+        return [replace(answered, segments=by), labelled(policy.model.name, since, until)]
+    entity = policy.group.entity.name
     if policy.values == "rows":
         plan = project.group_plans[policy.group.label]
-        return [emitted(plan.table, _features(policy, project), since, until)]
-    return [served(policy.model.name, _vector_names(policy, project), since, until)]
+        rows = emitted(plan.table, _features(policy, project), since, until)
+        return [replace(rows, segments={entity: "entity"})]
+    vectors = served(policy.model.name, _vector_names(policy, project), since, until)
+    return [replace(vectors, segments=of_entities([entity]))]
 
 
 def _features(policy: DriftPolicy, project: Project) -> dict[str, DataType]:

@@ -38,31 +38,52 @@ def count(client: Client, sample: Sample, bins: Mapping[str, Bins]) -> dict[str,
     return {name: found[name] for name in bins}
 
 
+def count_by_segment(
+    client: Client, sample: Sample, by: str, name: str, bins: Bins
+) -> dict[str, tuple[int, ...]]:
+    """Count the values of one feature by bin in each segment, of which the `MAX_LEVELS` largest are given."""
+    of = f"toString({sample.segments[by]})"
+    last = f"GROUP BY _segment ORDER BY count() DESC, _segment LIMIT {MAX_LEVELS:d}"
+    if bins.levels is None:
+        counted = ", ".join(_up_to(sample.columns[name], bins))
+        sql = f"SELECT {of} AS _segment, count(), {counted} FROM {sample.rows} {last}"
+        rows = client.query(sql, dict(sample.parameters), settings=_SETTINGS).result_rows
+        return {str(segment): tuple(_binned(up_to, n)) for segment, n, *up_to in rows}
+    each = [f"countIf(_bin = {place})" for place in range(bins.size)]
+    inner = f"SELECT {of} AS _segment, {_position(sample.columns[name], bins)} AS _bin FROM {sample.rows}"
+    sql = f"SELECT _segment, {', '.join(each)} FROM ({inner}) {last}"
+    rows = client.query(sql, dict(sample.parameters), settings=_SETTINGS).result_rows
+    return {str(segment): tuple(map(int, counts)) for segment, *counts in rows}
+
+
 def numbers_sql(sample: Sample, bins: Mapping[str, Bins]) -> str:
     """Write the query that counts, after the rows, each feature's values up to each edge and inf."""
-    counted = [
-        f"countIf({sample.columns[name]} <= {edge!r})"
-        for name, held in bins.items()
-        for edge in (*held.edges, float("inf"))
-    ]
+    counted = [part for name, held in bins.items() for part in _up_to(sample.columns[name], held)]
     return f"SELECT count(), {', '.join(counted)} FROM {sample.rows}"
+
+
+def _up_to(value: str, bins: Bins) -> list[str]:
+    return [f"countIf({value} <= {edge!r})" for edge in (*bins.edges, float("inf"))]
 
 
 def categories_sql(sample: Sample, bins: Mapping[str, Bins]) -> str:
     """Write the query that gives the feature's place, the bin's place and the rows in it."""
     parts = []
     for place, (name, held) in enumerate(bins.items()):
-        levels = held.levels or ()
-        value = f"toString({sample.columns[name]})"
-        known = f"[{', '.join(text(level) for level in levels)}]"
-        others, missing = len(levels), len(levels) + 1
-        found = f"transform(assumeNotNull({value}), {known}, {list(range(others))}, {others})"
-        position = f"if(isNull({value}), {missing}, {found if levels else others})"
+        position = _position(sample.columns[name], held)
         parts.append(
-            f"SELECT {place} AS _feature, toInt64({position}) AS _bin, count() "
-            f"FROM {sample.rows} GROUP BY _bin"
+            f"SELECT {place} AS _feature, {position} AS _bin, count() FROM {sample.rows} GROUP BY _bin"
         )
     return " UNION ALL ".join(parts)
+
+
+def _position(column: str, bins: Bins) -> str:
+    """Write the place of a category's bin."""
+    levels, value = bins.levels or (), f"toString({column})"
+    known = f"[{', '.join(text(level) for level in levels)}]"
+    others, missing = len(levels), len(levels) + 1
+    found = f"transform(assumeNotNull({value}), {known}, {list(range(others))}, {others})"
+    return f"toInt64(if(isNull({value}), {missing}, {found if levels else others}))"
 
 
 def quantiles(

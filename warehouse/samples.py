@@ -16,13 +16,15 @@ PREDICTION, LABEL = "prediction", "label"
 class Sample:
     """Rows, as what follows FROM, and for each feature the expression of its value in a row.
 
-    `identity` are the columns that tell a row from all others.
+    `identity` are the columns that tell a row from all others, `segments` the expressions by which rows fall
+    into segments, by what they are of.
     """
 
     rows: str
     columns: Mapping[str, str]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     identity: str = "*"
+    segments: Mapping[str, str] = field(default_factory=dict)
 
     def halves(self) -> tuple["Sample", "Sample"]:
         """Deal the rows to two samples by a hash of what they are, the same at each reading."""
@@ -45,6 +47,11 @@ def emitted(table: str, names: Iterable[str], since: int, until: int) -> Sample:
     within = f"event_timestamp >= {moment(since)} AND event_timestamp < {moment(until)}"
     columns = {name: column(name) for name in names}
     return Sample(f"{column(table)} FINAL WHERE {within}", columns, identity="entity, seq")
+
+
+def of_entities(names: Iterable[str]) -> dict[str, str]:
+    """Give the expressions by which answers fall into segments of entities."""
+    return {name: f"entity_keys[{text(name)}]" for name in names}
 
 
 def trained(table: str, names: Mapping[str, str]) -> Sample:

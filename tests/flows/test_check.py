@@ -81,6 +81,30 @@ def test_a_drifted_feature_is_reported_and_is_one_alert(trained: History) -> Non
     assert codec.decoder(load("alert"))(codec.encoder("alerts", load("alert"))(alert.record)) == alert.record
 
 
+def test_the_segments_that_explain_drift_are_named(trained: History) -> None:
+    drawn = values(SERVED, 2)
+    carriers = ["B" if i % 5 == 0 else "AC"[i % 2] for i in range(SERVED)]
+    moved = [
+        v + 25 if c == "B" and v is not None else v for c, v in zip(carriers, drawn["delay"], strict=True)
+    ]
+    trained.served(drawn | {"delay": moved, "carrier": carriers})
+    report = checked(trained)
+    (segment,) = report.segments
+    assert (segment.feature, segment.segment_by, segment.segment) == ("delay_mean_1h", "carrier", "B")
+    assert (segment.rows, segment.explains > 0.8) == (0.2, True)
+    alert = report.alert()
+    assert alert is not None
+    assert json.loads(alert.record["evidence"])["segments"] == [vars(segment)]
+
+
+def test_no_segment_explains_what_has_happened_to_all(trained: History) -> None:
+    drawn = values(SERVED, 2)
+    everywhere = [None if v is None else v + 6 for v in drawn["delay"]]
+    trained.served(drawn | {"delay": everywhere, "carrier": ["ABCDE"[i % 5] for i in range(SERVED)]})
+    report = checked(trained)
+    assert (causes(report), report.segments) == ({"delay_mean_1h": (DATA,)}, ())
+
+
 def test_the_report_is_one_row_a_feature_however_often_it_is_checked(trained: History) -> None:
     trained.served(values(SERVED, 2))
     reports = [checked(trained), checked(trained)]
