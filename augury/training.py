@@ -1,4 +1,4 @@
-"""What the flows read from the warehouse and keep there: training sets, experiments, results of queries."""
+"""What the flows read from the warehouse and keep there: training sets, experiments, windows, queries."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,11 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from features.policies import DriftPolicy, MonitoringPolicy
 from features.project import Project
 from inference.registry import Registry
 from warehouse import datasets, experiments
 from warehouse.client import Client
 from warehouse.leakage import Changes, since_label, since_request
+from warehouse.reports import last_window
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,18 @@ class Experiments:
             map(asdict, gates),
             map(asdict, trials),
         )
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Reads which windows were checked."""
+
+    client: Client
+
+    def __call__(self, policy: DriftPolicy | MonitoringPolicy, version: int) -> int | None:
+        """Give the end (ms) of the newest window of a policy in which a version was checked, if any was."""
+        view = "drift_windows" if isinstance(policy, DriftPolicy) else "performance_windows"
+        return last_window(self.client, view, policy.name, policy.model.name, version)
 
 
 @dataclass(frozen=True)

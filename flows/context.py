@@ -26,6 +26,7 @@ from flows.contracts import (
     CheckPerformance,
     FreezeReferences,
     KeepExperiment,
+    LastWindow,
     LookAtCanary,
     Query,
     ResolveAlerts,
@@ -68,6 +69,7 @@ class Context:
     training_set: TrainingSet = lambda _dataset_version: None
     changed_values: ChangedValues = lambda _model_name, _table: []
     on_trial: Callable[[Trial], None] = lambda _trial: None
+    last_window: LastWindow = lambda policy, version: None  # noqa: ARG005
     keep_experiment: KeepExperiment = lambda experiment_id: None  # noqa: ARG005
     documents_url: str = ""
     seed: int = 1

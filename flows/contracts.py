@@ -111,6 +111,13 @@ class CheckPerformance(Protocol):
         """Check the window that ends at `end` (ms) against the holdout of a version."""
 
 
+class LastWindow(Protocol):
+    """Tells which windows were checked."""
+
+    def __call__(self, policy: DriftPolicy | MonitoringPolicy, version: int) -> int | None:
+        """Give the end (ms) of the newest window of a policy in which a version was checked, if any was."""
+
+
 class LookAtCanary(Protocol):
     """Looks at a canary beside the champion, by their answers in the warehouse."""
 

@@ -1,10 +1,14 @@
-"""What the flows that check windows share: how often they run, and a look at each policy's window."""
+"""What the flows that check windows share: how often they run, and which windows of a policy they look at."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from prefect import task
+
 from features.policies import DriftPolicy, MonitoringPolicy
 from flows.check import NoReferenceError, window_end
+from flows.context import current
+from flows.steps import RETRIED
 
 P = TypeVar("P", DriftPolicy, MonitoringPolicy)
 F = TypeVar("F")
@@ -14,6 +18,25 @@ def interval(flow: str, every_ms: Iterable[int]) -> dict[str, int]:
     """Give how often (ms) a flow runs by itself: as often as the policy that looks the most; by flow."""
     shortest = min(every_ms, default=None)
     return {} if shortest is None else {flow: shortest}
+
+
+_MADE_UP = 31
+
+
+@task(**RETRIED)
+def last_window(policy: DriftPolicy | MonitoringPolicy) -> int | None:
+    """Give the end (ms) of the newest window in which the champion was looked at, if there is one."""
+    context = current()
+    champion = context.registry.champion(policy.model.name)
+    return None if champion is None else context.last_window(policy, champion.version)
+
+
+def missed(every_ms: int, last: int | None, newest: int) -> list[int]:
+    """Give the ends (ms) of the windows after `last` and before `newest`: 31 at most, the oldest first."""
+    if last is None:
+        return []
+    first = newest - every_ms * min(_MADE_UP, -(-(newest - last) // every_ms) - 1)
+    return list(range(first, newest, every_ms))
 
 
 def looks(
@@ -27,12 +50,17 @@ def looks(
 ) -> Iterator[tuple[P, F]]:
     """Look at the window of each policy that ends at `at` (ms), or the newest that is over at `clock` (ms).
 
-    One without a champion or a reference is passed over, and `facts` says so under its name; where the policy
-    was `named`, `NoReferenceError` is raised.
+    Before the newest those are looked at that ended since the last look, while nothing ran: their rows are
+    kept, and nobody is told of what has been. A policy without a champion or a reference is passed over, and
+    `facts` says so under its name; where the policy was `named`, `NoReferenceError` is raised.
     """
     for policy in policies:
+        end = window_end(policy, clock) if at is None else at
         try:
-            found = look(policy, window_end(policy, clock) if at is None else at)
+            if at is None:
+                for former in missed(policy.every_ms, last_window(policy), end):
+                    look(policy, former)
+            found = look(policy, end)
         except NoReferenceError as reason:
             if named:
                 raise

@@ -199,6 +199,16 @@ def drift_windows(client: Client, model: str, group: str, days: int) -> list[Dri
     )
 
 
+def last_window(client: Client, view: str, policy: str, model: str, version: int) -> int | None:
+    """Give the end (ms) of the newest window of a policy in a view in which a version was checked."""
+    last, checked = client.query(
+        f"SELECT max(toUnixTimestamp64Milli(window_end)), count() FROM {view} "
+        "WHERE policy = {policy:String} AND model_name = {model:String} AND model_version = {version:UInt32}",
+        parameters={"policy": policy, "model": model, "version": version},
+    ).result_rows[0]
+    return int(last) if checked else None
+
+
 def distributions(client: Client, policy: str, ends: Mapping[str, int]) -> dict[str, Distribution]:
     """Give the bins of some features of a policy, each in the window with the end (ms) that is stated."""
     found = _read(

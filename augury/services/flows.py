@@ -14,7 +14,7 @@ from augury.auditing import Auditor
 from augury.clients import project_clock, send_alert, warehouse
 from augury.models import artifacts, publish, registry
 from augury.settings import ROOT, Settings
-from augury.training import ChangedValues, Datasets, Experiments, Query, TrainingSets
+from augury.training import ChangedValues, Datasets, Experiments, Query, TrainingSets, Windows
 from features.project import Project
 from flows.audit import audit
 from flows.canary import canary
@@ -95,6 +95,7 @@ def collaborators(project: Project, settings: Settings) -> Context:
         wait_for_warehouse=partial(_await_sink, settings),
         training_set=TrainingSets(client),
         changed_values=ChangedValues(client, project),
+        last_window=Windows(client),
         keep_experiment=Experiments(client, held),
         documents_url=settings.documents_url,
     )

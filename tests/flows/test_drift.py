@@ -11,6 +11,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.check import NoReferenceError, Report
 from flows.context import configure
 from flows.drift import DRIFT, drift, intervals
+from flows.looks import missed
 from flows.triggers import Triggers
 from flows.worker import FlowWorker
 from tests.flows.drifting import FEATURES, OUTPUTS, ROWS
@@ -62,6 +63,30 @@ def test_drift_is_one_alert_of_a_group_and_window_that_sets_off_one_retraining(w
         "policy": NAME,
         "at": END,
     }
+
+
+@pytest.mark.parametrize(("last", "wanted"), [(None, []), (4, [5, 6]), (6, []), (7, []), (5.5, [6])])
+def test_windows_that_ended_since_the_last_look_are_made_up_for(
+    last: float | None, wanted: list[int]
+) -> None:
+    found = missed(DAY, None if last is None else round(last * DAY), 7 * DAY)
+    assert found == [day * DAY for day in wanted]
+
+
+def test_of_a_long_pause_the_newest_month_is_made_up_for() -> None:
+    assert missed(DAY, 0, 100 * DAY) == [day * DAY for day in range(69, 100)]
+
+
+@pytest.mark.stack
+def test_nobody_is_told_of_windows_that_are_made_up_for(world: World) -> None:
+    world.reports[NAME] = report(drifted=True)
+    configure(replace(world.context, last_window=lambda *_: END - 3 * DAY))
+    assert drift() == 1
+    assert world.checked == [(NAME, 1, END - 2 * DAY), (NAME, 1, END - DAY), (NAME, 1, END)]
+    assert len(world.alerts) == 1
+    world.checked.clear()
+    assert drift(at=END) == 1
+    assert world.checked == [(NAME, 1, END)]
 
 
 @pytest.mark.stack

@@ -24,6 +24,7 @@ from tests.warehouse.reported import (
 )
 from warehouse.client import Client
 from warehouse.contracts import record
+from warehouse.reports import last_window
 
 pytestmark = pytest.mark.stack
 MIGRATIONS = ROOT / "warehouse" / "migrations"
@@ -31,6 +32,19 @@ MIGRATIONS = ROOT / "warehouse" / "migrations"
 
 def rows(client: Client, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in client.query(sql).result_rows]
+
+
+def test_the_last_window_of_a_policy_is_a_version_s_own(database: Client) -> None:
+    assert last_window(database, "drift_windows", "plain.v1/late", MODEL, 1) is None
+    drifting(database)
+    (version, policy, end), *_ = rows(
+        database,
+        "SELECT model_version, policy, max(toUnixTimestamp64Milli(window_end)) FROM drift_windows "
+        "GROUP BY ALL",
+    )
+    assert last_window(database, "drift_windows", policy, MODEL, version) == end
+    assert last_window(database, "drift_windows", policy, MODEL, version + 1) is None
+    assert last_window(database, "performance_windows", policy, MODEL, version) is None
 
 
 def test_a_window_of_drift_has_shares_and_its_subject(database: Client) -> None:
@@ -176,9 +190,12 @@ def test_the_cost_of_predictions_is_in_bytes_of_the_tables(database: Client) -> 
     assert per_thousand == pytest.approx(size * 1000 / 12)
 
 
-def test_the_document_lists_every_view() -> None:
-    made = re.findall(
-        r"^CREATE VIEW IF NOT EXISTS (\w+)", (MIGRATIONS / "0013_reports.sql").read_text(), re.MULTILINE
+def test_the_document_lists_every_view_and_table_of_experiments() -> None:
+    made = []
+    for name, what in (("0013_reports.sql", "VIEW"), ("0017_experiments.sql", "TABLE")):
+        begin = rf"^CREATE {what} IF NOT EXISTS (\w+)"
+        made += re.findall(begin, (MIGRATIONS / name).read_text(), re.MULTILINE)
+    listed = re.findall(
+        r"^\| `(\w+)` \| (?:an?|what) ", (ROOT / "docs" / "reports.md").read_text(), re.MULTILINE
     )
-    listed = re.findall(r"^\| `(\w+)` \| an? ", (ROOT / "docs" / "reports.md").read_text(), re.MULTILINE)
     assert listed == made
