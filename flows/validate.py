@@ -88,11 +88,18 @@ def _timed(model: OnnxModel, row: NDArray[np.float64]) -> float:
 def beside_champion(context: Context, model_name: str, trained: Trained) -> Comparison | str:
     """Score the champion on the holdout of a new model, or say why it cannot be.
 
-    The champion has learned nothing of it: its own holdout began earlier, for training sets only grow.
+    The champion must have learned nothing of it: its own holdout began no later.
     """
     champion = context.registry.champion(model_name)
     if champion is None:
         return "there is no champion"
+    known = context.registry.experiments.find(champion.experiment_id)
+    began = None if known is None else known.evaluation_metrics.get("holdout_start")
+    if began is not None and began > trained.holdout.start:
+        return (
+            f"version {champion.version} has learned from rows of this holdout, which begins at "
+            f"{trained.holdout.start} ms and its own at {began:.0f} ms"
+        )
     names = ModelPlan.from_dict(champion.signature).names
     places = {name: place for place, name in enumerate(trained.recipe.features)}
     lacking = [name for name in names if name not in places]

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from inference.artifacts import ArtifactStore
 from inference.explainer import explainer_of
 from inference.registry import ModelStatus
 from tests.flows.tables import table
-from tests.flows.world import NOW, World
+from tests.flows.world import NOW, TableDataset, World
 
 pytestmark = pytest.mark.stack
 
@@ -150,6 +151,18 @@ def test_a_challenger_is_measured_beside_the_champion(world: World) -> None:
     assert found["improvement"].startswith("+0.0000: ")  # it was trained on the same rows
     assert "rise most in" in found["missing values"]
     assert "not judged" not in found["anomalous values"]
+
+
+def test_a_champion_that_has_learned_from_the_holdout_is_no_measure(world: World) -> None:
+    retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW)
+    world.registry.promote("punctual", 1, by="ann", why="the first")
+    longer = world.registry.experiments.get("punctual-alert-1").evaluation_metrics["holdout_start"]
+    assert longer is not None
+    configure(replace(world.context, dataset=lambda _model, name, _end: TableDataset(name, 1_500)))
+    retrain("punctual", "alert-2", "line_trips.v1/punctual", NOW)
+    found = {r.gate: r for r in world.registry.gates.results("punctual-alert-2")}
+    said = f"not judged: version 1 has learned from rows of this holdout, .* its own at {longer:.0f} ms"
+    assert re.match(said, found["improvement"].value)
 
 
 def test_a_champion_that_cannot_be_compared_with_is_named(world: World) -> None:
