@@ -67,11 +67,11 @@ class Size:
     kafka_requests: int
 
 
+_ALL = ((10_000, (SMALL, MIDDLE, LARGE)), (1_000_000, (MIDDLE,)))
 SIZES = {
     "quick": Size(((10_000, (MIDDLE,)),), (4, 16), 0.7, 1.5, 3, 1_000, 20_000),
-    "full": Size(
-        ((10_000, (SMALL, MIDDLE, LARGE)), (1_000_000, (MIDDLE,))), (4, 16, 64), 5, 15, 5, 10_000, 200_000
-    ),
+    "wide": Size(_ALL, (4, 16), 0.7, 1.5, 2, 1_000, 20_000),
+    "full": Size(_ALL, (4, 16, 64), 5, 15, 5, 10_000, 200_000),
 }
 
 
