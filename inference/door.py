@@ -105,17 +105,18 @@ class Door:
         if self._tracing is None:
             await self._answer_call(form, scope, receive, send)
             return
-        with self._tracing.served(scope["method"], form.route, parent_of(scope["headers"])) as span:
+        parent, scheme = parent_of(scope["headers"]), scope.get("scheme", "http")
+        with self._tracing.served(scope["method"], form.route, parent, scheme) as span:
 
             async def watched(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     span.answered(message["status"])
                 await send(message)
 
-            await self._answer_call(form, scope, receive, watched, span.traceparent)
+            await self._answer_call(form, scope, receive, watched, span)
 
     async def _answer_call(
-        self, form: Form, scope: Scope, receive: Receive, send: Send, trace: str = ""
+        self, form: Form, scope: Scope, receive: Receive, send: Send, span: Span | None = None
     ) -> None:
         try:
             if scope["method"] != "POST":
@@ -125,9 +126,12 @@ class Door:
                     {"Allow": "POST"},
                 )
             received = self._clock()
+            trace = "" if span is None else span.traceparent
             body = await form.answer(scope, await _body(receive), received, trace)
         except Exception as error:
             self.refused(error)
+            if span is not None:
+                span.refused(kind_of(error))
             await form.refusal(error)(scope, receive, send)
             return
         if isinstance(body, Response):

@@ -169,6 +169,8 @@ class RpcDoor:
                 )
             except Exception as error:
                 self._door.refused(error)
+                if span is not None:
+                    span.refused(kind_of(error))
                 answer = error
             if span is not None:
                 span.answered(status_of(kind_of(answer)) if isinstance(answer, Exception) else HTTPStatus.OK)

@@ -54,11 +54,13 @@ class Span:
         """The trace, in 32 hex digits, for logs."""
         return trace.format_trace_id(self._span.get_span_context().trace_id)
 
-    def answered(self, status: int, problem: str | None = None) -> None:
-        """State an HTTP answer: its status, and the kind of its problem."""
+    def refused(self, problem: str) -> None:
+        """State the kind of problem that is told in place of an answer."""
+        self._span.set_attribute("error.type", problem)
+
+    def answered(self, status: int) -> None:
+        """State the status of an HTTP answer."""
         self._span.set_attribute("http.response.status_code", status)
-        if problem is not None:
-            self._span.set_attribute("error.type", problem)
         if status >= _SERVER_ERROR:
             self._span.set_status(Status(StatusCode.ERROR))
 
@@ -101,10 +103,10 @@ class Tracing:
         """Export by OTLP over HTTP to the collector at `endpoint`, such as `http://collector:4318`."""
         return cls(service, version, OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces"), share)
 
-    def served(self, method: str, route: str, parent: str) -> Span:
+    def served(self, method: str, route: str, parent: str, scheme: str = "http") -> Span:
         """Begin the answer to an HTTP request, under its caller's `traceparent` where it brought one."""
         attributes = {"http.request.method": method, "http.route": route, "url.path": route}
-        return self._begin(f"{method} {route}", SpanKind.SERVER, parent, attributes | {"url.scheme": "http"})
+        return self._begin(f"{method} {route}", SpanKind.SERVER, parent, attributes | {"url.scheme": scheme})
 
     def sent(self, topic: str, parent: str) -> Span:
         """Begin the way of a record to the log; the record's header is this span's `traceparent`."""

@@ -64,11 +64,14 @@ def test_a_request_is_followed_over_the_log(tracing: Tracing, exporter: InMemory
 def test_only_the_servers_own_failures_are_errors(
     tracing: Tracing, exporter: InMemorySpanExporter, status: int, failed: bool
 ) -> None:
-    with tracing.served("POST", "/v1/predict", "") as span:
-        span.answered(status, None if status == 200 else "a-problem")
+    with tracing.served("POST", "/v1/predict", "", "https") as span:
+        if status != 200:
+            span.refused("a-problem")
+        span.answered(status)
     (found,) = ended(tracing, exporter).values()
     assert (found.status.status_code is StatusCode.ERROR) == failed
     assert (found.attributes or {})["http.response.status_code"] == status
+    assert (found.attributes or {})["url.scheme"] == "https"
     assert (found.attributes or {}).get("error.type") == (None if status == 200 else "a-problem")
 
 
