@@ -297,6 +297,8 @@ class Door:
             self._metrics.shadowed(results)
         except Exception:
             _LOG.exception("the shadow of %d answers is not in the log", len(answers))
+            shadows = [a.job.shadow for a in answers if a.job is not None and a.job.shadow is not None]
+            self._metrics.unshadowed(shadows)
         finally:
             self._done += len(answers)
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
-from inference.models import Models
+from inference.models import LoadedModel, Models
 from inference.predictor import Answer
 from inference.records import Result
 from schemas.metrics import Distribution, LogLag, Sampled, counter, gauge, histogram
@@ -37,7 +37,7 @@ class Metrics:
         self._answers: defaultdict[tuple[str, str, int | None, str, str | None], int] = defaultdict(int)
         self._latency: dict[tuple[str, str], tuple[Distribution, ...]] = {}
         self._rows: defaultdict[tuple[str, int, str], int] = defaultdict(int)
-        self._shadows: defaultdict[tuple[str, int | None, bool], int] = defaultdict(int)
+        self._shadows: defaultdict[tuple[str, int | None, str], int] = defaultdict(int)
         self._defaults: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._shed: _Counts = defaultdict(int)
         self._unlogged: _Counts = defaultdict(int)
@@ -79,7 +79,14 @@ class Metrics:
         """Count what shadow models would have answered."""
         with self._mutex:
             for result in results:
-                self._shadows[result.model_name, result.model_version_used, result.error is None] += 1
+                outcome = OK if result.error is None else "error"
+                self._shadows[result.model_name, result.model_version_used, outcome] += 1
+
+    def unshadowed(self, shadows: Iterable[LoadedModel]) -> None:
+        """Count shadows that were not run, or whose records are lost: one for each request."""
+        with self._mutex:
+            for shadow in shadows:
+                self._shadows[shadow.name, shadow.version, "lost"] += 1
 
     def shed(self, door: str, times: int = 1) -> None:
         """Count requests that were turned away because there was too much to do."""
@@ -147,9 +154,9 @@ class Metrics:
         )
         yield counter(
             "augury_shadow_predictions_total",
-            "What shadow models would have answered: ok or error.",
+            "What shadow models would have answered: ok or error; lost, where that is not in the log.",
             ("model", "version", "outcome"),
-            {(*labels, OK if fine else "error"): n for (*labels, fine), n in self._copy(self._shadows)},
+            dict(self._copy(self._shadows)),
         )
         yield counter(
             "augury_defaults_used_total",

@@ -96,6 +96,11 @@ def test_shadows_are_counted_apart(metrics: Metrics, served: World) -> None:
     predictor = served.predictor
     answers = predictor.predict([Request("a", "late", entity_keys=KEYS, inputs=INPUTS)], "http")
     metrics.shadowed(predictor.shadow(answers))
+    (job,) = (answer.job for answer in answers)
+    assert job is not None
+    assert job.shadow is not None
+    metrics.unshadowed([job.shadow] * 3)
+    assert value(metrics, "augury_shadow_predictions_total", model="late", version=2, outcome="lost") == 3
     assert value(metrics, "augury_shadow_predictions_total", model="late", version=2, outcome="ok") == 1
 
 
