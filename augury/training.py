@@ -106,9 +106,10 @@ class Windows:
     client: Client
 
     def __call__(self, policy: DriftPolicy | MonitoringPolicy, version: int) -> int | None:
-        """Give the end (ms) of the newest window of a policy in which a version was checked, if any was."""
-        view = "drift_windows" if isinstance(policy, DriftPolicy) else "performance_windows"
-        return last_window(self.client, view, policy.name, policy.model.name, version)
+        """Give the end (ms) of the newest window of a policy that is done with, if there is one."""
+        drift = isinstance(policy, DriftPolicy)
+        view, alarm = ("drift_windows", "drifted") if drift else ("performance_windows", "breached")
+        return last_window(self.client, view, alarm, policy.name, policy.model.name, version)
 
 
 @dataclass(frozen=True)

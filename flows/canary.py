@@ -104,7 +104,12 @@ def _alert(policy: CanaryPolicy, on: Canary, found: Look) -> Alert:
         kind=NAME,
         subject=on.model_name,
         severity="critical",
-        evidence={"model_version": on.version, **asdict(found)},
+        evidence={
+            "model_version": on.version,
+            "window_start": on.since,
+            "alpha": policy.alpha,
+            **asdict(found),
+        },
         at=on.since + found.number * policy.look_ms,
         playbook=NAME,
         owner=policy.model.owner,

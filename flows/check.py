@@ -1,5 +1,6 @@
 """A drift check: one policy's features in one window against what its model was trained on."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,9 +13,11 @@ from flows.discoveries import adjusted, false_alarms_per_month
 from flows.stretch import Segment, Stretch
 from flows.watched import methods
 from inference.registry import ModelVersion
-from warehouse.client import Client
+from warehouse.client import REFUSALS, Client
 from warehouse.drift_reports import Finding, Window, keep
 from warehouse.references import read
+
+log = logging.getLogger(__name__)
 
 
 class NoReferenceError(LookupError):
@@ -118,10 +121,13 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
     stretch = Stretch(client, project, policy, version, known, start, end)
     judged = _judged(policy, stretch.findings())
     judged |= stretch.explained({name: f for name, f in judged.items() if f.drifted})
+    newest, newly = stretch, dict[str, Finding]()
     if policy.newest_ms is not None:
-        for name, seen in _newly_broken(replace(stretch, start=end - policy.newest_ms)).items():
+        newest = replace(stretch, start=end - policy.newest_ms)
+        for name, seen in _newly_broken(newest).items():
             if not broken(judged[name].causes):
-                judged[name] = replace(judged[name], drifted=True, causes=seen)
+                judged[name] = replace(judged[name], drifted=True, causes=seen.causes)
+                newly[name] = seen
     group = ("", 0) if policy.group is None else (policy.group.name, policy.group.version)
     over = Window(policy.name, policy.model.name, version.version, *group, start, end)
     owner = policy.model.owner if policy.group is None else policy.group.owner
@@ -133,7 +139,16 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
         false_alarms_per_month=_false_alarms(policy, judged.values()),
     )
     keep(client, over, report.findings)
-    return replace(report, segments=stretch.segments(report.drifted[0])) if report.drifted else report
+    if not report.drifted:
+        return report
+    first = report.drifted[0]
+    seen_there = newly.get(first.reference.feature)
+    try:
+        segments = stretch.segments(first) if seen_there is None else newest.segments(seen_there)
+    except REFUSALS as error:  # an alarm does not wait for what explains it
+        log.warning("no segments explain the drift of %s: %s", policy.name, error)
+        return report
+    return replace(report, segments=segments)
 
 
 def _false_alarms(policy: DriftPolicy, found: Iterable[Finding]) -> float:
@@ -164,8 +179,8 @@ def _q_values(found: Mapping[str, Finding]) -> dict[str, float]:
     return dict(zip(tested, adjusted(list(tested.values())), strict=True))
 
 
-def _newly_broken(newest: Stretch) -> dict[str, tuple[str, ...]]:
-    """Name the features that look broken in the newest stretch of a window, and why.
+def _newly_broken(newest: Stretch) -> dict[str, Finding]:
+    """Find the features that look broken in the newest stretch of a window, as they are there.
 
     A long window is for what changes slowly. What breaks is seen at once, where the stretch differs from the
     reference by the calibrated rule and shows a cause.
@@ -173,4 +188,4 @@ def _newly_broken(newest: Stretch) -> dict[str, tuple[str, ...]]:
     found = newest.findings()
     q_values = _q_values(found)
     differ = {name: f for name, f in found.items() if q_values.get(name, 1.0) <= newest.policy.level}
-    return {name: f.causes for name, f in newest.explained(differ).items() if broken(f.causes)}
+    return {name: f for name, f in newest.explained(differ).items() if broken(f.causes)}

@@ -3,7 +3,7 @@
 A flow run brings only its parameters, as JSON; what it works with cannot travel in them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -47,7 +47,8 @@ class Context:
     `wait_for_warehouse` returns once the warehouse holds all that the log holds up to a moment (ms on the
     log's clock), and raises where it still lags. `training_set` gives what a former version was trained on,
     and `changed_values` what a training set has that was not so at the request. `on_trial` is told of each
-    trial of a search that has been kept. `documents_url` is where docs/playbooks is published, if anywhere.
+    trial of a search that has been kept. `stalled_groups` gives the labels
+    of groups whose pipeline stands still. `documents_url` is where docs/playbooks is published, if anywhere.
     """
 
     project: Project
@@ -69,6 +70,7 @@ class Context:
     training_set: TrainingSet = lambda _dataset_version: None
     changed_values: ChangedValues = lambda _model_name, _table: []
     on_trial: Callable[[Trial], None] = lambda _trial: None
+    stalled_groups: Callable[[], Collection[str]] = tuple
     last_window: LastWindow = lambda policy, version: None  # noqa: ARG005
     keep_experiment: KeepExperiment = lambda experiment_id: None  # noqa: ARG005
     documents_url: str = ""

@@ -115,7 +115,10 @@ class LastWindow(Protocol):
     """Tells which windows were checked."""
 
     def __call__(self, policy: DriftPolicy | MonitoringPolicy, version: int) -> int | None:
-        """Give the end (ms) of the newest window of a policy in which a version was checked, if any was."""
+        """Give the end (ms) of the newest window of a policy in which a version was checked, if any was.
+
+        One that alarms counts once its alert is in the warehouse.
+        """
 
 
 class LookAtCanary(Protocol):

@@ -40,7 +40,8 @@ def drift(policy: PolicyName | None = None, at: Moment | None = None) -> int:
     """Check a policy, or all of the project's, and give how many features drifted.
 
     The window ends at `at` (ms); without it at the newest of the policy's ends that the log's clock has
-    passed. A window checked again has the same rows in `feature_drift_report` and the same alert; one in
+    passed, and those that nobody has looked at are made up for: of the newest that drifted there is an alert.
+    A window checked again has the same rows in `feature_drift_report` and the same alert; one in
     which nothing drifted resolves the alerts that are open, unless what was served in it was frozen. Where
     all are checked, those of models without a champion, or without a frozen reference, are passed over and
     named on the run's page; a policy that is named fails the run then.
@@ -53,15 +54,18 @@ def drift(policy: PolicyName | None = None, at: Moment | None = None) -> int:
     clock = context.clock() if at is None else at
     await_warehouse(clock)
     found, facts = 0, dict[str, str]()
-    for one, report in looks(chosen, clock, at, look, facts, named=policy is not None):
-        alert = report.alert()
+    for one, reports in looks(chosen, clock, at, look, facts, named=policy is not None):
+        newest = reports[-1]
+        alert = next((a for a in (r.alert() for r in reversed(reports)) if a is not None), None)
         if alert is not None:
             send(alert.record)
-        elif report.judged and (one.values == "rows" or not report.frozen):
-            end = report.window.end
-            clear(f"{DRIFT}/{one.name}/{report.subject}", f"nothing drifted in the window to {end} ms", end)
-        found += len(report.drifted)
-        drifted = ", ".join(f"{f.reference.feature} ({', '.join(f.causes)})" for f in report.drifted)
-        facts[one.name] = drifted or f"none of {len(report.findings)} features drifted"
+        if newest.judged and not newest.drifted and (one.values == "rows" or not newest.frozen):
+            end = newest.window.end
+            clear(f"{DRIFT}/{one.name}/{newest.subject}", f"nothing drifted in the window to {end} ms", end)
+        found += len(newest.drifted)
+        drifted = ", ".join(f"{f.reference.feature} ({', '.join(f.causes)})" for f in newest.drifted)
+        facts[one.name] = drifted or f"none of {len(newest.findings)} features drifted"
+        if len(reports) > 1:
+            facts[f"{one.name}, before"] = f"{len(reports) - 1} windows were made up for"
     show(DRIFT, "Drift", facts)
     return found

@@ -1,6 +1,7 @@
 """Runs that end badly: of each somebody is told, and what an outage may have ended is tried again."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry, Scheduled
 
 from features.alerts import Alert, incident
@@ -29,9 +31,11 @@ RUN = "run"
 """The kind of alerts of runs that ended badly."""
 AGAIN_S = (600.0, 3_600.0, 21_600.0)
 """How long a run that has failed waits before each further try."""
-_TOLD = "augury.told"  # the label of a run that says of which of its starts somebody was told
-_TRIES = "augury.tries"  # and how often it was put off
+# Labels of a run: of which of its starts somebody was told, how often it was put off, after how many starts,
+# and which start was refused.
+_TOLD, _TRIES, _SINCE, _REFUSED = "augury.told", "augury.tries", "augury.since", "augury.refused"
 _BEHIND = timedelta(days=2)  # of what ended longer ago nobody is told anew
+_QUIET_S = 60.0  # while the log does not take alerts
 _TEXT = 2_000
 
 
@@ -40,7 +44,7 @@ class Failures:
 
     `clock` gives the log's time (ms); where it cannot be asked, the run's own end stands for it. `owner`
     gives whose the model of a run is, if it has one. A failed run that nothing has refused is put off by each
-    of `again_s` in turn.
+    of `again_s` in turn; `grace_s` is what a worker has to do that itself.
     """
 
     def __init__(
@@ -50,46 +54,64 @@ class Failures:
         clock: Callable[[], int],
         owner: Callable[[str | None], str] = lambda _model_name: "",
         again_s: Sequence[float] = AGAIN_S,
+        grace_s: float = 30.0,
     ) -> None:
         self._send = send
         self._resolve = resolve
         self._clock = clock
         self._owner = owner
         self._again_s = again_s
+        self._grace = timedelta(seconds=grace_s)
+        self._quiet_until = 0.0
 
     def look(self, client: SyncPrefectClient, deployments: Mapping[UUID, Flow[..., Any]]) -> None:
-        """Tell of all runs of the deployments that ended badly and of which nobody was told."""
+        """Tell of runs of the deployments that ended badly and of which nobody was told, and put them off.
+
+        The worker of a run does that itself, unless it died: it has `grace_s` for it.
+        """
         badly = FlowRunFilterState(
             type=FlowRunFilterStateType(any_=[StateType.FAILED, StateType.CRASHED]),
         )
-        since = FlowRunFilterEndTime.model_validate({"after_": Scheduled().timestamp - _BEHIND})
+        now = Scheduled().timestamp
+        ended = {"after_": now - _BEHIND, "before_": now - self._grace}
         for run in client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(state=badly, end_time=since),
+            flow_run_filter=FlowRunFilter(state=badly, end_time=FlowRunFilterEndTime.model_validate(ended)),
             deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=list(deployments))),
+            sort=FlowRunSort.END_TIME_DESC,
         ):
-            if run.deployment_id is not None:
-                self._tell(client, run, deployments[run.deployment_id].name)
+            if run.deployment_id is None or _labelled(run, _REFUSED, -1) == run.run_count:
+                continue
+            if _labelled(run, _TOLD, -1) != run.run_count and not self._tell(
+                client, run, deployments[run.deployment_id].name
+            ):
+                return
+            if run.state is not None and run.state.is_failed():
+                self._put_off(client, run)
 
     def failed(self, client: SyncPrefectClient, run: FlowRun, flow: str, ended: State[Any]) -> None:
         """Tell of a run that has failed here with the state `ended`, and put it off where that may help.
 
-        A refusal is not tried again, nor told of where it has sent an alert of its own; what a schedule has
-        asked for is not put off either, for the schedule asks again.
+        A refusal is not tried again, nor told of where it has sent an alert of its own.
         """
-        if sent_its_alert(ended):
-            client.update_flow_run_labels(run.id, {_TOLD: str(run.run_count)})
-        else:
+        if is_final(ended):
+            client.update_flow_run_labels(run.id, {_REFUSED: run.run_count})
+        if not sent_its_alert(ended):
             self._tell(client, run, flow)
-        tries = int(str(run.labels.get(_TRIES, 0)))
-        if run.auto_scheduled or tries >= len(self._again_s) or is_final(ended):
+        if not is_final(ended):
+            self._put_off(client, run)
+
+    def _put_off(self, client: SyncPrefectClient, run: FlowRun) -> None:
+        """Let a run wait for its next try; not what a schedule has asked for, for that asks again."""
+        tries = _labelled(run, _TRIES)
+        if run.auto_scheduled or tries >= len(self._again_s):
             return
-        client.update_flow_run_labels(run.id, {_TRIES: tries + 1})
+        client.update_flow_run_labels(run.id, {_TRIES: tries + 1, _SINCE: run.run_count})
         wait = timedelta(seconds=self._again_s[tries])
         later: State[Any] = AwaitingRetry(
             scheduled_time=Scheduled().timestamp + wait, message=f"failed; tried again in {wait}"
         )
         client.set_flow_run_state(run.id, later, force=True)
-        log.warning("run %s of %s has failed and is tried again in %s", run.name, flow, wait)
+        log.warning("run %s has failed and is tried again in %s", run.name, wait)
 
     def ended_well(self, run: FlowRun, flow: str) -> None:
         """Resolve what was told of runs of the same flow and subject."""
@@ -99,17 +121,19 @@ class Failures:
         except Exception as error:  # an outage; the next run that ends well resolves it, or a person
             log.warning("alerts of %s stay open for now: %s", flow, error)
 
-    def _tell(self, client: SyncPrefectClient, run: FlowRun, flow: str) -> None:
-        told = str(run.run_count)
-        if str(run.labels.get(_TOLD)) == told:
-            return
+    def _tell(self, client: SyncPrefectClient, run: FlowRun, flow: str) -> bool:
+        """Send the alert of a run; False where the log does not take it now, so that it is told later."""
+        if time.monotonic() < self._quiet_until:
+            return False
         alert = of(flow, run, self._now(run), self._owner(_model_name(run)))
         try:
             self._send(alert.record)
-        except Exception as error:  # an outage of the log: the next look tells it
+        except Exception as error:
             log.warning("of the run %s nobody can be told yet: %s", run.name, error)
-            return
-        client.update_flow_run_labels(run.id, {_TOLD: told})
+            self._quiet_until = time.monotonic() + _QUIET_S
+            return False
+        client.update_flow_run_labels(run.id, {_TOLD: run.run_count})
+        return True
 
     def _now(self, run: FlowRun) -> int:
         try:
@@ -122,7 +146,11 @@ class Failures:
 
 def starts_of_its_own(run: FlowRun) -> int:
     """Count the starts of a run since it last was put off, or began."""
-    return run.run_count - int(str(run.labels.get(_TRIES, 0)))
+    return run.run_count - _labelled(run, _SINCE)
+
+
+def _labelled(run: FlowRun, label: str, otherwise: int = 0) -> int:
+    return int(str(run.labels.get(label, otherwise)))
 
 
 def of(flow: str, run: FlowRun, at: int, owner: str) -> Alert:

@@ -25,7 +25,7 @@ _MADE_UP = 31
 
 @task(**RETRIED)
 def last_window(policy: DriftPolicy | MonitoringPolicy) -> int | None:
-    """Give the end (ms) of the newest window in which the champion was looked at, if there is one."""
+    """Give the end (ms) of the newest window of the champion that is done with, if there is one."""
     context = current()
     champion = context.registry.champion(policy.model.name)
     return None if champion is None else context.last_window(policy, champion.version)
@@ -47,23 +47,27 @@ def looks(
     facts: dict[str, str],
     *,
     named: bool,
-) -> Iterator[tuple[P, F]]:
+) -> Iterator[tuple[P, list[F]]]:
     """Look at the window of each policy that ends at `at` (ms), or the newest that is over at `clock` (ms).
 
-    Before the newest those are looked at that ended since the last look, while nothing ran: their rows are
-    kept, and nobody is told of what has been. A policy without a champion or a reference is passed over, and
-    `facts` says so under its name; where the policy was `named`, `NoReferenceError` is raised.
+    Before the newest those are looked at that ended since the last look, while nothing ran, or of which
+    nobody could be told; what was found comes in order, the newest last. A policy without a champion or a
+    reference is passed over, and `facts` says so under its name; where it was `named`, `NoReferenceError` is
+    raised.
     """
     for policy in policies:
-        end = window_end(policy, clock) if at is None else at
         try:
-            if at is None:
-                for former in missed(policy.every_ms, last_window(policy), end):
-                    look(policy, former)
-            found = look(policy, end)
+            found = [look(policy, end) for end in _ends(policy, clock, at)]
         except NoReferenceError as reason:
             if named:
                 raise
             facts[policy.name] = str(reason)
         else:
             yield policy, found
+
+
+def _ends(policy: DriftPolicy | MonitoringPolicy, clock: int, at: int | None) -> list[int]:
+    if at is not None:
+        return [at]
+    newest = window_end(policy, clock)
+    return [*missed(policy.every_ms, last_window(policy), newest), newest]

@@ -49,7 +49,8 @@ def monitor(policy: PolicyName | None = None, at: Moment | None = None) -> int:
     """Check a monitoring policy, or all of the project's, and give how many alerts there were.
 
     The window ends at `at` (ms); without it at the newest of the policy's ends that the log's clock has
-    passed. A window checked again has the same rows in `model_performance_monitor` and the same alerts. One
+    passed, and those that nobody has looked at are made up for: of the newest with harm there are alerts. A
+    window checked again has the same rows in `model_performance_monitor` and the same alerts. One
     that was judged and alarms nobody resolves the alerts that are open. Where all are checked, those of
     models without a champion, or without a holdout, are passed over and named on the run's page; a policy
     that is named fails the run then.
@@ -62,34 +63,46 @@ def monitor(policy: PolicyName | None = None, at: Moment | None = None) -> int:
     clock = context.clock() if at is None else at
     await_warehouse(clock)
     sent, facts = 0, dict[str, str]()
-    for one, found in looks(chosen, clock, at, look, facts, named=policy is not None):
-        alerts = [alert.record for alert in found.alerts()]
+    for one, windows in looks(chosen, clock, at, look, facts, named=policy is not None):
+        newest = windows[-1]
+        alerts = next((told for told in (w.alerts() for w in reversed(windows)) if told), [])
         for alert in alerts:
-            send(alert)
-        raised = {incident(alert) for alert in alerts}
-        if found.judged:
+            send(alert.record)
+        raised = {incident(alert.record) for alert in newest.alerts()}
+        if newest.judged:
             ended = {f"{kind}/{one.name}/{one.model.name}" for kind in (PERFORMANCE, SEGMENTS)} - raised
+            end = newest.watched.end
             for over in sorted(ended):
-                clear(over, f"the window to {found.watched.end} ms is within the policy", found.watched.end)
+                clear(over, f"the window to {end} ms is within the policy", end)
         sent += len(alerts)
-        facts[one.name] = ", ".join(sorted(raised)) or _said(found)
+        facts[one.name] = ", ".join(sorted(raised)) or _said(newest)
+        if len(windows) > 1:
+            facts[f"{one.name}, before"] = f"{len(windows) - 1} windows were made up for"
     show(MONITOR, "Performance", facts)
     return sent
 
 
 def _explained(policy: MonitoringPolicy, champion: ModelVersion, end: int) -> dict[str, Any]:
-    """Tell which of the model's features drifted meanwhile, the most first, and what they look like."""
-    drifted, frozen = list[Finding](), set[str]()
+    """Tell which of the model's features drifted meanwhile, the most first, and what that looks like.
+
+    A group that the model reads, or that is watched for it, is broken where its pipeline stands still.
+    """
+    drifted, frozen = list[tuple[str, Finding]](), set[str]()
     for watched in (p for p in current().drift_policies if p.model.name == policy.model.name):
         with suppress(NoReferenceError):
             report = current().check_drift(watched, champion, window_end(watched, end))
-            drifted += report.drifted
+            of = "" if watched.group is None else f"{watched.group.name}."
+            drifted += [(f"{of}{f.reference.feature}", f) for f in report.drifted]
             frozen.update(report.frozen)
-    drifted.sort(key=lambda f: -f.psi)
-    features = [{"feature": f.reference.feature, "psi": f.psi, "causes": f.causes} for f in drifted]
-    looks_like = BROKEN if frozen or any(broken(f.causes) for f in drifted) else CHANGED
-    told = {"features": features, "looks_like": looks_like, "frozen": sorted(frozen)}
-    return told if drifted or frozen else {}
+    drifted.sort(key=lambda found: -found[1].psi)
+    features = [{"feature": name, "psi": f.psi, "causes": f.causes} for name, f in drifted]
+    read = {g.label for g in current().project.model_plans[policy.model.name].groups}
+    read |= {p.group.label for p in current().drift_policies if p.group and p.model.name == policy.model.name}
+    stalled = sorted(read.intersection(current().stalled_groups()))
+    spoilt = frozen or stalled or any(broken(f.causes) for _, f in drifted)
+    told = {"features": features, "looks_like": BROKEN if spoilt else CHANGED}
+    told |= {"frozen": sorted(frozen), "stalled": stalled}
+    return told if drifted or frozen or stalled else {}
 
 
 def _said(found: Performance) -> str:

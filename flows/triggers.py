@@ -80,10 +80,10 @@ class Triggers:
         evidence, bucket = json.loads(alert["evidence"]), self._debounce[policy.name]
         if evidence.get("looks_like") == BROKEN:
             return _freezing(alert, evidence, policy, bucket)
-        return _retraining(alert, policy.model.name, bucket) if policy.retrain else None
+        return _retraining(alert, policy.model.name, _key(alert, bucket)) if policy.retrain else None
 
     def _on_harm(self, alert: Mapping[str, Any]) -> Trigger | None:
-        """Give what harm sets off: once in each bucket of a day, and nothing on a broken pipeline."""
+        """Give what harm sets off: once a model in each bucket of a day, nothing on a broken pipeline."""
         policy = self._monitoring.get(alert["policy"])
         if policy is None:
             raise UnknownPolicyError(
@@ -96,11 +96,13 @@ class Triggers:
         if action == "tell" or evidence.get("looks_like") == BROKEN:
             return None
         bucket = -(-_DAY_MS // policy.actions_per_day)
+        # Of all policies of a model: one harm shows in several metrics, and is answered once.
+        key = f"harm/{policy.model.name}/{floor(alert['at'], bucket)}"
         if action == "retrain":
-            return _retraining(alert, policy.model.name, bucket)
+            return _retraining(alert, policy.model.name, key)
         return Trigger(
             FALL_BACK,
-            _key(alert, bucket),
+            key,
             {
                 "model_name": policy.model.name,
                 "version": evidence["model_version"],
@@ -136,10 +138,10 @@ def _key(alert: Mapping[str, Any], bucket_ms: int) -> str:
     return f"{alert['policy']}/{floor(alert['at'], bucket_ms)}"
 
 
-def _retraining(alert: Mapping[str, Any], model_name: str, bucket_ms: int) -> Trigger:
+def _retraining(alert: Mapping[str, Any], model_name: str, key: str) -> Trigger:
     return Trigger(
         RETRAIN,
-        _key(alert, bucket_ms),
+        key,
         {
             "model_name": model_name,
             "alert_id": alert["alert_id"],

@@ -69,7 +69,7 @@ _REPORTS = """(
       AS reports
   FROM (
     SELECT request_id, happened_at, label, min(log_time) AS taken
-    FROM augury.ground_truth
+    FROM ground_truth
     WHERE model_name = {model:String} AND log_time <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')
     GROUP BY request_id, happened_at, label
   )
@@ -83,7 +83,7 @@ _REPORTED = """arrayMap(r -> r.1, truth.reports) AS arrived,
 _SHADOW = """
 WITH
   (SELECT maxOrNull(first) FROM (
-     SELECT min(requested_at) AS first FROM augury.shadow_predictions
+     SELECT min(requested_at) AS first FROM shadow_predictions
      WHERE model_name = {model:String} AND model_version_used = {challenger:Int32} AND @until@
      GROUP BY door)) AS first_shadow,
   if({since:Int64} = 0, first_shadow, fromUnixTimestamp64Milli({since:Int64}, 'UTC')) AS trial_start
@@ -99,14 +99,14 @@ FROM (
     if(empty(served.segments), shadow.segments, served.segments) AS segments
   FROM (
     SELECT @request@
-    FROM augury.model_prediction_log
+    FROM model_prediction_log
     WHERE model_name = {model:String} AND model_version_used = {champion:Int32}
       AND variant = 'champion' AND requested_at >= trial_start AND @until@
     GROUP BY request_id
   ) AS served
   FULL JOIN (
     SELECT @request@
-    FROM augury.shadow_predictions
+    FROM shadow_predictions
     WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}
       AND requested_at >= trial_start AND @until@
     GROUP BY request_id
@@ -127,9 +127,9 @@ FROM (
     argMin((request_id, requested, prediction, assigned, segments), (requested, request_id)) AS of_unit
   FROM (
     SELECT @request@, argMin(variant, predicted_at) = 'challenger' AS assigned
-    FROM augury.model_prediction_log AS log
+    FROM model_prediction_log AS log
     INNER JOIN (
-      SELECT door, min(requested_at) AS begun FROM augury.model_prediction_log
+      SELECT door, min(requested_at) AS begun FROM model_prediction_log
       WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}
         AND variant = 'challenger'
       GROUP BY door

@@ -3,9 +3,10 @@
 import logging
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from time import monotonic
 from typing import NamedTuple
 
@@ -247,15 +248,21 @@ class Models:
                 f"wrongly (the file takes {onnx.width})"
             )
         if onnx.vector not in (None, plan.names):
-            place = next(p for p, (a, b) in enumerate(zip(onnx.vector, plan.names, strict=True)) if a != b)
             raise UnfitModelError(
-                f"a model takes the vector of its contract, name by name; at place {place} the file has "
-                f"{onnx.vector[place]} and the contract {plan.names[place]}, so it would be filled wrongly"
+                "a model takes the vector of its contract, name by name; it would be filled wrongly "
+                f"({_difference(onnx.vector or (), plan.names)})"
             )
         signed = LoadedModel(
             version.model_name, version.version, version.sha256, plan, plan, reader, onnx, explainer
         )
         return _read_by(signed, reading)
+
+
+def _difference(file: Sequence[str], contract: Sequence[str]) -> str:
+    for place, (found, wanted) in enumerate(zip_longest(file, contract, fillvalue="nothing")):
+        if found != wanted:
+            return f"at place {place} the file has {found}, the contract {wanted}"
+    return "they are the same"
 
 
 def _read_by(model: LoadedModel, reading: _Reading) -> LoadedModel:

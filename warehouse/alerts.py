@@ -50,6 +50,15 @@ def open_incidents(client: Client) -> list[Incident]:
     )
 
 
+def stalled_groups(client: Client) -> set[str]:
+    """Give the labels of the groups of which an open alert says that their pipeline stands still."""
+    found = client.query(
+        "SELECT subject FROM alerts_open "
+        "WHERE kind = 'freshness' AND endsWith(playbook, 'stalled-pipeline.md')"
+    )
+    return {str(row[0]) for row in found.result_rows}
+
+
 def past_incidents(client: Client) -> list[Incident]:
     """Give all incidents whose alerts are resolved, the last to end last."""
     mildest_first = ", ".join(text(severity) for severity in SEVERITIES)
@@ -92,7 +101,9 @@ def events_behind(incident: Incident) -> str:
     start = evidence.get("window_start")
     if incident.model_name is None or start is None:
         return ""
-    features = [f"feature_values_used[{text(f['feature'])}]" for f in evidence.get("features", [])[:5]]
+    within_group = f"{group[1]}." if incident.kind == "drift" and group is not None else ""
+    named = [f"{within_group}{f['feature']}" for f in evidence.get("features", [])[:5]]
+    features = [f"feature_values_used[{text(name)}]" for name in named if "." in name]  # not of outputs
     columns = ", ".join(["requested_at", "request_id", "entity_keys", "prediction", "label", *features])
     worse = evidence.get("segments", []) if incident.kind == "segments" else []
     within = " OR ".join(in_segment(s["segment_by"], s.get("segment", "")) for s in worse) or "1"

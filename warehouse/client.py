@@ -5,10 +5,12 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import OperationalError
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-__all__ = ["Client", "connect", "migrate"]
+__all__ = ["REFUSALS", "Client", "connect", "migrate"]
 
+REFUSALS = (DatabaseError, OperationalError)
+"""What a query that the server did not answer raises."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 

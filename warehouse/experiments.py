@@ -8,15 +8,17 @@ from typing import Any
 from warehouse.client import Client
 
 _EXPERIMENT = (
-    *("experiment_id", "parent_experiment_id", "kind", "model_name", "model_type", "hyperparameters"),
     *(
-        "training_dataset_version",
-        "evaluation_metrics",
-        "artifact_path",
-        "code_version",
-        "seed",
-        "trained_at",
+        "experiment_id",
+        "parent_experiment_id",
+        "kind",
+        "model_name",
+        "model_type",
+        "hyperparameters",
+        "recipe",
     ),
+    *("training_dataset_version", "training_dataset_hash", "feature_group_versions", "evaluation_metrics"),
+    *("artifact_path", "code_version", "environment", "seed", "trained_at"),
 )
 _GATE = ("gate", "passed", "rule", "value", "consequence")
 _TRIAL = ("state", "value", "losses", "hyperparameters", "reason", "seconds")
@@ -58,7 +60,7 @@ def _insert(
 
 def _column(name: str, value: Any) -> Any:  # noqa: ANN401 (a column's own type)
     match name:
-        case "hyperparameters":
+        case "hyperparameters" | "recipe":
             return json.dumps(value)
         case "trained_at":
             return datetime.fromtimestamp(value / 1000, UTC)

@@ -199,14 +199,22 @@ def drift_windows(client: Client, model: str, group: str, days: int) -> list[Dri
     )
 
 
-def last_window(client: Client, view: str, policy: str, model: str, version: int) -> int | None:
-    """Give the end (ms) of the newest window of a policy in a view in which a version was checked."""
-    last, checked = client.query(
-        f"SELECT max(toUnixTimestamp64Milli(window_end)), count() FROM {view} "
-        "WHERE policy = {policy:String} AND model_name = {model:String} AND model_version = {version:UInt32}",
+def last_window(client: Client, view: str, alarm: str, policy: str, model: str, version: int) -> int | None:
+    """Give the end (ms) of the newest window of a policy in a view in which a version was checked.
+
+    One in which the column `alarm` is set counts once its alert is in the log.
+    """
+    of = "policy = {policy:String}"
+    windows = (
+        f"SELECT toUnixTimestamp64Milli(window_end) AS _end, max({alarm}) AS _alarms FROM {view} WHERE {of} "
+        "AND model_name = {model:String} AND model_version = {version:UInt32} GROUP BY _end"
+    )
+    told = f"SELECT toUnixTimestamp64Milli(at) FROM alerts WHERE {of}"
+    (last,) = client.query(
+        f"SELECT maxOrNull(_end) FROM ({windows}) WHERE NOT _alarms OR _end IN ({told})",
         parameters={"policy": policy, "model": model, "version": version},
     ).result_rows[0]
-    return int(last) if checked else None
+    return None if last is None else int(last)
 
 
 def distributions(client: Client, policy: str, ends: Mapping[str, int]) -> dict[str, Distribution]:

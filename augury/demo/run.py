@@ -14,7 +14,7 @@ from augury.models import registry
 from augury.settings import Settings
 from features.project import Project
 from flows.check import check
-from inference.registry import ModelStatus, ModelVersion, Registry
+from inference.registry import Registry
 from warehouse.audit import audit
 from warehouse.backfill import backfill, log_clock
 from warehouse.client import Client
@@ -165,17 +165,19 @@ class Demo(Stage):
         number = self.summary.challenger_version
         if number is None:
             return
-        kinds = {ModelStatus.CHAMPION: "promote", ModelStatus.REJECTED: "reject"}
+        kinds = {"promoted": "promote", "canary_started": "promote", "rejected": "reject"}
 
-        def judged() -> ModelVersion:
-            return held.get(model, number)
+        def decided() -> str | None:
+            """Give what was decided; a winner may begin a canary, which takes its time."""
+            events = held.history.events(model)
+            return next((kinds[e.kind] for e in events if e.version == number and e.kind in kinds), None)
 
         try:
-            self.until(lambda: judged().status in kinds, patience_s=60)
+            self.until(lambda: decided() is not None, patience_s=60)
         except TimeoutError:
             self.summary.evaluation_decision = "continue"
         else:
-            self.summary.evaluation_decision = kinds[judged().status]
+            self.summary.evaluation_decision = decided()
 
 
 _JOINED = """
@@ -187,7 +189,8 @@ WHERE t.log_time <= addMilliseconds(p.requested_at, {horizon:Int64})
 """
 _REASON = """
 SELECT why FROM model_registry_events FINAL
-WHERE model_name = {model:String} AND version = {version:Int32} AND kind IN ('promoted', 'rejected')
+WHERE model_name = {model:String} AND version = {version:Int32}
+  AND kind IN ('promoted', 'canary_started', 'rejected')
 ORDER BY at LIMIT 1
 """
 _LIVE_AUC = """

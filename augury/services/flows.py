@@ -38,6 +38,7 @@ from flows.tune import tune
 from flows.worker import FlowWorker
 from schemas.log import await_group
 from schemas.metrics import Sampled, counter
+from warehouse.alerts import stalled_groups
 
 _PATIENCE_S = 60.0
 
@@ -95,6 +96,7 @@ def collaborators(project: Project, settings: Settings) -> Context:
         wait_for_warehouse=partial(_await_sink, settings),
         training_set=TrainingSets(client),
         changed_values=ChangedValues(client, project),
+        stalled_groups=partial(stalled_groups, client),
         last_window=Windows(client),
         keep_experiment=Experiments(client, held),
         documents_url=settings.documents_url,

@@ -129,6 +129,8 @@ def test_one_that_errs_or_is_slow_is_rolled_back(shop: Shop, errors: float, slow
     assert since is not None
     assert alert["alert_id"] == f"canary/punctual/v{shop.second}/{since.since}"
     assert alert["playbook"] == "docs/playbooks/canary.md"
+    evidence = json.loads(alert["evidence"])
+    assert (evidence["window_start"], evidence["alpha"]) == (since.since, 0.01)
     assert canary() == {"punctual": "no canary is on"}
 
 

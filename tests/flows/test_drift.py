@@ -8,12 +8,14 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from features.policies import DriftPolicy
 from flows.check import NoReferenceError, Report
 from flows.context import configure
 from flows.drift import DRIFT, drift, intervals
 from flows.looks import missed
 from flows.triggers import Triggers
 from flows.worker import FlowWorker
+from inference.registry import ModelVersion
 from tests.flows.drifting import FEATURES, OUTPUTS, ROWS
 from tests.flows.world import DAY, NOW, World
 from warehouse.bins import Bins
@@ -78,15 +80,27 @@ def test_of_a_long_pause_the_newest_month_is_made_up_for() -> None:
 
 
 @pytest.mark.stack
-def test_nobody_is_told_of_windows_that_are_made_up_for(world: World) -> None:
+def test_of_windows_that_are_made_up_for_the_newest_with_drift_is_told(world: World) -> None:
     world.reports[NAME] = report(drifted=True)
     configure(replace(world.context, last_window=lambda *_: END - 3 * DAY))
     assert drift() == 1
     assert world.checked == [(NAME, 1, END - 2 * DAY), (NAME, 1, END - DAY), (NAME, 1, END)]
-    assert len(world.alerts) == 1
+    assert [alert["at"] for alert in world.alerts] == [END]
     world.checked.clear()
     assert drift(at=END) == 1
     assert world.checked == [(NAME, 1, END)]
+
+
+@pytest.mark.stack
+def test_drift_that_was_over_before_anybody_looked_is_told_and_ends(world: World) -> None:
+    def check_drift(policy: DriftPolicy, _version: ModelVersion, end: int) -> Report:
+        found = report(drifted=end == END - DAY)
+        return replace(found, window=replace(found.window, policy=policy.name, end=end))
+
+    configure(replace(world.context, check_drift=check_drift, last_window=lambda *_: END - 3 * DAY))
+    assert drift() == 0
+    assert [alert["at"] for alert in world.alerts] == [END - DAY]
+    assert [incident for incident, _, _ in world.resolved] == [f"drift/{NAME}/line_trips.v1"]
 
 
 @pytest.mark.stack

@@ -36,7 +36,9 @@ class Told:
         self.over.append(incident)
 
     def failures(self, *again_s: float) -> Failures:
-        return Failures(self.send, self.resolve, lambda: NOW, lambda name: f"owner of {name}", again_s)
+        return Failures(
+            self.send, self.resolve, lambda: NOW, lambda name: f"owner of {name}", again_s, grace_s=0
+        )
 
 
 def failing(*endings: BaseException | None) -> tuple[Flow[..., Any], Callable[[], int]]:
@@ -104,7 +106,7 @@ def test_tries_have_an_end_and_a_refusal_has_none(stack: Any) -> None:
 @pytest.mark.stack
 def test_what_could_not_be_told_or_ended_without_its_worker_is_told_of_later(stack: Any) -> None:
     api, unique, told = stack.settings.prefect_api_url, uuid.uuid4().hex[:6], Told(out=1)
-    fails, begun = failing(LookupError("no such model"))
+    fails, begun = failing(ConnectionError("out"))
     first = FlowWorker(api, [fails], unique, pool=unique, poll_s=0.1, failures=told.failures())
     with working(first), PrefectRuns(api) as runs:
         failed = runs(fails.name, {"model_name": "m"}, "failed")
@@ -118,3 +120,19 @@ def test_what_could_not_be_told_or_ended_without_its_worker_is_told_of_later(sta
         eventually(lambda: len(told.alerts) == 2)
     assert {alert["alert_id"] for alert in told.alerts} == {f"run/{failed}/1", f"run/{crashed}/0"}
     assert begun() == 1
+
+
+@pytest.mark.stack
+def test_a_failed_run_whose_worker_died_is_tried_again_by_another(stack: Any) -> None:
+    api, unique, told = stack.settings.prefect_api_url, uuid.uuid4().hex[:6], Told()
+    fails, begun = failing(ConnectionError("out"), None)
+    first = FlowWorker(api, [fails], unique, pool=unique, poll_s=0.1)  # one that does nothing further
+    with working(first), PrefectRuns(api) as runs:
+        run = runs(fails.name, {"model_name": "m"}, "once")
+        eventually(lambda: state(api, run) == "FAILED")
+    second = FlowWorker(api, [fails], "another", pool=unique, poll_s=0.1, failures=told.failures(0.1))
+    with working(second):
+        eventually(lambda: state(api, run) == "COMPLETED")
+        eventually(lambda: told.over)
+    assert begun() == 2
+    assert [alert["alert_id"] for alert in told.alerts] == [f"run/{run}/1"]

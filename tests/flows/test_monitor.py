@@ -62,7 +62,7 @@ def test_an_alert_tells_what_drifted_and_whether_a_pipeline_looks_broken(world: 
     assert monitor() == 1
     told = json.loads(world.alerts[0]["evidence"])
     assert told["looks_like"] == "a change of the data"
-    assert told["features"] == [{"feature": "count_1h", "psi": 0.8, "causes": ["data"]}]
+    assert told["features"] == [{"feature": "line_trips.count_1h", "psi": 0.8, "causes": ["data"]}]
     findings = world.reports[drift].findings
     broken = (replace(findings[0], causes=("missing values",)), findings[1])
     world.reports[drift] = replace(world.reports[drift], findings=broken)
@@ -73,6 +73,11 @@ def test_an_alert_tells_what_drifted_and_whether_a_pipeline_looks_broken(world: 
     assert monitor() == 1
     told = json.loads(world.alerts[2]["evidence"])
     assert (told["looks_like"], told["frozen"]) == ("a broken pipeline", ["line_trips.count_1h"])
+    world.reports.clear()  # nothing watches the group's values
+    configure(replace(world.context, stalled_groups=lambda: ["line_trips.v1", "another.v1"]))
+    assert monitor() == 1
+    told = json.loads(world.alerts[3]["evidence"])
+    assert (told["looks_like"], told["stalled"]) == ("a broken pipeline", ["line_trips.v1"])
 
 
 @pytest.mark.stack

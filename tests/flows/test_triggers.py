@@ -167,8 +167,16 @@ def test_harm_retrains_at_most_so_often_a_day() -> None:
     rules = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm="retrain", actions_per_day=2)])
     found = [rules.on_alert(harm(10 * DAY + hour * 3_600_000)) for hour in range(24)]
     keys = {f.key for f in found if f is not None}
-    assert keys == {f"auc/late/{10 * DAY}", f"auc/late/{10 * DAY + DAY // 2}"}
+    assert keys == {f"harm/late/{10 * DAY}", f"harm/late/{10 * DAY + DAY // 2}"}
     assert {f.flow for f in found if f is not None} == {"retrain"}
+
+
+def test_harm_that_several_policies_of_a_model_see_is_answered_once() -> None:
+    policies = [MonitoringPolicy(WATCHED, metric=metric, on_harm="retrain") for metric in ("auc", "log_loss")]
+    rules = Triggers([], [], policies)
+    found = [rules.on_alert(harm(10 * DAY + 5, policy=policy.name)) for policy in policies]
+    assert {f.key for f in found if f is not None} == {f"harm/late/{10 * DAY}"}
+    assert None not in found
 
 
 def test_nothing_is_retrained_on_a_broken_pipeline_or_unless_it_is_stated() -> None:
@@ -183,7 +191,7 @@ def test_harm_may_bring_back_the_champion_before_the_version_that_does_it() -> N
     rules = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm="fall_back")])
     found = rules.on_alert(harm(DAY + 7, '{"model_version": 3}'))
     assert found is not None
-    assert (found.flow, found.key) == ("fall-back", f"auc/late/{DAY}")
+    assert (found.flow, found.key) == ("fall-back", f"harm/late/{DAY}")
     assert (found.parameters["model_name"], found.parameters["version"]) == ("late", 3)
     assert rules.on_alert(harm(DAY, '{"model_version": 3, "looks_like": "a broken pipeline"}')) is None
 

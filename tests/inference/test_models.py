@@ -46,11 +46,12 @@ def test_a_file_that_states_the_names_of_its_contract_is_served(world: World) ->
     assert champion.onnx.vector == champion.plan.names
 
 
-@pytest.mark.parametrize("fault", ["tampered", "no model", "width", "order", "signature"])
+@pytest.mark.parametrize("fault", ["tampered", "no model", "width", "order", "more names", "signature"])
 def test_a_version_that_cannot_be_loaded_leaves_the_old_one(world: World, fault: str) -> None:
     world.serve()
     turned = naming(classifier(6), (*world.plan.names[1:], world.plan.names[0]))
-    files = {"no model": b"nothing", "width": classifier(5), "order": turned}
+    more = naming(classifier(6), (*world.plan.names, "another"))
+    files = {"no model": b"nothing", "width": classifier(5), "order": turned, "more names": more}
     payload = files.get(fault, classifier(6, 0.7))
     signature = {"signature": {"name": "late"}} if fault == "signature" else {}
     version = world.register(payload, **signature)

@@ -97,11 +97,11 @@ def answering(client: Client) -> None:
     publish(client, answers[:3])  # the log says some things twice
 
 
-def alerted(client: Client) -> None:
-    """Write three alerts: one open, one acknowledged, one acknowledged and resolved, said out of order."""
+def alerted(client: Client, first: int = START) -> None:
+    """Write three alerts from `first` (ms) on: open, acknowledged, and resolved, said out of order."""
     target, states = RECORDS["alerts"], RECORDS["alerts.states"]
     alerts = [
-        Alert(f"drift/{n}", f"plain.v1/{MODEL}", "drift", "plain.v1", "warning", {"n": n}, START + n, "drift")
+        Alert(f"drift/{n}", f"plain.v1/{MODEL}", "drift", "plain.v1", "warning", {"n": n}, first + n, "drift")
         for n in range(3)
     ]
     rows = [[*target.row(a.record | {"model_name": MODEL}), a.at] for a in alerts]

@@ -6,7 +6,7 @@ import pytest
 from features.alerts import ACKNOWLEDGED, RESOLVED, Alert, state
 from tests.warehouse.answers import publish
 from tests.warehouse.reported import HOUR, MODEL, START, answer
-from warehouse.alerts import events_behind, open_incidents, past_incidents
+from warehouse.alerts import events_behind, open_incidents, past_incidents, stalled_groups
 from warehouse.client import Client
 from warehouse.targets import RECORDS
 
@@ -99,3 +99,20 @@ def test_behind_an_alert_of_segments_are_the_answers_in_them(
     behind = {row["request_id"] for row in database.query(events_behind(parts)).named_results()}
     assert behind == wanted
     assert len(database.query(events_behind(whole)).result_rows) == len(different)
+
+
+def test_behind_an_alert_of_drift_are_the_values_of_its_features(database: Client) -> None:
+    publish(database, [answer("a", START, feature_values_used={"plain.count_1h": 2.0})])
+    evidence = {"model_version": 1, "window_start": START, "features": [{"feature": "count_1h"}]}
+    of = replace(alert(START + HOUR, subject="plain.v1"), kind="drift", evidence=evidence, model_name=MODEL)
+    outputs = replace(of, alert_id="outputs", subject=MODEL)
+    outputs = replace(outputs, evidence=evidence | {"features": [{"feature": "prediction"}]})
+    write(database, of, outputs)
+    of_outputs, of_group = sorted(open_incidents(database), key=lambda i: i.subject)
+    (row,) = database.query(events_behind(of_group)).result_rows
+    assert row[-1] == 2.0
+    assert len(database.query(events_behind(of_outputs)).result_rows) == 1
+    stands_still = replace(of, alert_id="f", kind="freshness", playbook="stalled-pipeline")
+    quiet = replace(stands_still, alert_id="q", subject="other.v1", playbook="quiet-source")
+    write(database, stands_still, quiet)
+    assert stalled_groups(database) == {"plain.v1"}

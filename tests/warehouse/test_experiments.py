@@ -25,11 +25,13 @@ def record(held: Registry, name: str, **change: Any) -> None:
         "model_type": "lightgbm",
         "hyperparameters": {"num_leaves": 7},
         "training_dataset_version": f"{name}@1",
-        "feature_group_versions": {},
+        "recipe": {"seed": 3},
+        "training_dataset_hash": "0a",
+        "feature_group_versions": {"trips": 2},
         "evaluation_metrics": {"auc": 0.75, "rmse": None},
         "artifact_path": "file:///a",
         "code_version": "abc",
-        "environment": {},
+        "environment": {"numpy": "2.0"},
         "seed": 3,
     }
     held.experiments.record(experiment_id=name, **(stated | change))
@@ -55,6 +57,11 @@ def test_a_training_is_there_once_with_its_gates_as_they_hold(database: Client, 
         "evaluation_metrics['auc'], isNull(evaluation_metrics['rmse']), seed, "
         "toUnixTimestamp64Milli(trained_at), parent_experiment_id FROM experiments FINAL",
     ) == [("training", "late", "lightgbm", '{"num_leaves": 7}', "first@1", 0.75, True, 3, NOW, None)]
+    assert rows(
+        database,
+        "SELECT recipe, training_dataset_hash, feature_group_versions['trips'], environment['numpy'] "
+        "FROM experiments FINAL",
+    ) == [('{"seed": 3}', "0a", 2, "2.0")]
     assert rows(
         database,
         "SELECT gate, passed, rule, value, consequence FROM experiment_gates FINAL ORDER BY position",

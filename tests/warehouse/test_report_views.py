@@ -34,17 +34,26 @@ def rows(client: Client, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in client.query(sql).result_rows]
 
 
-def test_the_last_window_of_a_policy_is_a_version_s_own(database: Client) -> None:
-    assert last_window(database, "drift_windows", "plain.v1/late", MODEL, 1) is None
+def test_the_last_window_of_a_policy_is_a_version_s_own_and_was_told(database: Client) -> None:
+    def last(version: int, view: str = "drift_windows", alarm: str = "drifted") -> int | None:
+        return last_window(database, view, alarm, policy, MODEL, version)
+
+    policy = "plain.v1/late"
+    assert last(1) is None
     drifting(database)
-    (version, policy, end), *_ = rows(
+    found = rows(
         database,
-        "SELECT model_version, policy, max(toUnixTimestamp64Milli(window_end)) FROM drift_windows "
-        "GROUP BY ALL",
+        "SELECT policy, model_version, toUnixTimestamp64Milli(window_end), max(drifted) FROM drift_windows "
+        "GROUP BY ALL ORDER BY 3",
     )
-    assert last_window(database, "drift_windows", policy, MODEL, version) == end
-    assert last_window(database, "drift_windows", policy, MODEL, version + 1) is None
-    assert last_window(database, "performance_windows", policy, MODEL, version) is None
+    policy, version = found[0][:2]
+    ends, alarms = [row[2] for row in found], [bool(row[3]) for row in found]
+    assert alarms[-1]
+    assert last(version) == max((e for e, a in zip(ends, alarms, strict=True) if not a), default=None)
+    alerted(database, ends[-1])
+    assert last(version) == ends[-1]
+    assert last(version + 1) is None
+    assert last(version, "performance_windows", "breached") is None
 
 
 def test_a_window_of_drift_has_shares_and_its_subject(database: Client) -> None:

@@ -7,10 +7,14 @@ CREATE TABLE IF NOT EXISTS experiments
     model_name LowCardinality(String),
     model_type LowCardinality(String) COMMENT 'the trainer',
     hyperparameters String COMMENT 'JSON',
+    recipe String COMMENT 'JSON; all that it depends on, but for the training set',
     training_dataset_version String COMMENT 'as in training_sets',
+    training_dataset_hash Nullable(String),
+    feature_group_versions Map(LowCardinality(String), UInt32),
     evaluation_metrics Map(LowCardinality(String), Nullable(Float64)) COMMENT 'of the holdout',
     artifact_path String,
     code_version String,
+    environment Map(LowCardinality(String), String) COMMENT 'versions of libraries',
     seed Int64,
     trained_at DateTime64(3, 'UTC')
 )
