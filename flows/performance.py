@@ -11,9 +11,10 @@ from scipy.stats import norm
 from features.alerts import BROKEN, ESTIMATED, Alert
 from features.policies import METRICS, MonitoringPolicy
 from features.project import Project
+from features.training import BINARY
 from features.windows import milliseconds
 from flows.check import NoReferenceError
-from flows.estimation import Estimate, estimate
+from flows.estimation import Estimate, estimate, estimate_numbers
 from flows.sequential import bets, log_e_value, rejects, upper_mean
 from inference.registry import ModelVersion
 from warehouse.client import Client
@@ -135,8 +136,8 @@ def _estimate(client: Client, policy: MonitoringPolicy, before: Units, now: Unit
         np.asarray(column.to_numpy(), dtype=np.float64)
         for column in (tried["label"], tried["prediction"], made["prediction"])
     )
-    if not set(np.unique(labels)) <= {0.0, 1.0}:
-        return None  # a number is no chance of anything
+    if policy.model.task != BINARY:
+        return estimate_numbers(labels, scores, new) if policy.metric == "rmse" else None
     return estimate(policy.metric, labels, scores, new, k=policy.k)
 
 

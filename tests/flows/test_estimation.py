@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from features.policies import METRICS
-from flows.estimation import estimate
+from flows.estimation import estimate, estimate_numbers
 from flows.metrics import metric
 
 
@@ -57,3 +58,38 @@ def test_there_is_none_without_anything_to_learn_from() -> None:
 def test_the_same_values_give_the_same_estimate() -> None:
     labels, scores = world(np.random.default_rng(1), 300)
     assert estimate("auc", labels, scores, scores) == estimate("auc", labels, scores, scores)
+
+
+def numbers(random: np.random.Generator, n: int, centre: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw labels and predictions, which are too large by a half; the larger they are, the more they err."""
+    predictions = random.normal(centre, 1, n)
+    return predictions - 0.5 + random.normal(0, 1, n) * (0.5 + 3 * expit(2 * predictions)), predictions
+
+
+def test_what_comes_true_of_numbers_lies_in_the_interval_as_often_as_is_stated() -> None:
+    of, runs, covered = metric("rmse", 0.0), 100, 0
+    for seed in range(runs):
+        random = np.random.default_rng(seed)
+        labels, predictions = numbers(random, 2_000)
+        truth, asked = numbers(
+            random, 500, centre=0.5
+        )  # other requests are made, and errors are as they were
+        found = estimate_numbers(labels, predictions, asked, seed=seed)
+        assert found is not None
+        covered += found.low <= of(truth, asked) <= found.high
+    assert covered >= 88  # of 100 at 95 %: fewer have a chance of 1 in 250
+
+
+def test_the_estimate_of_numbers_follows_what_is_asked() -> None:
+    random = np.random.default_rng(1)
+    labels, predictions = numbers(random, 4_000)
+    truth, asked = numbers(random, 4_000, centre=1.0)
+    found = estimate_numbers(labels, predictions, asked)
+    assert found is not None
+    of = metric("rmse", 0.0)
+    before, now = of(labels, predictions), of(truth, asked)
+    assert now > 1.2 * before
+    assert abs(found.value - now) < 0.05 * now
+    assert found == estimate_numbers(labels, predictions, asked)
+    assert estimate_numbers(labels, predictions, asked[:0]) is None
+    assert estimate_numbers(labels[:49], predictions[:49], asked) is None

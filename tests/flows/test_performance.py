@@ -92,6 +92,26 @@ def test_harm_is_estimated_while_labels_are_missing(tried: History) -> None:
 
 
 @pytest.mark.stack
+def test_the_error_of_a_model_of_numbers_is_estimated_while_labels_are_missing(history: History) -> None:
+    random = np.random.default_rng(4)
+
+    def drawn(n: int, centre: float) -> dict[str, Any]:
+        predictions = random.normal(centre, 1, n)
+        labels = predictions + random.normal(size=n) * (0.2 + (predictions > 1))
+        return values(n, 5) | {"prediction": predictions.tolist(), "label": labels.tolist()}
+
+    held = drawn(4_000, 0.0)
+    keep_holdout(history.client, VERSION.experiment_id, held["prediction"], held["label"])
+    history.served(drawn(1_000, 2.0))  # of what is asked now most has larger errors
+    history.client.command("TRUNCATE TABLE ground_truth")
+    of_numbers = replace(POLICY, model=replace(MODEL, task="regression", threshold=None), segments=())
+    found = checked(history, of_numbers)
+    assert found.harm == ["estimated"]
+    (row,) = found.rows
+    assert row.value == pytest.approx(1.1, abs=0.15)
+
+
+@pytest.mark.stack
 def test_a_segment_that_is_served_worse_is_told_of(tried: History) -> None:
     drawn = outcomes(3_000, 2)
     random = np.random.default_rng(3)
