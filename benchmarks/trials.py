@@ -6,7 +6,6 @@ after every label. The fixed-size test looks once, at its end; peeking is the sa
 
 import argparse
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,8 +29,8 @@ BETTER = 0.08
 """The improvement in accuracy where there is one."""
 NOTES = (
     "a false promotion is one of a challenger that is no better; its rate may be alpha, 5 %, at most",
-    "the fixed-size test is McNemar's, one-sided at 5 %, at the trial's full length; "
-    "peeking applies it after every label from the 50th on",
+    "the fixed-size test of the same trials is McNemar's, or of split traffic that of two proportions, "
+    "one-sided at 5 %, at the trial's full length; peeking applies it after every label from the 50th on",
     "drift in mid-trial: worse in the first half and as good in the second, so never better on the whole; or "
     "as good in the first half and better in the second",
 )
@@ -99,21 +98,32 @@ def trial(rng: np.random.Generator, work: Work) -> list[Unit]:
     ]
 
 
-def fixed(trials: Iterable[list[Unit]], peeking: bool) -> float:
-    """Give the share of trials that McNemar's test promotes, at the end or after any label."""
-    promoted = 0
-    runs = 0
-    for units in trials:
-        runs += 1
-        label = np.array([u.label for u in units])
+def fixed(units: list[Unit], peeking: bool) -> bool:
+    """Tell whether a test of a fixed size promotes, at the trial's end or after any label."""
+    label = np.array([u.label for u in units]) >= 0.5
+    mine = np.array([u.champion is None for u in units])
+    if mine.any():
+        right = (
+            np.array([u.challenger if m else u.champion for u, m in zip(units, mine, strict=True)]) >= 0.5
+        ) == label
+        z = _proportions(right, mine)
+    else:
         old, new = (
-            (np.array([getattr(u, side) for u in units]) >= 0.5) == (label >= 0.5)
+            (np.array([getattr(u, side) for u in units]) >= 0.5) == label
             for side in ("champion", "challenger")
         )
         wins, losses = np.cumsum(new & ~old), np.cumsum(old & ~new)
-        z = (wins - losses) / np.sqrt(np.maximum(wins + losses, 1))
-        promoted += bool((z[49:] if peeking else z[-1:]).max() > norm.isf(ALPHA))
-    return promoted / runs
+        z = (wins - losses) / np.sqrt(np.maximum(wins + losses, 1))  # McNemar's
+    return bool((z[49:] if peeking else z[-1:]).max() > norm.isf(ALPHA))
+
+
+def _proportions(right: NDArray[np.bool_], mine: NDArray[np.bool_]) -> Array:
+    """Give z of the two-sample test of proportions, after each unit."""
+    new, old = np.maximum(np.cumsum(mine), 1), np.maximum(np.cumsum(~mine), 1)
+    pooled = np.cumsum(right) / (np.arange(len(right)) + 1)
+    spread = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-9) * (1 / new + 1 / old))
+    z: Array = (np.cumsum(right & mine) / new - np.cumsum(right & ~mine) / old) / spread
+    return z
 
 
 def figures(work: Work, verdicts: list[Verdict]) -> list[Result]:
@@ -147,12 +157,14 @@ def measure(runs: int) -> list[Result]:
     """Simulate all kinds of trials."""
     results: list[Result] = []
     for place, work in enumerate(works(fraud())):
-        rng = np.random.default_rng(place)
-        results += figures(work, [judge(trial(rng, work), work.policy) for _ in range(runs)])
-        if work.name.startswith("e-process:"):
-            drawn = [trial(rng, work) for _ in range(runs)]
-            for system, peeking in (("fixed size", False), ("fixed size, peeking", True)):
-                results.append(Result(work.name, system, "promoted", 100 * fixed(drawn, peeking), "%"))
+        rng, verdicts, promoted = np.random.default_rng(place), list[Verdict](), [0, 0]
+        for _ in range(runs):
+            units = trial(rng, work)
+            verdicts.append(judge(units, work.policy))
+            promoted = [n + fixed(units, peeking) for n, peeking in zip(promoted, (False, True), strict=True)]
+        results += figures(work, verdicts)
+        for system, n in zip(("fixed size", "fixed size, peeking"), promoted, strict=True):
+            results.append(Result(work.name, system, "promoted", 100 * n / runs, "%"))
     return results + bounds()
 
 
