@@ -88,10 +88,11 @@ def rerun(experiment: Id) -> None:
     The rerun is recorded as an experiment that names this one as its parent. No version is registered.
     """
     settings, console = Settings(), Console()
-    held, client = registry(settings), warehouse(settings)
+    held = registry(settings)
     found = _asked(held, experiment)
     try:
         require_rerunnable(found)
+        client = warehouse(settings)
         dataset = stored_set(client, found.training_dataset_version)
         if dataset is None:
             raise RerunError(

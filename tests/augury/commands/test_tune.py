@@ -146,14 +146,17 @@ def test_an_interrupted_search_goes_on_and_the_next_training_starts_from_the_bes
     command += ["--workers", "2"]
     tuning = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + _PATIENCE_S
-    while not trials(world)[1]:
-        assert tuning.poll() is None, tuning.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    processes = psutil.Process(tuning.pid).children(recursive=True)
-    tuning.send_signal(signal.SIGINT)
-    told, _ = tuning.communicate(timeout=_PATIENCE_S)
-    assert not psutil.wait_procs(processes, _PATIENCE_S)[1]
+    try:
+        while not trials(world)[1]:
+            assert tuning.poll() is None, tuning.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        processes = psutil.Process(tuning.pid).children(recursive=True)
+        tuning.send_signal(signal.SIGINT)
+        told, _ = tuning.communicate(timeout=_PATIENCE_S)
+        assert not psutil.wait_procs(processes, _PATIENCE_S)[1]
+    finally:
+        tuning.kill()
     study, kept = trials(world)
     assert tuning.returncode == 130, told
     assert f"stopped: {len(kept)} trials of {study} are kept" in told
