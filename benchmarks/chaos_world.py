@@ -13,8 +13,6 @@ from typing import Any
 
 import httpx
 import numpy as np
-import psutil
-import psycopg
 import pyarrow as pa
 
 from augury.apply import apply
@@ -152,16 +150,10 @@ def world() -> Iterator[World]:
 @contextlib.contextmanager
 def _stack(settings: Settings, postgres: Postgres) -> Iterator[Stack]:
     """Run the servers, with the registry's database as one more."""
-
-    def ready(_process: psutil.Process) -> bool:
-        try:
-            psycopg.connect(postgres.dsn).close()
-        except psycopg.OperationalError as error:
-            raise ConnectionError(str(error)) from error
-        return True
-
     stack = Stack(settings, parts=SERVERS)
-    stack.supervisor.parts[DATABASE] = Part(DATABASE, postgres.command, ready, postgres.url, {})
+    stack.supervisor.parts[DATABASE] = Part(
+        DATABASE, postgres.command, lambda _: postgres.ready(), postgres.url, {}
+    )
     try:
         stack.supervisor.start([DATABASE])
         with stack:

@@ -11,6 +11,8 @@ from pathlib import Path
 from pwd import getpwnam
 from tempfile import mkdtemp
 
+import psycopg
+
 from augury.settings import LOOPBACK, free_ports
 
 
@@ -26,10 +28,13 @@ class Postgres:
         """Where it is, for SQLAlchemy."""
         return f"postgresql+psycopg://augury@{LOOPBACK}:{self.port}"
 
-    @property
-    def dsn(self) -> str:
-        """Its database `postgres`, for psycopg."""
-        return f"host={LOOPBACK} port={self.port} user=augury dbname=postgres"
+    def ready(self) -> bool:
+        """Tell whether it answers; raises `ConnectionError` where it does not, also while it starts up."""
+        try:
+            psycopg.connect(f"host={LOOPBACK} port={self.port} user=augury dbname=postgres").close()
+        except psycopg.OperationalError as error:
+            raise ConnectionError(str(error)) from error
+        return True
 
 
 @contextmanager

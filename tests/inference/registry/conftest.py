@@ -1,4 +1,3 @@
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, text
 
-from benchmarks.postgres import initialised
+from benchmarks.postgres import Postgres, initialised
 from inference.registry import Registry
 
 _PATIENCE_S = 180
@@ -21,20 +20,20 @@ def postgres() -> Iterator[str]:
     with initialised() as server:
         process = subprocess.Popen(server.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            _await(server.port, process)
+            _await(server, process)
             yield server.url
         finally:
             process.terminate()
             process.wait()
 
 
-def _await(port: int, process: subprocess.Popen[bytes]) -> None:
+def _await(server: Postgres, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         assert process.poll() is None
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
+            server.ready()
+        except ConnectionError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         else:
