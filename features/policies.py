@@ -107,6 +107,10 @@ class DriftPolicy:
         """The group's label, or `outputs`."""
         return "outputs" if self.group is None else self.group.label
 
+    def vector_name(self, feature: str) -> str:
+        """Name a feature, or an output, as the model's vectors do."""
+        return feature if self.group is None else f"{self.group.name}.{feature}"
+
     @property
     def resolution(self) -> int:
         """How many bins the reference has, if its values are distinct enough."""

@@ -47,8 +47,8 @@ class Context:
     `wait_for_warehouse` returns once the warehouse holds all that the log holds up to a moment (ms on the
     log's clock), and raises where it still lags. `training_set` gives what a former version was trained on,
     and `changed_values` what a training set has that was not so at the request. `on_trial` is told of each
-    trial of a search that has been kept. `stalled_groups` gives the labels
-    of groups whose pipeline stands still. `documents_url` is where docs/playbooks is published, if anywhere.
+    trial of a search that has been kept. `stalled_groups` gives the labels of groups whose pipeline stands
+    still. `documents_url` is where docs/playbooks is published, if anywhere.
     """
 
     project: Project

@@ -93,11 +93,12 @@ class Failures:
 
         A refusal is not tried again, nor told of where it has sent an alert of its own.
         """
-        if is_final(ended):
+        refused = is_final(ended)
+        if refused:
             client.update_flow_run_labels(run.id, {_REFUSED: run.run_count})
         if not sent_its_alert(ended):
             self._tell(client, run, flow)
-        if not is_final(ended):
+        if not refused:
             self._put_off(client, run)
 
     def _put_off(self, client: SyncPrefectClient, run: FlowRun) -> None:
@@ -115,9 +116,9 @@ class Failures:
 
     def ended_well(self, run: FlowRun, flow: str) -> None:
         """Resolve what was told of runs of the same flow and subject."""
-        alert = of(flow, run, 0, "")
+        of_run = {"kind": RUN, "policy": f"flows/{flow}", "subject": _subject(flow, run)}
         try:
-            self._resolve(incident(alert.record), f"run {run.name} of {flow} has ended well", self._now(run))
+            self._resolve(incident(of_run), f"run {run.name} of {flow} has ended well", self._now(run))
         except Exception as error:  # an outage; the next run that ends well resolves it, or a person
             log.warning("alerts of %s stay open for now: %s", flow, error)
 
@@ -161,7 +162,7 @@ def of(flow: str, run: FlowRun, at: int, owner: str) -> Alert:
         alert_id=f"{RUN}/{run.id}/{run.run_count}",
         policy=f"flows/{flow}",
         kind=RUN,
-        subject=str(model_name or run.parameters.get("policy") or flow),
+        subject=_subject(flow, run),
         severity="critical",
         evidence={
             "flow": flow,
@@ -177,6 +178,10 @@ def of(flow: str, run: FlowRun, at: int, owner: str) -> Alert:
         owner=owner,
         model_name=model_name,
     )
+
+
+def _subject(flow: str, run: FlowRun) -> str:
+    return str(_model_name(run) or run.parameters.get("policy") or flow)
 
 
 def _model_name(run: FlowRun) -> str | None:

@@ -88,17 +88,18 @@ def _explained(policy: MonitoringPolicy, champion: ModelVersion, end: int) -> di
     A group that the model reads, or that is watched for it, is broken where its pipeline stands still.
     """
     drifted, frozen = list[tuple[str, Finding]](), set[str]()
-    for watched in (p for p in current().drift_policies if p.model.name == policy.model.name):
+    context = current()
+    watching = [p for p in context.drift_policies if p.model.name == policy.model.name]
+    for watched in watching:
         with suppress(NoReferenceError):
-            report = current().check_drift(watched, champion, window_end(watched, end))
-            of = "" if watched.group is None else f"{watched.group.name}."
-            drifted += [(f"{of}{f.reference.feature}", f) for f in report.drifted]
+            report = context.check_drift(watched, champion, window_end(watched, end))
+            drifted += [(watched.vector_name(f.reference.feature), f) for f in report.drifted]
             frozen.update(report.frozen)
     drifted.sort(key=lambda found: -found[1].psi)
     features = [{"feature": name, "psi": f.psi, "causes": f.causes} for name, f in drifted]
-    read = {g.label for g in current().project.model_plans[policy.model.name].groups}
-    read |= {p.group.label for p in current().drift_policies if p.group and p.model.name == policy.model.name}
-    stalled = sorted(read.intersection(current().stalled_groups()))
+    read = {g.label for g in context.project.model_plans[policy.model.name].groups}
+    read |= {p.group.label for p in watching if p.group is not None}
+    stalled = sorted(read.intersection(context.stalled_groups()))
     spoilt = frozen or stalled or any(broken(f.causes) for _, f in drifted)
     told = {"features": features, "looks_like": BROKEN if spoilt else CHANGED}
     told |= {"frozen": sorted(frozen), "stalled": stalled}

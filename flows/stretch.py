@@ -60,7 +60,7 @@ class Stretch:
             held = {name: self.references[name] for name in sample.columns}
             counts = count(self.client, sample, {name: r.bins for name, r in held.items()})
             for name, reference in held.items():
-                sound = _vector_name(self.policy, name) not in stood
+                sound = self.policy.vector_name(name) not in stood
                 found[name] = self._finding(reference, counts[name], compared=sound)
         return found
 
@@ -111,7 +111,3 @@ class Stretch:
         smallest = self.policy.level / len(self.references)
         how = compare(reference.method, reference.counts, counts, reference.bins.edges, smallest=smallest)
         return replace(measured, statistic=how.statistic, effect_size=how.effect_size, p_value=how.p_value)
-
-
-def _vector_name(policy: DriftPolicy, name: str) -> str:
-    return name if policy.group is None else f"{policy.group.name}.{name}"

@@ -161,7 +161,7 @@ def _freezing(
     """
     if policy.on_broken != "freeze" or policy.group is None:
         return None
-    names = (f"{policy.group.name}.{f['feature']}" for f in evidence["features"] if spoilt(f["causes"]))
+    names = (policy.vector_name(f["feature"]) for f in evidence["features"] if spoilt(f["causes"]))
     features = [name for name in names if name not in evidence.get("frozen", ())]
     if not features:
         return None

@@ -124,8 +124,9 @@ def keep_best(model_name: str, study_id: str, study: Study) -> int:
 
     Raises `TuningError` where no trial has a value.
     """
-    registry = current().registry
-    current().keep_experiment(study_id)
+    context = current()
+    context.keep_experiment(study_id)
+    registry = context.registry
     trials, held = registry.experiments.trials(study_id), registry.experiments.get(study_id)
     create_table_artifact(
         key=artifact_key(f"trials-{model_name}"),

@@ -15,7 +15,7 @@ from warehouse.samples import (
     Sample,
     emitted,
     labelled,
-    of_entities,
+    of_entity,
     predicted,
     served,
     trained,
@@ -54,7 +54,7 @@ def window(policy: DriftPolicy, project: Project, version: int, since: int, unti
     """Give the values of [since, until) (ms) that are compared; predictions are those of a version."""
     if policy.group is None:
         answered = predicted(policy.model.name, version, since, until)
-        by = of_entities(entity.name for entity in policy.model.entities)
+        by = {entity.name: of_entity(entity.name) for entity in policy.model.entities}
         return [replace(answered, segments=by), labelled(policy.model.name, since, until)]
     entity = policy.group.entity.name
     if policy.values == "rows":
@@ -62,7 +62,7 @@ def window(policy: DriftPolicy, project: Project, version: int, since: int, unti
         rows = emitted(plan.table, _features(policy, project), since, until)
         return [replace(rows, segments={entity: "entity"})]
     vectors = served(policy.model.name, _vector_names(policy, project), since, until)
-    return [replace(vectors, segments=of_entities([entity]))]
+    return [replace(vectors, segments={entity: of_entity(entity)})]
 
 
 def _features(policy: DriftPolicy, project: Project) -> dict[str, DataType]:
@@ -79,5 +79,4 @@ def _features(policy: DriftPolicy, project: Project) -> dict[str, DataType]:
 
 
 def _vector_names(policy: DriftPolicy, project: Project) -> dict[str, str]:
-    assert policy.group is not None
-    return {name: f"{policy.group.name}.{name}" for name in _features(policy, project)}
+    return {name: policy.vector_name(name) for name in _features(policy, project)}

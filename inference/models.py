@@ -259,10 +259,10 @@ class Models:
 
 
 def _difference(file: Sequence[str], contract: Sequence[str]) -> str:
-    for place, (found, wanted) in enumerate(zip_longest(file, contract, fillvalue="nothing")):
-        if found != wanted:
-            return f"at place {place} the file has {found}, the contract {wanted}"
-    return "they are the same"
+    """Tell where two lists that differ do so first."""
+    pairs = enumerate(zip_longest(file, contract, fillvalue="nothing"))
+    place, (found, wanted) = next((place, pair) for place, pair in pairs if pair[0] != pair[1])
+    return f"at place {place} the file has {found}, the contract {wanted}"
 
 
 def _read_by(model: LoadedModel, reading: _Reading) -> LoadedModel:

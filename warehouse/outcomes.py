@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 from features.definitions import Model
 from warehouse.events import moment
 from warehouse.labels import on_time
-from warehouse.samples import text
+from warehouse.samples import of_entity, text
 
 ALL = ("", "")
 """The segment that holds every unit, by no column."""
@@ -80,19 +80,15 @@ def keep_holdout(
 def segment_sql(model: Model, name: str) -> str:
     """Write the text by which answers are put into segments: of an entity, an input or a feature."""
     if name in {e.name for e in model.entities}:
-        return _of_entity(name)
+        return of_entity(name)
     return _of_input(name) if name in model.inputs else _of_feature(name)
 
 
 def in_segment(name: str, segment: str) -> str:
     """Write the condition that an answer is in a segment; what `name` is, the answer itself tells."""
-    of = f"multiIf(mapContains(entity_keys, {text(name)}), {_of_entity(name)}, "
+    of = f"multiIf(mapContains(entity_keys, {text(name)}), {of_entity(name)}, "
     of += f"JSONHas(inputs, {text(name)}), {_of_input(name)}, {_of_feature(name)})"
     return f"{of} = {text(segment)}"
-
-
-def _of_entity(name: str) -> str:
-    return f"entity_keys[{text(name)}]"
 
 
 def _of_input(name: str) -> str:

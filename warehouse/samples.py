@@ -49,9 +49,9 @@ def emitted(table: str, names: Iterable[str], since: int, until: int) -> Sample:
     return Sample(f"{column(table)} FINAL WHERE {within}", columns, identity="entity, seq")
 
 
-def of_entities(names: Iterable[str]) -> dict[str, str]:
-    """Give the expressions by which answers fall into segments of entities."""
-    return {name: f"entity_keys[{text(name)}]" for name in names}
+def of_entity(name: str) -> str:
+    """Write the text by which answers fall into segments of an entity."""
+    return f"entity_keys[{text(name)}]"
 
 
 def trained(table: str, names: Mapping[str, str]) -> Sample:

@@ -1,10 +1,15 @@
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from features.policies import METRICS
-from flows.estimation import estimate, estimate_numbers
+from flows.estimation import Estimate, estimate, estimate_numbers
 from flows.metrics import metric
+
+Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 
 
 def world(random: np.random.Generator, n: int, a: float = 2, b: float = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -13,17 +18,24 @@ def world(random: np.random.Generator, n: int, a: float = 2, b: float = 5) -> tu
     return (random.random(n) < chances).astype(float), chances**1.5
 
 
+def covered(name: str, draw: Draw, other: Draw, guess: Callable[..., Estimate | None]) -> int:
+    """Count the intervals, of 100, that hold what came true of `other` requests, by a holdout of `draw`."""
+    of, held = metric(name, 0.1), 0
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        labels, scores = draw(random, 2_000)
+        truth, asked = other(random, 500)
+        found = guess(labels, scores, asked, seed=seed)
+        assert found is not None
+        held += found.low <= of(truth, asked) <= found.high
+    return held
+
+
 @pytest.mark.parametrize("name", list(METRICS))
 def test_what_comes_true_lies_in_the_interval_as_often_as_is_stated(name: str) -> None:
-    of, runs, covered = metric(name, 0.1), 100, 0
-    for seed in range(runs):
-        random = np.random.default_rng(seed)
-        labels, scores = world(random, 2_000)
-        truth, asked = world(random, 500, a=3, b=4)  # other requests are made, and scores mean the same
-        found = estimate(name, labels, scores, asked, seed=seed)
-        assert found is not None
-        covered += found.low <= of(truth, asked) <= found.high
-    assert covered >= 88  # of 100 at 95 %: fewer have a chance of 1 in 250
+    # other requests are made, and scores mean the same
+    found = covered(name, world, partial(world, a=3, b=4), partial(estimate, name))
+    assert found >= 88  # of 100 at 95 %: fewer have a chance of 1 in 250
 
 
 def test_it_follows_a_change_of_what_is_asked() -> None:
@@ -67,17 +79,9 @@ def numbers(random: np.random.Generator, n: int, centre: float = 0.0) -> tuple[n
 
 
 def test_what_comes_true_of_numbers_lies_in_the_interval_as_often_as_is_stated() -> None:
-    of, runs, covered = metric("rmse", 0.0), 100, 0
-    for seed in range(runs):
-        random = np.random.default_rng(seed)
-        labels, predictions = numbers(random, 2_000)
-        truth, asked = numbers(
-            random, 500, centre=0.5
-        )  # other requests are made, and errors are as they were
-        found = estimate_numbers(labels, predictions, asked, seed=seed)
-        assert found is not None
-        covered += found.low <= of(truth, asked) <= found.high
-    assert covered >= 88  # of 100 at 95 %: fewer have a chance of 1 in 250
+    # other requests are made, and errors are as they were
+    found = covered("rmse", numbers, partial(numbers, centre=0.5), estimate_numbers)
+    assert found >= 88  # of 100 at 95 %: fewer have a chance of 1 in 250
 
 
 def test_the_estimate_of_numbers_follows_what_is_asked() -> None:
