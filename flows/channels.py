@@ -19,6 +19,9 @@ logging.getLogger("apprise").setLevel(logging.CRITICAL)
 
 _TYPES = {"info": apprise.NotifyType.INFO, "warning": apprise.NotifyType.WARNING}
 
+_ITEMS = 5
+"""How many items of a list a message has: it is to be read on a phone."""
+
 
 class ChannelError(ValueError):
     """An address is none that Apprise knows."""
@@ -58,16 +61,33 @@ def body(notice: Notice, documents: str = "") -> str:
     """Give what somebody needs to begin: evidence, owner, playbook, and how to answer."""
     alert = notice.alert
     facts = json.loads(alert["evidence"])
-    told = {k: v for k, v in facts.items() if isinstance(v, str | int | float | bool)}
     lines = [
         f"policy: {alert['policy']}",
         f"at: {datetime.fromtimestamp(alert['at'] / 1000, UTC).isoformat()}",
-        *(f"{name}: {value}" for name, value in told.items()),
+        *(line for name, value in facts.items() for line in _lines(name, value)),
         f"owner: {alert['owner'] or 'nobody is named'}",
         f"playbook: {documents.rstrip('/') + '/' if documents else ''}{alert['playbook']}",
         f"augury alerts ack '{notice.incident}'",
     ]
     return "\n".join(lines)
+
+
+def _lines(name: str, value: object) -> list[str]:
+    """Give a fact as lines: one for each item of a list, of a long one for the first alone."""
+    if not isinstance(value, list):
+        return [] if value is None else [f"{name}: {_text(value)}"]
+    left = len(value) - _ITEMS
+    return [f"{name}: {_text(item)}" for item in value[:_ITEMS]] + (
+        [f"{name}: {left} more"] if left > 0 else []
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_text(v)}" for k, v in value.items() if v not in (None, "", []))
+    if isinstance(value, list):
+        return " and ".join(map(_text, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 class PrefectEvents:

@@ -57,7 +57,14 @@ def door() -> Iterator[Door]:
 
 
 def alert(name: str, subject: str, severity: str = "critical") -> dict[str, Any]:
-    evidence = {"looks_like": "a change of the data", "features": []}
+    features = [{"feature": f"f{n}", "psi": 1 / 3, "causes": ["nulls", "stale"]} for n in range(7)]
+    evidence = {
+        "looks_like": "a change of the data",
+        "features": features,
+        "segments": [],
+        "of": 9,
+        "q": None,
+    }
     return Alert(name, "p", "drift", subject, severity, evidence, 1_700_000_000_000, "drift", "ops").record
 
 
@@ -69,13 +76,19 @@ def test_a_webhook_gets_evidence_owner_and_playbook(door: Door) -> None:
     (posted,) = door.taken
     assert posted["title"] == "drift of x: opened (critical)"
     assert posted["type"] == "failure"
+    lines = posted["message"].split("\n")
+    assert [line for line in lines if line.startswith(("features", "segments", "of", "q"))] == [
+        *(f"features: feature f{n}, psi 0.3333, causes nulls and stale" for n in range(5)),
+        "features: 2 more",
+        "of: 9",
+    ]
     for line in (
         "looks_like: a change of the data",
         "owner: ops",
         "playbook: https://example.com/augury/docs/playbooks/drift.md",
         "augury alerts ack 'drift/p/x'",
     ):
-        assert line in posted["message"].split("\n")
+        assert line in lines
 
 
 def test_addresses_are_never_shown(door: Door, caplog: pytest.LogCaptureFixture) -> None:
