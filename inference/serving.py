@@ -118,6 +118,7 @@ def serve_http(
     host: str,
     port: int,
     grpc_port: int = 0,
+    limit: int = LIMIT,
     spool: Path,
     spool_bytes: int = DEFAULT_BYTES,
     spool_shed: bool = False,
@@ -134,10 +135,11 @@ def serve_http(
     `spool` is a folder of this process's own. Where answers of `spool_bytes` wait there for Kafka, further
     ones are refused; with `spool_shed` they leave, and are in no log. `clock` gives ms since the epoch; with
     `replay` requests are judged by their own `requested_at`; with `tls` the door speaks HTTPS; at
-    `grpc_port`, if it is not 0, the Open Inference Protocol is spoken over gRPC. `ready` is called when
-    connections are taken. Raises `SpoolError` where another process holds the folder, `OSError` where the
-    port is taken or a file of `tls` cannot be read, `SystemExit` where gRPC's port is taken, `OpenDoorError`
-    where others than this host could come in without a token.
+    `grpc_port`, if it is not 0, the Open Inference Protocol is spoken over gRPC. Each of the two holds
+    at most `limit` requests at a time. `ready` is called when connections are taken. Raises `SpoolError`
+    where another process holds the folder, `OSError` where the port is taken or a file of `tls` cannot be
+    read, `SystemExit` where gRPC's port is taken, `OpenDoorError` where others than this host
+    could come in without a token.
     """
     if access.open and not _is_loopback(host):
         raise OpenDoorError(
@@ -155,7 +157,7 @@ def serve_http(
         beside = None
         if grpc_port:
             place = Place(host, grpc_port, None if tls is None else tls.credentials())
-            rpc = Door(models, predictor, log, clock, LIMIT, counted, tracing, "grpc")
+            rpc = Door(models, predictor, log, clock, limit, counted, tracing, "grpc")
             beside = RpcDoor(place, rpc, models, rows.ping, access, clock, version("augury"))
         app = create_app(
             models,
@@ -164,6 +166,7 @@ def serve_http(
             rows.ping,
             clock,
             access,
+            limit,
             metrics=counted,
             tracing=tracing,
             beside=beside,

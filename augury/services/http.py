@@ -28,6 +28,7 @@ def run(
             host=settings.http_host,
             port=settings.http_port,
             grpc_port=settings.grpc_port,
+            limit=settings.http_limit,
             spool=spool(settings),
             spool_bytes=settings.spool_max_mb << 20,
             spool_shed=settings.spool_shed,
