@@ -73,13 +73,11 @@ def body(notice: Notice, documents: str = "") -> str:
 
 
 def _lines(name: str, value: object) -> list[str]:
-    """Give a fact as lines: one for each item of a list, of a long one for the first alone."""
+    """Give a fact as lines: one for each item of a list, of a long one for the first `_ITEMS`."""
     if not isinstance(value, list):
         return [] if value is None else [f"{name}: {_text(value)}"]
-    left = len(value) - _ITEMS
-    return [f"{name}: {_text(item)}" for item in value[:_ITEMS]] + (
-        [f"{name}: {left} more"] if left > 0 else []
-    )
+    lines = [f"{name}: {_text(item)}" for item in value[:_ITEMS]]
+    return lines if len(value) <= _ITEMS else [*lines, f"{name}: {len(value) - _ITEMS} more"]
 
 
 def _text(value: object) -> str:

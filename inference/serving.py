@@ -135,11 +135,11 @@ def serve_http(
     `spool` is a folder of this process's own. Where answers of `spool_bytes` wait there for Kafka, further
     ones are refused; with `spool_shed` they leave, and are in no log. `clock` gives ms since the epoch; with
     `replay` requests are judged by their own `requested_at`; with `tls` the door speaks HTTPS; at
-    `grpc_port`, if it is not 0, the Open Inference Protocol is spoken over gRPC. Each of the two holds
-    at most `limit` requests at a time. `ready` is called when connections are taken. Raises `SpoolError`
-    where another process holds the folder, `OSError` where the port is taken or a file of `tls` cannot be
-    read, `SystemExit` where gRPC's port is taken, `OpenDoorError` where others than this host
-    could come in without a token.
+    `grpc_port`, if it is not 0, the Open Inference Protocol is spoken over gRPC. Each of the two holds at
+    most `limit` requests at a time. `ready` is called when connections are taken. Raises `SpoolError` where
+    another process holds the folder, `OSError` where the port is taken or a file of `tls` cannot be read,
+    `SystemExit` where gRPC's port is taken, `OpenDoorError` where others than this host could come in
+    without a token.
     """
     if access.open and not _is_loopback(host):
         raise OpenDoorError(
