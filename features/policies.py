@@ -288,7 +288,7 @@ class CanaryPolicy:
     """How a challenger that has won its trial takes over the requests of `model`, and when it is taken back.
 
     It has each of the shares `steps` of the entities in turn, and is promoted behind the last. A step is over
-    when answers have been given for `hold` since it began, and `min_requests` of them by the challenger.
+    when requests have been made for `hold` since it began, and `min_requests` of them of the challenger.
     Looks are `LOOKS` in each `hold`, the last of them at its end.
 
     It is rolled back on evidence that its rate of errors exceeds the champion's by more than

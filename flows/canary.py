@@ -93,7 +93,7 @@ def _step(policy: CanaryPolicy, on: Canary | None) -> str:
     outcome = act(on, found)
     if found.step is Step.PROMOTE:
         over = f"version {on.version} took over without harm"
-        clear(f"{NAME}/{policy.name}/{on.model_name}", over, on.since)
+        clear(f"{NAME}/{policy.name}/{on.model_name}", over, found.traffic.until)
     return f"version {on.version} {outcome}: {found.reason}"
 
 
@@ -110,7 +110,7 @@ def _alert(policy: CanaryPolicy, on: Canary, found: Look) -> Alert:
             "alpha": policy.alpha,
             **asdict(found),
         },
-        at=on.since + found.number * policy.look_ms,
+        at=found.traffic.until,
         playbook=NAME,
         owner=policy.model.owner,
         model_name=on.model_name,

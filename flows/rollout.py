@@ -29,7 +29,7 @@ from features.policies import LOOKS, CanaryPolicy
 from flows.improvement import gains
 from flows.sequences import best_rho, normal_mixture_bound
 from inference.registry import Canary
-from warehouse.canaries import QUANTILES, Side, Traffic, Variants, labelled, newest, traffic
+from warehouse.canaries import QUANTILES, Side, Traffic, Variants, asked, labelled, traffic
 from warehouse.client import Client
 
 Array = NDArray[np.float64]
@@ -78,15 +78,15 @@ def look_at(
 ) -> Look | None:
     """Take the newest look that is due at a canary beside a version `champion`; None before the first.
 
-    Looks go by when answers were given, so a canary of which nobody asks anything waits. Without an
-    evaluation policy harm is not judged.
+    Looks go by when requests were made, so a canary of which nobody asks anything waits, and a replay's goes
+    by the log's clock. Without an evaluation policy harm is not judged.
     """
-    last = newest(client, canary.model_name)
-    number = 0 if last is None else (last - canary.since) // policy.look_ms
-    if number < 1:
-        return None
     variants = Variants(canary.model_name, champion, canary.version)
-    until = canary.since + number * policy.look_ms
+    span = asked(client, variants, canary.since)
+    if span is None or span[1] - span[0] < policy.look_ms:
+        return None
+    number = (span[1] - span[0]) // policy.look_ms
+    until = span[0] + number * policy.look_ms
     seen = traffic(client, variants, canary.since, until, policy.max_latency_ratio)
     harm = None
     if judged_by is not None:

@@ -30,10 +30,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Both variants' answers in one stretch of time."""
+    """Both variants' answers in one stretch of time, to what was asked before `until` (ms)."""
 
     champion: Side = Side()
     challenger: Side = Side()
+    until: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,20 @@ class Variants:
         return {"model": self.model_name, "champion": self.champion, "challenger": self.challenger}
 
 
-def newest(client: Client, model_name: str) -> int | None:
-    """Give when the model's newest answer was given, in ms; None before the first."""
-    found = client.query(_NEWEST, {"model": model_name}).result_rows[0][0]
-    return None if found is None else int(found)
+def asked(client: Client, variants: Variants, since: int) -> tuple[int, int] | None:
+    """Give when the first and the last was asked of what was answered since `since`; None where nothing was.
+
+    All in ms, `since` on the wall clock, what is given on that of requests: the same, but in a replay.
+    """
+    first, last = client.query(_ASKED, variants.parameters | {"since": since}).result_rows[0]
+    return None if first is None else (int(first), int(last))
 
 
 def traffic(client: Client, variants: Variants, since: int, until: int, ratio: float) -> Traffic:
-    """Count the answers that were given in [since, until) (ms), the champion's times multiplied by `ratio`.
+    """Count what was answered since `since` and asked before `until`, the champion's times by `ratio` longer.
 
-    Of an answer that was given twice the first counts. Whose request named its version or variant is no part
-    of the split, and not counted.
+    Both in ms, on the clocks of `asked`. Of an answer that was given twice the first counts. Whose request
+    named its version or variant is no part of the split, and not counted.
     """
     held = variants.parameters | {"since": since, "until": until, "ratio": ratio}
     sides = {
@@ -69,28 +73,28 @@ def traffic(client: Client, variants: Variants, since: int, until: int, ratio: f
         )
         for new, n, errors, timed, slow, took in client.query(_TRAFFIC, held).result_rows
     }
-    return Traffic(sides.get(False, Side()), sides.get(True, Side()))
+    return Traffic(sides.get(False, Side()), sides.get(True, Side()), until)
 
 
 def labelled(client: Client, variants: Variants, since: int, until: int, horizon: int) -> pa.Table:
     """Read the labelled answers since `since` whose label windows had closed at `until`, in order of request.
 
-    All in ms. Columns: `challenger` (whose it is), `prediction` and `label`, the last that the log took
-    within `horizon` of the request.
+    All in ms, on the clocks of `asked`. Columns: `challenger` (whose it is), `prediction` and `label`, the
+    last that the log took within `horizon` of the request.
     """
     held = variants.parameters | {"since": since, "until": until, "horizon": horizon}
     return client.query_arrow(_LABELLED, parameters=held)
 
 
-_NEWEST = (
-    "SELECT maxOrNull(toUnixTimestamp64Milli(predicted_at)) FROM model_prediction_log "
-    "WHERE model_name = {model:String}"
-)
 _UNTIL = "fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
 _SPLIT = (
     "model_name = {model:String} AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
     "AND (variant, model_version_used) "
     "IN (('champion', {champion:Int32}), ('challenger', {challenger:Int32}))"
+)
+_ASKED = (
+    "SELECT toUnixTimestamp64Milli(minOrNull(requested_at)), toUnixTimestamp64Milli(maxOrNull(requested_at)) "
+    f"FROM model_prediction_log WHERE {_SPLIT}"
 )
 _SCALED = "took * if(new, 1, {ratio:Float64})"
 _LEVELS = ", ".join(map(str, QUANTILES))
@@ -102,7 +106,7 @@ WITH
       argMin(isNotNull(error), log.predicted_at) AS failed,
       argMin(latency_total_ms, log.predicted_at) AS took
     FROM model_prediction_log AS log
-    WHERE {_SPLIT} AND predicted_at < {_UNTIL}
+    WHERE {_SPLIT} AND requested_at < {_UNTIL}
     GROUP BY deduplication_key
   ),
   (SELECT quantilesExact({_LEVELS})({_SCALED}) FROM answers WHERE NOT failed) AS bounds

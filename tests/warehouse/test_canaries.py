@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.warehouse.traffic import answered, came_true
-from warehouse.canaries import QUANTILES, Side, Traffic, Variants, labelled, newest, traffic
+from warehouse.canaries import QUANTILES, Side, Traffic, Variants, asked, labelled, traffic
 from warehouse.client import Client
 
 pytestmark = pytest.mark.stack
@@ -32,20 +32,28 @@ def test_both_variants_are_counted_as_in_memory(database: Client) -> None:
 
 
 def test_only_the_split_within_the_stretch_is_counted(database: Client) -> None:
-    assert newest(database, "late") is None
-    assert traffic(database, BOTH, T, T + 10, 1.0) == Traffic()
+    assert asked(database, BOTH, 0) is None
+    assert traffic(database, BOTH, T, T + 10, 1.0) == Traffic(until=T + 10)
     for version, variant in ((1, "champion"), (2, "challenger"), (1, "pinned"), (3, "champion")):
         answered(database, "late", version, variant, [T - 1, T, T + 9, T + 10], [1.0] * 4, [False] * 4)
     answered(database, "late", 1, "champion", [T - 1, T], [1.0] * 2, [False] * 2)  # the log, replayed
     answered(database, "other", 2, "challenger", [T + 99], [1.0], [False])
     found = traffic(database, BOTH, T, T + 10, 1.0)
-    assert found == Traffic(*[Side(2, 0, 2, (0, 0), (1.0, 1.0))] * 2)
-    assert newest(database, "late") == T + 10
+    assert found == Traffic(*[Side(2, 0, 2, (0, 0), (1.0, 1.0))] * 2, T + 10)
+    assert asked(database, BOTH, T) == (T, T + 10)
+
+
+def test_a_replay_goes_by_when_requests_were_made(database: Client) -> None:
+    past = T - 86_400_000
+    for at, given in ((past, T - 1), (past + 5, T), (past + 90, T + 1)):
+        answered(database, "late", 1, "champion", [at], [1.0], [False], given=given)
+    assert asked(database, BOTH, T) == (past + 5, past + 90)
+    assert traffic(database, BOTH, T, past + 90, 1.0).champion.requests == 1
 
 
 def test_errors_alone_have_no_latency(database: Client) -> None:
     answered(database, "late", 2, "challenger", [T, T + 1], [1.0, 2.0], [True, True])
-    assert traffic(database, BOTH, T, T + 10, 1.0) == Traffic(Side(), Side(2, 2, 0))
+    assert traffic(database, BOTH, T, T + 10, 1.0) == Traffic(Side(), Side(2, 2, 0), T + 10)
 
 
 def test_labels_count_once_their_windows_have_closed(database: Client) -> None:

@@ -21,9 +21,11 @@ def answered(
     *,
     prediction: float = 0.5,
     key: str | None = None,
+    given: int | None = None,
 ) -> None:
     """Log one answer for each time of `at` (ms), with its latency (ms); an error has no prediction.
 
+    It is given at the time that it is asked at, where `given` says no other.
     Their requests are `<variant>.<version>/<time>/<place>`, or all the one that `key` names.
     """
     ids = [key or f"{variant}.{version}/{moment}/{i}" for i, moment in enumerate(at)]
@@ -31,7 +33,7 @@ def answered(
         [
             *(name, name, model_name, version, variant, "http"),
             *(None if failed else prediction, "it failed" if failed else None),
-            *(moment, moment, took, moment),
+            *(moment, moment if given is None else given, took, moment),
         ]
         for name, moment, took, failed in zip(ids, at, latencies, errors, strict=True)
     ]
