@@ -115,19 +115,23 @@ def write_page(
     pictures: Iterable[tuple[Any, str]],
     rows: Iterable[Sequence[str]],
 ) -> None:
-    """Write a page: `pictures` are Altair charts with captions, `rows` the table's.
+    """Write a page: `pictures` are Altair charts, or SVG, with captions, `rows` the table's.
 
     `verdict` stands where there are no `complaints`. All texts are plain.
     """
     said = element("p", verdict)
     if complaints:
         said = element("ul", *(element("li", complaint) for complaint in complaints), class_="bad")
-    drawn = ((Markup(vlc.vegalite_to_svg(chart.to_dict())), caption) for chart, caption in pictures)
-    figures = [
-        element("figure", svg, element("figcaption", caption), class_="plain") for svg, caption in drawn
-    ]
+    figures = [_drawn(picture, caption) for picture, caption in pictures]
     parts = [said, *figures, element("h2", "What was measured"), element("table", _lines(rows))]
     path.write_text(page(title, parts), encoding="utf-8")
+
+
+def _drawn(picture: Any, caption: str) -> Markup:  # noqa: ANN401
+    if isinstance(picture, Markup):
+        return figure(picture, caption)
+    svg = Markup(vlc.vegalite_to_svg(picture.to_dict()))
+    return element("figure", svg, element("figcaption", caption), class_="plain")
 
 
 def _lines(rows: Iterable[Sequence[str]]) -> Markup:

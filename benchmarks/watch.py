@@ -74,6 +74,7 @@ def main() -> int:
     faults = [stretch.fault for stretch in STRETCHES if stretch.fault is not None]
     played = replace(
         scenario,
+        trained_at=STRETCHES[0].since,
         live_from=STRETCHES[0].since,
         end=STRETCHES[-1].until + _HOUR,
         events=injected(events, faults),

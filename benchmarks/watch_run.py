@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from augury.demo.live import Live
-from augury.demo.stage import Stage
+from augury.demo.stage import ENDED, Stage
 from augury.models import registry
 from benchmarks.common import Result
 from benchmarks.watch_findings import Stretch, moment, read_alerts, results
@@ -16,7 +16,6 @@ from schemas.log import backlog
 from warehouse.client import Client
 
 _DAY, _HOUR = 86_400_000, 3_600_000
-_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 def watch(stage: Stage, stretches: Sequence[Stretch]) -> list[Result]:
@@ -76,18 +75,11 @@ def _look(stage: Stage, end: int) -> None:
     for flow in (DRIFT, MONITOR):
         key = f"{flow}/{end}"
         stage.ask(flow, {"at": end}, key)
-        stage.until(lambda: _ended(stage, flow, key))  # noqa: B023 (called at once)
+        stage.until(lambda: stage.ended(flow, key))  # noqa: B023 (called at once)
     stage.until(lambda: backlog(stage.settings.kafka_bootstrap, "augury.bridge") == 0)
     stage.until(
-        lambda: all(run["state_type"] in _ENDED for run in (*stage.retrainings(), *stage.runs(FREEZE)))
+        lambda: all(run["state_type"] in ENDED for run in (*stage.retrainings(), *stage.runs(FREEZE)))
     )
-
-
-def _ended(stage: Stage, flow: str, key: str) -> bool:
-    (run,) = (run for run in stage.runs(flow) if run["name"] == key)
-    if run["state_type"] in _ENDED - {"COMPLETED"}:
-        raise RuntimeError(f"a look ends; {key} ended as {run['state_type']}: {run['state']['message']}")
-    return bool(run["state_type"] == "COMPLETED")
 
 
 def _reckon(

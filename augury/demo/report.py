@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from augury.demo.summary import Summary, spell
-from augury.page import write_page
+from augury.page import Markup, write_page
 from augury.training import Query
 from features.policies import EvaluationPolicy
 from features.vector import ModelPlan
-from flows.eprocess import log_e_value
 from flows.ledger import settle
+from flows.picture import draw
+from flows.trial import judge
 from flows.units import read_assignments
 from warehouse.client import Client
 
@@ -45,8 +46,8 @@ def write(
         trial = _trial(client, plan, policy, summary, until)
         if trial is not None:
             caption = (
-                "The trial: evidence (log e-value) for the challenger and for the champion after each "
-                "discordant pair; a line at the top means a decision."
+                "The trial: how much better the challenger is, and the confidence sequence about it, after "
+                "so many labels; bounds on one side of the dashed line mean a decision."
             )
             pictures.insert(0, (trial, caption))
     write_page(
@@ -117,7 +118,9 @@ def _latencies(event_ms: list[float], http_ms: list[float]) -> Any:  # noqa: ANN
     ).properties(width=640, height=240)
 
 
-def _trial(client: Client, plan: ModelPlan, policy: EvaluationPolicy, summary: Summary, until: int) -> Any:  # noqa: ANN401
+def _trial(
+    client: Client, plan: ModelPlan, policy: EvaluationPolicy, summary: Summary, until: int
+) -> Markup | None:
     assert summary.champion_version_before is not None
     assert summary.challenger_version is not None
     assignments = read_assignments(
@@ -129,30 +132,8 @@ def _trial(client: Client, plan: ModelPlan, policy: EvaluationPolicy, summary: S
         until=until,
     )
     units, _ = settle(assignments, policy, until)
-    wins, losses, rows = 0, 0, []
-    bound, labelled = float(np.log(1 / policy.alpha)), 0
-    for unit in units:
-        if unit.champion is None or unit.challenger is None or unit.label is None:
-            continue
-        labelled += 1
-        champion = (unit.champion >= policy.decision_threshold) == bool(unit.label)
-        challenger = (unit.challenger >= policy.decision_threshold) == bool(unit.label)
-        if champion != challenger:
-            wins, losses = wins + challenger, losses + champion
-            rows.append((wins + losses, float(log_e_value(wins, losses)), "for the challenger"))
-            rows.append((wins + losses, float(log_e_value(losses, wins)), "for the champion"))
-        if labelled >= policy.min_units and rows and max(rows[-1][1], rows[-2][1]) >= bound:
-            break  # decided; what came later is no part of the trial
-    if not rows:
+    verdict = judge(units, policy)
+    if not verdict.course:
         return None
-    frame = pd.DataFrame(rows, columns=["pairs", "evidence", "side"])
-    rule = alt.Chart(pd.DataFrame({"evidence": [bound]})).mark_rule(strokeDash=[4, 4], color="#c0392b")
-    lines = alt.Chart(frame).mark_line()
-    return (
-        lines.encode(
-            x=alt.X("pairs:Q", title="discordant pairs"),
-            y=alt.Y("evidence:Q", title="log e-value"),
-            color=alt.Color("side:N", title=None),
-        )
-        + rule.encode(y="evidence:Q")
-    ).properties(width=640, height=260)
+    title = f"Version {summary.challenger_version} on trial: {summary.evaluation_decision}"
+    return Markup(draw(verdict.course, verdict.target, verdict.what, title))

@@ -1,5 +1,6 @@
 """The demo, act by act."""
 
+import json
 import time
 
 import numpy as np
@@ -13,8 +14,10 @@ from augury.demo.summary import Summary
 from augury.models import registry
 from augury.settings import Settings
 from features.project import Project
+from flows.canary import NAME as CANARY
 from flows.check import check
 from inference.registry import Registry
+from inference.registry.canaries import GREW, STARTED
 from warehouse.audit import audit
 from warehouse.backfill import backfill, log_clock
 from warehouse.client import Client
@@ -22,6 +25,7 @@ from warehouse.parity import parity
 from warehouse.visible import visible_lag
 
 _HOUR = 3_600_000
+_LOOK_MS = 8 * _HOUR
 
 
 class Demo(Stage):
@@ -78,7 +82,7 @@ class Demo(Stage):
         scenario, model = self.scenario, self.scenario.model.name
         self.console.rule("live: requests, labels, drift, a challenger in shadow")
         live = Live(scenario, self.project.group_plans, self.project.source_plans, self.settings)
-        checked = False
+        checked, looked = False, 0
         try:
             with self.bar("live", scenario.end - scenario.live_from) as move:
                 while live.position < scenario.end:
@@ -87,6 +91,9 @@ class Demo(Stage):
                     if not checked and live.position >= scenario.drift_at:
                         checked = True
                         self._drift(client, held, live)
+                    if live.position >= looked + _LOOK_MS and held.canaries.on(model) is not None:
+                        looked = live.position
+                        self._look_at_canary(looked)
         finally:
             live.close()
         traffic = live.traffic
@@ -119,6 +126,12 @@ class Demo(Stage):
         self.until(lambda: _on_trial(held, model) is not None)
         self.summary.challenger_version = _on_trial(held, model)
         self.console.print(f"version {self.summary.challenger_version} is on trial, in shadow")
+
+    def _look_at_canary(self, at: int) -> None:
+        """Look as the schedule would by the log's clock: its own goes by the wall's."""
+        key = f"{CANARY}/{at}"
+        self.ask(CANARY, {}, key)
+        self.until(lambda: self.ended(CANARY, key))
 
     def _reckon(self, client: Client, held: Registry) -> None:
         """Settle all figures: what was stored, parity to the end, the audit, the trial."""
@@ -157,6 +170,7 @@ class Demo(Stage):
             summary.evaluation_reason = client.query(
                 _REASON, parameters={"model": plan.name, "version": summary.challenger_version}
             ).result_rows[0][0]
+        summary.canary = _canary(held, plan.name, summary.challenger_version)
         champion = held.champion(plan.name)
         summary.champion_version_after = None if champion is None else champion.version
         summary.retraining_runs = len(self.retrainings())
@@ -208,6 +222,14 @@ def _count(client: Client, table: str) -> int:
 
 def _on_trial(held: Registry, model: str) -> int | None:
     return held.serving_config(model).on_trial
+
+
+def _canary(held: Registry, model: str, version: int | None) -> str | None:
+    """Spell the shares that a version had, and how its canary ended; None where it had none."""
+    events = [e for e in held.history.events(model) if e.version == version]
+    shares = [f"{json.loads(e.evidence or '{}')['share']:g}" for e in events if e.kind in (STARTED, GREW)]
+    ends = {"promoted": "promoted", "rejected": "rolled back"}
+    return ", ".join([*shares, *(ends[e.kind] for e in events if e.kind in ends)]) if shares else None
 
 
 def _percentiles(values: list[float]) -> tuple[float | None, float | None]:

@@ -15,7 +15,8 @@ class Scenario:
     """A replay in two acts; moments are ms since the epoch.
 
     From `start` to `live_from` history fills the log; from there to `end` the same stream is live
-    traffic, with requests and labels. At `drift_at` the policy's group is compared with the training set.
+    traffic, with requests and labels. The first model learns what the log held at `trained_at`. At `drift_at`
+    the policy's group is compared with its training set.
     `prior_auc(rows, holdout_start)` scores, on the holdout, a model that knows no feature. The way of
     events to the online store is measured on the group `probe`.
     """
@@ -23,6 +24,7 @@ class Scenario:
     model: Model
     drift: DriftPolicy
     start: int
+    trained_at: int
     live_from: int
     drift_at: int
     end: int

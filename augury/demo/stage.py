@@ -32,6 +32,8 @@ from warehouse.datasets import find, read
 
 FIRST = "first-training"
 """The run that trains the first model."""
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+"""The states of runs that are over."""
 _MARK = ".augury-demo"  # in a folder that the demo may empty
 _PATIENCE_S = 300.0
 
@@ -129,7 +131,7 @@ class Stage:
         return counts, events_per_s
 
     def first_model(self, client: Client, held: Registry) -> First:
-        """Train on history, by the same flow that retrains; compare with the prior; promote."""
+        """Train on early history, by the flow that retrains; compare with the prior; promote."""
         self.console.rule("the first model")
         model = self.scenario.model.name
         with self.console.status("training set, LightGBM, ONNX, registry"):
@@ -160,7 +162,7 @@ class Stage:
             "model_name": self.scenario.model.name,
             "alert_id": FIRST,
             "policy": "the demo",
-            "at": self.scenario.live_from,
+            "at": self.scenario.trained_at,
         }
         self.ask(RETRAIN, parameters, FIRST)
 
@@ -175,6 +177,13 @@ class Stage:
         body = {"flows": {"name": {"any_": [flow]}}}
         answer = httpx.post(f"{self.settings.prefect_api_url}/flow_runs/filter", json=body, timeout=30)
         return list(answer.raise_for_status().json())
+
+    def ended(self, flow: str, key: str) -> bool:
+        """Tell whether a run that was asked for has ended well; raises `RuntimeError` where it ended else."""
+        (run,) = (run for run in self.runs(flow) if run["name"] == key)
+        if run["state_type"] in ENDED - {"COMPLETED"}:
+            raise RuntimeError(f"a look ends; {key} ended as {run['state_type']}: {run['state']['message']}")
+        return bool(run["state_type"] == "COMPLETED")
 
     def retrainings(self) -> list[dict[str, Any]]:
         """Give the runs of the retraining flow that an alert has set off."""

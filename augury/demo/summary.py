@@ -6,6 +6,9 @@ from pathlib import Path
 
 from rich.table import Table
 
+ENDED = ("promoted", "rolled back")
+"""How a canary ends."""
+
 
 @dataclass
 class Summary:
@@ -38,6 +41,7 @@ class Summary:
     challenger_version: int | None = None
     evaluation_decision: str | None = None
     evaluation_reason: str | None = None
+    canary: str | None = None
     retraining_runs: int | None = None
     shadow_predictions: int | None = None
     http_p50_ms: float | None = None
@@ -84,6 +88,10 @@ class Summary:
             (
                 self.evaluation_decision in ("promote", "reject"),
                 f"the trial ended with {self.evaluation_decision!r}",
+            ),
+            (
+                self.canary is None or self.canary.endswith(ENDED),
+                f"the canary of version {self.challenger_version} has not ended: {self.canary}",
             ),
         ]
         return [text for holds, text in rules if not holds]

@@ -1,4 +1,4 @@
-"""The flights as a demo: four months of history, two weeks live, drift after a few days."""
+"""The flights as a demo: four months of history, a model of the first, and two weeks live, with drift."""
 
 from datetime import UTC, datetime
 
@@ -50,6 +50,7 @@ scenario = Scenario(
     model=late_arrival,
     drift=weather_drift,
     start=_moment("2013-01-01T00:00"),
+    trained_at=_moment("2013-02-01T09:00"),
     live_from=_moment("2013-05-01T09:00"),
     drift_at=_moment("2013-05-05T09:00"),
     end=_moment("2013-05-16T09:00"),

@@ -124,7 +124,7 @@ class Canaries:
         why: str,
         evidence: Mapping[str, Any] | None,
     ) -> int:
-        held = {"share": share, **(evidence or {})}
+        held = {**(evidence or {}), "share": share}  # of a look the share that it judged is in its words
         return append_event(session, row, kind, by=by, why=why, at=self._clock(), evidence=held)
 
 

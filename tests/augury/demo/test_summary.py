@@ -30,7 +30,8 @@ GOOD = Summary(
 
 def test_a_good_run_has_no_complaints() -> None:
     assert GOOD.complaints() == []
-    assert replace(GOOD, evaluation_decision="promote").complaints() == []
+    for end in ("promoted", "rolled back"):
+        assert replace(GOOD, evaluation_decision="promote", canary=f"0.05, 0.25, {end}").complaints() == []
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ def test_a_good_run_has_no_complaints() -> None:
         ({"retraining_runs": 0}, "one alert set off 0 retrainings"),
         ({"retraining_runs": 2}, "one alert set off 2 retrainings"),
         ({"evaluation_decision": "continue"}, "the trial ended with 'continue'"),
+        ({"canary": "0.05, 0.25"}, "the canary of version None has not ended: 0.05, 0.25"),
     ],
 )
 def test_a_figure_that_is_not_as_it_must_be_is_named(figures: dict[str, Any], complaint: str) -> None:

@@ -37,7 +37,7 @@ def test_a_canary_takes_over_by_shares_and_is_promoted(registry: Registry) -> No
     assert serving.on_trial is None  # it is judged by the canary's own looks
     first = on(registry)
     assert (first.version, first.share, first.began) == (2, 0.01, first.since)
-    registry.canaries.grow(first, 0.5, **WHO)
+    registry.canaries.grow(first, 0.5, **WHO, evidence={"share": 0.01, "number": 10})
     second = on(registry)
     assert (second.share, second.began) == (0.5, first.began)
     assert second.since > first.since
@@ -51,7 +51,10 @@ def test_a_canary_takes_over_by_shares_and_is_promoted(registry: Registry) -> No
         ("promoted", 2),
     ]
     started, grew = [e for e in registry.history.events("late") if e.kind.startswith("canary")]
-    assert (started.evidence, grew.evidence) == ('{"share": 0.01, "wins": 40}', '{"share": 0.5}')
+    assert (started.evidence, grew.evidence) == (
+        '{"wins": 40, "share": 0.01}',
+        '{"number": 10, "share": 0.5}',
+    )
     assert (started.at, grew.at, grew.status) == (first.since, second.since, ModelStatus.CHALLENGER)
 
 
