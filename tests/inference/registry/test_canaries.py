@@ -53,7 +53,7 @@ def test_a_canary_takes_over_by_shares_and_is_promoted(registry: Registry) -> No
     started, grew = [e for e in registry.history.events("late") if e.kind.startswith("canary")]
     assert (started.evidence, grew.evidence) == (
         '{"wins": 40, "share": 0.01}',
-        '{"number": 10, "share": 0.5}',
+        '{"share": 0.5, "number": 10}',
     )
     assert (started.at, grew.at, grew.status) == (first.since, second.since, ModelStatus.CHALLENGER)
 
