@@ -12,7 +12,7 @@ from inference.registry import Registry
 from warehouse import datasets, experiments
 from warehouse.client import Client
 from warehouse.leakage import Changes, since_label, since_request
-from warehouse.reports import last_window
+from warehouse.reports import windows_done
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,15 @@ class Experiments:
 
 @dataclass(frozen=True)
 class Windows:
-    """Reads which windows were checked."""
+    """Reads which windows are done with."""
 
     client: Client
 
-    def __call__(self, policy: DriftPolicy | MonitoringPolicy, version: int) -> int | None:
-        """Give the end (ms) of the newest window of a policy that is done with, if there is one."""
+    def __call__(self, policy: DriftPolicy | MonitoringPolicy, version: int) -> set[int]:
+        """Give the ends (ms) of a policy's windows in which a version was checked, and alarms told."""
         drift = isinstance(policy, DriftPolicy)
         view, alarm = ("drift_windows", "drifted") if drift else ("performance_windows", "breached")
-        return last_window(self.client, view, alarm, policy.name, policy.model.name, version)
+        return windows_done(self.client, view, alarm, policy.name, policy.model.name, version)
 
 
 @dataclass(frozen=True)

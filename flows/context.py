@@ -26,12 +26,12 @@ from flows.contracts import (
     CheckPerformance,
     FreezeReferences,
     KeepExperiment,
-    LastWindow,
     LookAtCanary,
     Query,
     ResolveAlerts,
     SendAlert,
     TrainingSet,
+    WindowsDone,
 )
 from inference.registry import Registry, Trial
 
@@ -71,7 +71,7 @@ class Context:
     changed_values: ChangedValues = lambda _model_name, _table: []
     on_trial: Callable[[Trial], None] = lambda _trial: None
     stalled_groups: Callable[[], Collection[str]] = tuple
-    last_window: LastWindow = lambda policy, version: None  # noqa: ARG005
+    windows_done: WindowsDone = lambda policy, version: ()  # noqa: ARG005
     keep_experiment: KeepExperiment = lambda experiment_id: None  # noqa: ARG005
     documents_url: str = ""
     seed: int = 1

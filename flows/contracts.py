@@ -1,6 +1,6 @@
 """What the flows need from outside: each collaborator as the narrowest thing they call."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -111,13 +111,13 @@ class CheckPerformance(Protocol):
         """Check the window that ends at `end` (ms) against the holdout of a version."""
 
 
-class LastWindow(Protocol):
-    """Tells which windows were checked."""
+class WindowsDone(Protocol):
+    """Tells which windows are done with."""
 
-    def __call__(self, policy: DriftPolicy | MonitoringPolicy, version: int) -> int | None:
-        """Give the end (ms) of the newest window of a policy in which a version was checked, if any was.
+    def __call__(self, policy: DriftPolicy | MonitoringPolicy, version: int) -> Collection[int]:
+        """Give the ends (ms) of the windows of a policy in which a version was checked.
 
-        One that alarms counts once its alert is in the warehouse.
+        One that alarms counts once the warehouse has its alert, or a later one.
         """
 
 

@@ -1,6 +1,6 @@
 """What the flows that check windows share: how often they run, and which windows of a policy they look at."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from prefect import task
@@ -24,19 +24,21 @@ _MADE_UP = 31
 
 
 @task(**RETRIED)
-def last_window(policy: DriftPolicy | MonitoringPolicy) -> int | None:
-    """Give the end (ms) of the newest window of the champion that is done with, if there is one."""
+def windows_done(policy: DriftPolicy | MonitoringPolicy) -> Collection[int]:
+    """Give the ends (ms) of the windows of the champion that are done with."""
     context = current()
     champion = context.registry.champion(policy.model.name)
-    return None if champion is None else context.last_window(policy, champion.version)
+    return () if champion is None else context.windows_done(policy, champion.version)
 
 
-def missed(every_ms: int, last: int | None, newest: int) -> list[int]:
-    """Give the ends (ms) of the windows after `last` and before `newest`: 31 at most, the oldest first."""
-    if last is None:
-        return []
-    first = newest - every_ms * min(_MADE_UP, -(-(newest - last) // every_ms) - 1)
-    return list(range(first, newest, every_ms))
+def missed(every_ms: int, done: Collection[int], newest: int) -> list[int]:
+    """Give the ends (ms) of the windows since the first one done that are not, the oldest first.
+
+    They are among the 31 before `newest`. A look at a later window leaves them missed.
+    """
+    first = min(done, default=newest)
+    ends = range(newest - _MADE_UP * every_ms, newest, every_ms)
+    return [end for end in ends if end > first and end not in done]
 
 
 def looks(
@@ -50,10 +52,9 @@ def looks(
 ) -> Iterator[tuple[P, list[F]]]:
     """Look at the window of each policy that ends at `at` (ms), or the newest that is over at `clock` (ms).
 
-    Before the newest those are looked at that ended since the last look, while nothing ran, or of which
-    nobody could be told; what was found comes in order, the newest last. A policy without a champion or a
-    reference is passed over, and `facts` says so under its name; where it was `named`, `NoReferenceError` is
-    raised.
+    Before the newest those are looked at that ended while nothing ran, or of which nobody could be told; what
+    was found comes in order, the newest last. A policy without a champion or a reference is passed over, and
+    `facts` says so under its name; where it was `named`, `NoReferenceError` is raised.
     """
     for policy in policies:
         try:
@@ -70,4 +71,4 @@ def _ends(policy: DriftPolicy | MonitoringPolicy, clock: int, at: int | None) ->
     if at is not None:
         return [at]
     newest = window_end(policy, clock)
-    return [*missed(policy.every_ms, last_window(policy), newest), newest]
+    return [*missed(policy.every_ms, windows_done(policy), newest), newest]

@@ -199,22 +199,22 @@ def drift_windows(client: Client, model: str, group: str, days: int) -> list[Dri
     )
 
 
-def last_window(client: Client, view: str, alarm: str, policy: str, model: str, version: int) -> int | None:
-    """Give the end (ms) of the newest window of a policy in a view in which a version was checked.
+def windows_done(client: Client, view: str, alarm: str, policy: str, model: str, version: int) -> set[int]:
+    """Give the ends (ms) of the windows of a policy in a view in which a version was checked.
 
-    One in which the column `alarm` is set counts once its alert is in the log.
+    One in which the column `alarm` is set counts once the log has its alert, or a later one.
     """
     of = "policy = {policy:String}"
     windows = (
         f"SELECT toUnixTimestamp64Milli(window_end) AS _end, max({alarm}) AS _alarms FROM {view} WHERE {of} "
         "AND model_name = {model:String} AND model_version = {version:UInt32} GROUP BY _end"
     )
-    told = f"SELECT toUnixTimestamp64Milli(at) FROM alerts WHERE {of}"
-    (last,) = client.query(
-        f"SELECT maxOrNull(_end) FROM ({windows}) WHERE NOT _alarms OR _end IN ({told})",
+    told = f"SELECT toUnixTimestamp64Milli(max(at)) FROM alerts WHERE {of}"
+    found = client.query(
+        f"SELECT _end FROM ({windows}) WHERE NOT _alarms OR _end <= ({told})",
         parameters={"policy": policy, "model": model, "version": version},
-    ).result_rows[0]
-    return None if last is None else int(last)
+    )
+    return {int(end) for (end,) in found.result_rows}
 
 
 def distributions(client: Client, policy: str, ends: Mapping[str, int]) -> dict[str, Distribution]:

@@ -97,7 +97,7 @@ def collaborators(project: Project, settings: Settings) -> Context:
         training_set=TrainingSets(client),
         changed_values=ChangedValues(client, project),
         stalled_groups=partial(stalled_groups, client),
-        last_window=Windows(client),
+        windows_done=Windows(client),
         keep_experiment=Experiments(client, held),
         documents_url=settings.documents_url,
     )

@@ -67,22 +67,23 @@ def test_drift_is_one_alert_of_a_group_and_window_that_sets_off_one_retraining(w
     }
 
 
-@pytest.mark.parametrize(("last", "wanted"), [(None, []), (4, [5, 6]), (6, []), (7, []), (5.5, [6])])
-def test_windows_that_ended_since_the_last_look_are_made_up_for(
-    last: float | None, wanted: list[int]
-) -> None:
-    found = missed(DAY, None if last is None else round(last * DAY), 7 * DAY)
+@pytest.mark.parametrize(
+    ("done", "wanted"),
+    [([], []), ([4], [5, 6]), ([6], []), ([7], []), ([5.5], [6]), ([3, 5, 7], [4, 6]), ([3, 7], [4, 5, 6])],
+)
+def test_windows_at_which_nobody_looked_are_made_up_for(done: list[float], wanted: list[int]) -> None:
+    found = missed(DAY, [round(day * DAY) for day in done], 7 * DAY)
     assert found == [day * DAY for day in wanted]
 
 
 def test_of_a_long_pause_the_newest_month_is_made_up_for() -> None:
-    assert missed(DAY, 0, 100 * DAY) == [day * DAY for day in range(69, 100)]
+    assert missed(DAY, [0], 100 * DAY) == [day * DAY for day in range(69, 100)]
 
 
 @pytest.mark.stack
 def test_of_windows_that_are_made_up_for_the_newest_with_drift_is_told(world: World) -> None:
     world.reports[NAME] = report(drifted=True)
-    configure(replace(world.context, last_window=lambda *_: END - 3 * DAY))
+    configure(replace(world.context, windows_done=lambda *_: [END - 3 * DAY]))
     assert drift() == 1
     assert world.checked == [(NAME, 1, END - 2 * DAY), (NAME, 1, END - DAY), (NAME, 1, END)]
     assert [alert["at"] for alert in world.alerts] == [END]
@@ -97,7 +98,7 @@ def test_drift_that_was_over_before_anybody_looked_is_told_and_ends(world: World
         found = report(drifted=end == END - DAY)
         return replace(found, window=replace(found.window, policy=policy.name, end=end))
 
-    configure(replace(world.context, check_drift=check_drift, last_window=lambda *_: END - 3 * DAY))
+    configure(replace(world.context, check_drift=check_drift, windows_done=lambda *_: [END - 3 * DAY]))
     assert drift() == 0
     assert [alert["at"] for alert in world.alerts] == [END - DAY]
     assert [incident for incident, _, _ in world.resolved] == [f"drift/{NAME}/line_trips.v1"]

@@ -24,7 +24,7 @@ from tests.warehouse.reported import (
 )
 from warehouse.client import Client
 from warehouse.contracts import record
-from warehouse.reports import last_window
+from warehouse.reports import windows_done
 
 pytestmark = pytest.mark.stack
 MIGRATIONS = ROOT / "warehouse" / "migrations"
@@ -34,12 +34,12 @@ def rows(client: Client, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in client.query(sql).result_rows]
 
 
-def test_the_last_window_of_a_policy_is_a_version_s_own_and_was_told(database: Client) -> None:
-    def last(version: int, view: str = "drift_windows", alarm: str = "drifted") -> int | None:
-        return last_window(database, view, alarm, policy, MODEL, version)
+def test_the_windows_that_are_done_are_a_version_s_own_and_were_told(database: Client) -> None:
+    def done(version: int, view: str = "drift_windows", alarm: str = "drifted") -> set[int]:
+        return windows_done(database, view, alarm, policy, MODEL, version)
 
     policy = "plain.v1/late"
-    assert last(1) is None
+    assert done(1) == set()
     drifting(database)
     found = rows(
         database,
@@ -49,11 +49,11 @@ def test_the_last_window_of_a_policy_is_a_version_s_own_and_was_told(database: C
     policy, version = found[0][:2]
     ends, alarms = [row[2] for row in found], [bool(row[3]) for row in found]
     assert alarms[-1]
-    assert last(version) == max((e for e, a in zip(ends, alarms, strict=True) if not a), default=None)
+    assert done(version) == {e for e, a in zip(ends, alarms, strict=True) if not a}
     alerted(database, ends[-1])
-    assert last(version) == ends[-1]
-    assert last(version + 1) is None
-    assert last(version, "performance_windows", "breached") is None
+    assert done(version) == set(ends)
+    assert done(version + 1) == set()
+    assert done(version, "performance_windows", "breached") == set()
 
 
 def test_a_window_of_drift_has_shares_and_its_subject(database: Client) -> None:
