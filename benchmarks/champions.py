@@ -5,20 +5,20 @@ from augury.settings import Settings
 from features.vector import ModelPlan
 from inference.registry import Registry
 
-_BY, _WHY = "benchmark", "to be measured"
+BY, _WHY = "benchmark", "to be measured"
 
 
 def crown(settings: Settings, held: Registry, plan: ModelPlan, name: str, payload: bytes) -> str:
-    """Make an ONNX file, whose vector `plan` states, the champion of a model's name; give its experiment."""
+    """Make an ONNX file, whose vector `plan` states, a model's champion; give its experiment."""
     uri, sha256 = artifacts(settings).put(name, payload)
     experiment = held.experiments.record(
         model_type="lightgbm",
         hyperparameters={},
-        training_dataset_version=_BY,
+        training_dataset_version=BY,
         feature_group_versions={g.group: g.version for g in plan.groups},
         evaluation_metrics={},
         artifact_path=uri,
-        code_version=_BY,
+        code_version=BY,
         environment={},
         seed=1,
     )
@@ -30,8 +30,12 @@ def crown(settings: Settings, held: Registry, plan: ModelPlan, name: str, payloa
         serving_flavour="onnx",
         signature=plan.to_dict() | {"name": name},
         experiment_id=experiment,
-        by=_BY,
+        by=BY,
         why=_WHY,
     )
-    held.promote(name, version.version, by=_BY, why=_WHY)
+    if held.champion(name) is not None:
+        held.start_trial(
+            name, version.version, by=BY, why=_WHY
+        )  # over another only what was on trial is promoted
+    held.promote(name, version.version, by=BY, why=_WHY)
     return experiment

@@ -1,8 +1,9 @@
 """The chain that neither loses nor doubles: one event, one retraining, one decision, whatever is killed.
 
-Each chain is a window that has drifted, and what follows: alert, bridge, flow run, training set, search,
-training, gates, registration, trial in shadow, looks, promotion, hot swap. In each of them something else is
-ended by SIGKILL.
+A chain is a window that has drifted, and what follows: alert, bridge, flow run, training set, search,
+training, gates, registration, trial in shadow, looks, promotion, hot swap. Or it is harm that labels show,
+which retrains too, and whose challenger takes over by a canary; or harm that brings the champion before back.
+In each of them something else is ended by SIGKILL.
 Anything that is lost or doubled makes the exit status 1.
 """
 
@@ -12,8 +13,9 @@ import sys
 from dataclasses import asdict
 
 from benchmarks.chaos_chain import ALERTED, LABELLED, ON_TRIAL, Chain, Outcome, Place
-from benchmarks.chaos_flows import TRIAL, steps
-from benchmarks.chaos_project import MODELS, TRIALS
+from benchmarks.chaos_flows import TRIAL, steps_of
+from benchmarks.chaos_harm import CHAINS, ON_CANARY
+from benchmarks.chaos_project import DRIFT, FALL_BACK, FIRST, HARM, MODELS, SHARES, TRIALS
 from benchmarks.chaos_world import DATABASE, SERVERS, SERVICES, World, world
 from benchmarks.common import Result, show, write
 
@@ -22,34 +24,72 @@ _MET = {
     ON_TRIAL: ("http", "sink", DATABASE),
     LABELLED: ("bridge", "prefect"),
 }
-_UNITS = {"seconds": "s"}
-WHOLE = {"alerts": 1, "retrainings": 1, "trials": TRIALS, "decisions": 1, "runs": 1, "announced": 1}
-"""What comes of one event: alerts, versions registered, trials of one search, decisions, runs of one key; all
-of its events in the log."""
+_UNITS, _WORDS = {"seconds": "s"}, ("hung", "event")
+_PARTS = [part for part in (*SERVERS, DATABASE, *SERVICES) if part != "flows"]
+_ONE = {
+    "alerts": 1,
+    "retrainings": 1,
+    "trials": TRIALS,
+    "decisions": 1,
+    "shares": 0,
+    "runs": 1,
+    "announced": 1,
+}
+WHOLE = {
+    DRIFT: _ONE,
+    HARM: _ONE | {"shares": len(SHARES)},
+    FALL_BACK: _ONE | {"retrainings": 0, "trials": 0},
+}
+"""What comes of one event: alerts, versions registered, trials of one search, decisions, shares of a canary,
+runs of one key; all of its events in the log."""
 
 
 def places() -> list[Place]:
-    """Give all places: nothing; each step, before and after what it does; parts; and several in one chain."""
-    ends = [f"{name} {when}" for name in (*steps(), TRIAL) for when in ("before", "after")]
-    flows = [Place(end, (end,)) for end in ends]
-    parts = [
-        Place(f"{part}, when {moment}", parts=((moment, part),))
-        for moment in _MET
-        for part in (*SERVERS, DATABASE, *SERVICES)
-        if part != "flows"
+    """Give all places: of drift's chain those of `_drift`, of the others those that it does not have."""
+    harm = [
+        *_ends(HARM),
+        *_when(HARM, ON_CANARY),
+        Place("twice at a share", ("act before", "act after"), event=HARM),
     ]
+    back = [*_ends(FALL_BACK), *_when(FALL_BACK, ALERTED)]
+    nothing = [Place(f"nothing, by {kind}", event=kind) for kind in (HARM, FALL_BACK)]
+    return [*_drift(), nothing[0], *harm, nothing[1], *back]
+
+
+def _ends(kind: str, *more: str) -> list[Place]:
+    """Give each step that a kind of chain adds, before and after what it does."""
+    ends = [f"{name} {when}" for name in (*steps_of(kind), *more) for when in ("before", "after")]
+    return [Place(end, (end,), event=kind) for end in ends]
+
+
+def _when(kind: str, moment: str) -> list[Place]:
+    """Give each server and service, at a moment of a kind of chain."""
+    of = "" if kind == DRIFT or moment == ON_CANARY else f", by {kind}"
+    return [Place(f"{part}, when {moment}{of}", parts=((moment, part),), event=kind) for part in _PARTS]
+
+
+def _drift() -> list[Place]:
+    """Give nothing; each step, before and after what it does; parts; and several in one chain."""
     several = [
         Place("twice in training", ("fit before", "fit after")),
         Place("twice in the search", (f"{TRIAL} before", f"{TRIAL} after")),
         Place("at four flows' ends", ("drift after", "retrain after", "start-trial after", "evaluate after")),
         Place("all that met it", parts=tuple((moment, part) for moment, met in _MET.items() for part in met)),
     ]
-    return [Place("nothing"), *flows, *parts, *several]
+    parts = [place for moment in _MET for place in _when(DRIFT, moment)]
+    return [Place("nothing"), *_ends(DRIFT, TRIAL), *parts, *several]
 
 
 def quick() -> list[Place]:
     """Give a few places, of each kind."""
-    wanted = ("nothing", "fit after", "register_model after", "conclude after", "all that met it")
+    wanted: tuple[str, ...] = (
+        "nothing",
+        "fit after",
+        "register_model after",
+        "conclude after",
+        "all that met it",
+    )
+    wanted += ("act after", "bring_back after")
     return [place for place in places() if place.name in wanted]
 
 
@@ -59,10 +99,10 @@ SIZES = {"quick": quick, "full": places}
 def endure(at: World, number: int, place: Place) -> tuple[Outcome, list[Result]]:
     """Run one chain; give what came of it, and its figures."""
     print(f"{place.name} ...", flush=True)
-    found = Chain(at, number, place).run()
+    found = CHAINS.get(place.event, Chain)(at, number, place).run()
     if found.hung:
         print(f"  hung: {found.hung}", flush=True)
-    figures = {name: value for name, value in asdict(found).items() if name != "hung"}
+    figures = {name: value for name, value in asdict(found).items() if name not in _WORDS}
     return found, [
         Result(place.name, "Augury", name, value, _UNITS.get(name, "")) for name, value in figures.items()
     ]
@@ -70,14 +110,18 @@ def endure(at: World, number: int, place: Place) -> tuple[Outcome, list[Result]]
 
 def totals(found: list[Outcome]) -> list[Result]:
     """Give the figures of the whole run."""
-    ends = {name: [getattr(each, name) for each in found] for name in WHOLE}
+    ends = [
+        (name, wanted, getattr(each, name)) for each in found for name, wanted in WHOLE[each.event].items()
+    ]
     counts: list[tuple[str, float, str]] = [
         ("events", len(found), ""),
         ("kills", sum(each.kills for each in found), ""),
-        ("retrainings", sum(ends["retrainings"]), ""),
-        ("decisions", sum(ends["decisions"]), ""),
-        ("lost", sum(wanted > n for name, wanted in WHOLE.items() for n in ends[name]), ""),
-        ("doubled", sum(n > wanted for name, wanted in WHOLE.items() for n in ends[name]), ""),
+        *(
+            (name, sum(n for of, _, n in ends if of == name), "")
+            for name in ("retrainings", "decisions", "shares")
+        ),
+        ("lost", sum(wanted > n for _, wanted, n in ends), ""),
+        ("doubled", sum(n > wanted for _, wanted, n in ends), ""),
         ("places that were not reached", sum(each.unreached for each in found), ""),
         ("answers lost or doubled", sum(each.unanswered for each in found), ""),
         ("hung", sum(bool(each.hung) for each in found), ""),
@@ -100,10 +144,11 @@ def main() -> int:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers are ended, as by ^C
     chosen = [place for place in SIZES[given.size]() if given.only in place.name]
-    assert len(chosen) <= MODELS
+    numbers = [FIRST[kind] + n for kind in FIRST for n in range(sum(p.event == kind for p in chosen))]
+    assert max(numbers, default=0) < MODELS
     found, figures = list[Outcome](), list[Result]()
     with world() as at:
-        for number, place in enumerate(chosen):
+        for number, place in zip(numbers, chosen, strict=True):
             outcome, own = endure(at, number, place)
             found.append(outcome)
             figures += own

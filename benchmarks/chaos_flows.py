@@ -15,7 +15,8 @@ from typing import Any
 from prefect import Flow, Task
 
 from augury.commands.service import service
-from flows import drift, evaluate, retrain, tuning, validate
+from benchmarks.chaos_project import DRIFT, FALL_BACK, HARM
+from flows import canary, drift, evaluate, fall_back, monitor, retrain, tuning, validate
 from flows.alerting import clear
 from flows.steps import stop_if_cancelled
 
@@ -24,17 +25,30 @@ POINT, DONE = "point", "done"
 
 TRIAL = "a trial of the search"
 Step = Task[..., Any] | Flow[..., Any]
+_MODULES = {
+    DRIFT: {drift: "", retrain: "", validate: "", tuning: "", evaluate: "the trial"},
+    HARM: {monitor: "performance", canary: "the canary"},
+    FALL_BACK: {fall_back: ""},
+}
+"""The modules of flows that a kind of chain adds to those before, and what their steps are about."""
 
 
 def steps() -> dict[str, Step]:
-    """Give the flows of the chain and their steps, by names of which no two are the same."""
+    """Give the flows of all chains and their steps, by names of which no two are the same."""
+    return {name: step for kind in _MODULES for name, step in steps_of(kind).items()}
+
+
+def steps_of(kind: str) -> dict[str, Step]:
+    """Give the flows and steps that a kind of chain adds to those of the kinds before."""
     found: dict[str, Step] = {}
-    for module in (drift, retrain, validate, tuning, evaluate):
-        for each in vars(module).values():
-            if isinstance(each, Task | Flow) and each not in [*found.values(), clear]:
-                name = each.name if each.name not in found else f"{each.name} at the trial"
-                found[name] = each
-    return found
+    kinds = list(_MODULES)
+    for each_kind in kinds[: kinds.index(kind) + 1]:
+        before = dict(found)
+        for module, of in _MODULES[each_kind].items():
+            for each in vars(module).values():
+                if isinstance(each, Task | Flow) and each not in [*found.values(), clear]:
+                    found[each.name if each.name not in found else f"{each.name} at {of}"] = each
+    return {name: step for name, step in found.items() if name not in before}
 
 
 def watched(name: str, act: Callable[..., Any], folder: Path) -> Callable[..., Any]:

@@ -3,16 +3,34 @@
 import numpy as np
 
 from benchmarks.common import ROOT
-from features import DataType, DriftPolicy, Entity, EvaluationPolicy, GatePolicy, Label, Model, Source
+from features import (
+    CanaryPolicy,
+    DataType,
+    DriftPolicy,
+    Entity,
+    EvaluationPolicy,
+    GatePolicy,
+    Label,
+    Model,
+    MonitoringPolicy,
+    Source,
+)
 from features.policies import Policy
 from features.search import Integer, Search
 
-MODELS = 100
+DRIFT, HARM, FALL_BACK = "drift", "harm", "fall back"
+"""What a chain begins with: a window that has drifted; harm that retrains, and ends with a canary; harm that
+brings the champion before back."""
+FIRST = {DRIFT: 0, HARM: 100, FALL_BACK: 130}
+"""The first model of each kind of chain."""
+MODELS = 150
+SHARES = (0.3, 0.6)
+"""Of a canary."""
 TRIALS = 3
 """Of the search before a retraining."""
 DAY = 86_400_000
-FIRST_DAY = 19_000
-"""The day since the epoch before which all history lies."""
+FIRST_DAY = 15_000
+"""The day since the epoch before which all history lies, so long ago that no chain ends in the future."""
 
 line = Entity("line")
 trips = Source("trips", ROOT / "trip.avsc", "done", "trip", "line", partitions=1)
@@ -32,18 +50,29 @@ def model(number: int) -> Model:
     )
 
 
-def policies(of: Model) -> tuple[Policy, ...]:
-    """Give what follows from a model's drift, and what its versions must be like."""
-    return (
-        EvaluationPolicy(of, min_units=20, max_units=2_000),
-        DriftPolicy(None, of, min_rows=50, retrain=True),
-        GatePolicy(of, max_latency_ms=60_000.0),  # whatever else the machine does
-    )
+def event(number: int) -> str:
+    """Give what the chain of a model begins with."""
+    return max((kind for kind in FIRST if FIRST[kind] <= number), key=lambda kind: FIRST[kind])
+
+
+def policies(of: Model, kind: str) -> tuple[Policy, ...]:
+    """Give what follows from a model's drift or harm, and what its versions must be like."""
+    judged = EvaluationPolicy(of, min_units=20, max_units=2_000)
+    gates = GatePolicy(of, max_latency_ms=60_000.0)  # whatever else the machine does
+    if kind == DRIFT:
+        return judged, gates, DriftPolicy(None, of, min_rows=50, retrain=True)
+    on_harm = "retrain" if kind == HARM else "fall_back"
+    watched = MonitoringPolicy(of, window="1d", min_units=30, on_harm=on_harm)
+    if kind == FALL_BACK:
+        return judged, gates, watched
+    rollout = CanaryPolicy(of, steps=SHARES, hold="30m", min_requests=5, max_latency_ratio=1_000.0)
+    return judged, gates, watched, rollout
 
 
 models = [model(number) for number in range(MODELS)]
-for each in models:
-    globals().update({f"policy_{policy_of}_{each.name}": p for policy_of, p in enumerate(policies(each))})
+for which, each in enumerate(models):
+    stated = enumerate(policies(each, event(which)))
+    globals().update({f"policy_{policy_of}_{each.name}": p for policy_of, p in stated})
 
 
 def inputs(random: np.random.Generator, shift: float = 0.0) -> dict[str, float]:

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.chaos import WHOLE, failed, places, quick, totals
 from benchmarks.chaos_chain import Outcome
-from benchmarks.chaos_flows import DONE, POINT, steps
-from benchmarks.chaos_project import MODELS
+from benchmarks.chaos_flows import DONE, POINT, steps, steps_of
+from benchmarks.chaos_project import DRIFT, FALL_BACK, FIRST, HARM, MODELS, event
 
 FINE = Outcome(
     10.0,
@@ -17,6 +17,7 @@ FINE = Outcome(
     retrainings=1,
     trials=3,
     decisions=1,
+    shares=0,
     runs=1,
     announced=1,
     trained=1,
@@ -51,6 +52,11 @@ def test_a_step_dies_at_each_place_in_turn_and_then_no_more(tmp_path: Path) -> N
 def test_every_step_is_killed_on_both_sides_and_every_part_at_every_moment() -> None:
     found = [place.name for place in places()]
     assert len(set(found)) == len(found) <= MODELS
+    kinds, first = [place.event for place in places()], list(FIRST.values())
+    assert kinds == sorted(kinds, key=list(FIRST).index)
+    for kind, start, end in zip(FIRST, first, [*first[1:], MODELS], strict=True):
+        assert kinds.count(kind) <= end - start
+        assert {event(start), event(end - 1)} == {kind}
     assert {f"{name} {when}" for name in steps() for when in ("before", "after")} < set(found)
     chain = {
         "drift",
@@ -66,15 +72,19 @@ def test_every_step_is_killed_on_both_sides_and_every_part_at_every_moment() -> 
     assert chain | {"look at the trial"} < set(steps())
     assert "clear" not in steps()  # of a window without drift, which begins no chain
     assert {"bridge, when alerted", "kafka, when labelled", "database, when on trial"} < set(found)
-    assert {"a trial of the search after"} < set(found)
-    assert len(quick()) == 5
+    assert {"a trial of the search after", "http, when on a canary", "twice at a share"} < set(found)
+    assert set(steps_of(HARM)) == {"monitor", "look at performance", "canary", "look at the canary", "act"}
+    assert set(steps_of(FALL_BACK)) == {"fall-back", "bring_back"}
+    assert {place.event for place in quick()} == set(FIRST)
 
 
 @pytest.mark.parametrize(
     ("changed", "metric"),
     [
-        *(({name: 0}, "lost") for name in WHOLE),
-        *(({name: 4}, "doubled") for name in WHOLE if name != "announced"),
+        *(({name: 0}, "lost") for name, wanted in WHOLE[DRIFT].items() if wanted),
+        *(({name: 4}, "doubled") for name in WHOLE[DRIFT] if name != "announced"),
+        ({"event": HARM, "shares": 1}, "lost"),
+        ({"event": FALL_BACK, "trials": 0}, "doubled"),
         ({"unreached": 1}, "places that were not reached"),
         ({"unanswered": 1}, "answers lost or doubled"),
         ({"hung": "it waits"}, "hung"),
