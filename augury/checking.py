@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+import typer
 from rich.console import Console
 
 from augury.clients import project_clock, warehouse
 from augury.models import registry
-from augury.options import moment
+from augury.options import moment, utc
 from augury.settings import Settings
 from features.policies import DriftPolicy, MonitoringPolicy
 from features.project import Project
@@ -30,6 +31,7 @@ def checked(
     """Check each policy's window that ends `at` (ISO 8601), or its newest whole one, against its champion.
 
     What cannot be checked is told on the console; `lacks` names what there is none of without a champion.
+    Raises `typer.BadParameter` for a window that ends beyond the log's clock.
     """
     settings = Settings()
     client, held = warehouse(settings), registry(settings)
@@ -39,7 +41,13 @@ def checked(
             if champion is None:
                 console.print(f"{policy.name}: {policy.model.name} has no champion, so no {lacks}")
                 continue
-            end = window_end(policy, project_clock(client, project)) if at is None else moment(at)
+            clock = project_clock(client, project)
+            end = window_end(policy, clock) if at is None else moment(at)
+            if end > clock:
+                raise typer.BadParameter(
+                    f"a window ends where the log's clock stands in the warehouse, {utc(clock)}, or before; "
+                    f"what one to {utc(end)} holds is not known yet, so nothing was checked"
+                )
             try:
                 found = check(client, project, policy, champion, end)
             except NoReferenceError as reason:

@@ -1,5 +1,7 @@
 """The model registry and its artifacts, from settings."""
 
+from itertools import count
+
 from augury.clients import codec
 from augury.clock import wall_ms
 from augury.settings import Settings
@@ -15,6 +17,12 @@ def registry(settings: Settings) -> Registry:
     opened = Registry(settings.registry_database_url, wall_ms)
     opened.migrate()
     return opened
+
+
+def unused(held: Registry, experiment: str) -> str:
+    """Give an experiment's id, with a number where something was made or refused under it before."""
+    ids = (experiment if n == 1 else f"{experiment}-{n}" for n in count(1))
+    return next(i for i in ids if held.experiments.find(i) is None and not held.gates.results(i))
 
 
 def artifacts(settings: Settings) -> ArtifactStore:

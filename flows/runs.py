@@ -69,6 +69,10 @@ class PrefectRuns:
         self._deployments[flow] = deployment
         return str(run["id"])
 
+    def state(self, run: str) -> str:
+        """Give the type of a run's state, such as `RUNNING`."""
+        return str(self._read(self._http.get(f"/flow_runs/{run}"))["state_type"])
+
     def _read(self, response: httpx.Response) -> dict[str, Any]:
         response.raise_for_status()
         return dict(response.json())

@@ -183,7 +183,7 @@ class TableCost:
 
 
 def drift_windows(client: Client, model: str, group: str, days: int) -> list[DriftWindow]:
-    """Give the windows that ended in the `days` up to the newest, by policy, feature and time.
+    """Give the windows that ended in the `days` up to their policy's newest, by policy, feature and time.
 
     `group` is a group's name or label, or `outputs`; an empty `model` or `group` is any.
     """
@@ -194,7 +194,7 @@ def drift_windows(client: Client, model: str, group: str, days: int) -> list[Dri
     return _read(
         client,
         DriftWindow,
-        f"{_newest('drift_windows', 'window_end', of)} ORDER BY policy, feature, v.window_end",
+        f"{_newest('drift_windows', 'window_end', of, 'policy')} ORDER BY policy, feature, v.window_end",
         {"model": model, "group": group, "days": days},
     )
 
@@ -231,11 +231,11 @@ def distributions(client: Client, policy: str, ends: Mapping[str, int]) -> dict[
 
 
 def performance_windows(client: Client, model: str, days: int) -> list[PerformanceWindow]:
-    """Give a model's windows that ended in the `days` up to the newest, by basis, segment and time."""
+    """Give a model's windows of the `days` up to their policy's newest, by basis, segment and time."""
     return _read(
         client,
         PerformanceWindow,
-        f"{_newest('performance_windows', 'window_end', _OF_MODEL)} "
+        f"{_newest('performance_windows', 'window_end', _OF_MODEL, 'policy')} "
         "ORDER BY policy, basis, segment_by, segment, v.window_end",
         {"model": model, "days": days},
     )
@@ -297,10 +297,10 @@ def table_costs(client: Client) -> list[TableCost]:
     return _read(client, TableCost, "FROM prediction_cost AS v ORDER BY table", {})
 
 
-def _newest(view: str, time: str, of: str) -> str:
-    """Select the rows of a view, those `of` something, of the `days` up to the newest; one look at it."""
+def _newest(view: str, time: str, of: str, each: str = "''") -> str:
+    """Select the rows of a view, those `of` something, of the `days` up to the newest of `each`; one look."""
     return (
-        f"FROM (SELECT *, max({time}) OVER () AS newest FROM {view} WHERE {of}) AS v "
+        f"FROM (SELECT *, max({time}) OVER (PARTITION BY {each}) AS newest FROM {view} WHERE {of}) AS v "
         f"WHERE v.{time} > v.newest - toIntervalDay({{days:Int64}})"
     )
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from augury.clients import warehouse
 from augury.models import registry
-from augury.options import range_of
+from augury.options import range_of, utc
 from augury.settings import Settings
 from features.cutover import reroute
 from features.project import load_project
@@ -33,7 +33,8 @@ def audit(
     """Recompute served vectors by the identity of their rows; exit status 1 where a value differs.
 
     The model's groups must be backfilled as far as the requests that are audited. Where a group was cut over,
-    the vectors with rows of the version that is read now are audited apart.
+    the vectors with rows of the version that is read now are audited apart. Exit status 1 also where nothing
+    was served.
     """
     defined = load_project(project)
     if model not in defined.model_plans:
@@ -52,7 +53,10 @@ def audit(
     found = [
         _audit(console, client, version, start, end, sample, defined.inexact(version)) for version in read
     ]
-    if sum(found):
+    if not any(vectors for vectors, _ in found):
+        console.print(f"nothing was audited: {model} was asked nothing from {utc(start)} until {utc(end)}")
+        raise typer.Exit(1)
+    if any(differ for _, differ in found):
         raise typer.Exit(1)
 
 
@@ -64,14 +68,16 @@ def _audit(
     end: int,
     sample: int | None,
     inexact: frozenset[str],
-) -> int:
-    """Audit the vectors with rows of the plan's group versions, show it, and count those that differ."""
+) -> tuple[int, int]:
+    """Audit the vectors with rows of the plan's group versions; give how many, and how many differ."""
     found = recompute(client, plan, start, end, sample, inexact)
-    lag = visible_lag(client, plan, start, end, sample)
     console.print(
         f"{plan.name} on {', '.join(g.label for g in plan.groups)}: {found.vectors:,} vectors audited, "
         f"{found.mismatches:,} differ, {found.skipped:,} of other group versions skipped"
     )
+    if not found.vectors:
+        return 0, 0
+    lag = visible_lag(client, plan, start, end, sample)
     table = Table("feature", "values that differ", "of all", "cause")
     for name in plan.names:
         causes = ", ".join(f"{d.cause} ({d.vectors:,})" for d in found.differences if d.feature == name)
@@ -88,4 +94,4 @@ def _audit(
         f"state {stated}: a training set then takes {lag.agreeing:,} of the {lag.rows:,} rows as they were "
         f"served"
     )
-    return found.mismatches
+    return found.vectors, found.mismatches

@@ -47,9 +47,7 @@ def demo(
     finally:
         shown.summary.write(Path("demo-summary.json"))
         if keep:
-            console.print(
-                "everything is left running: end it with [bold]augury down[/] and the same settings"
-            )
+            console.print(f"everything is left running: {_again(shown)} augury down ends it", soft_wrap=True)
         else:
             with console.status("going down"):
                 shown.stack.down()
@@ -79,11 +77,17 @@ def _tell(shown: Demo, console: Console) -> None:
     console.rule("where to look next")
     console.print(f"report            {report.resolve()}")
     console.print("figures           demo-summary.json")
+    console.print(f"again             {_again(shown)} augury up", soft_wrap=True)
     console.print("run it with --keep, and these stay up:", style="dim")
     console.print(f"Flink             {settings.flink_url}")
     console.print(f"Prefect           {settings.prefect_api_url.removesuffix('/api')}")
     console.print(f"HTTP door         http://{settings.http_host}:{settings.http_port}/docs")
     console.print(f"SQL               curl '{settings.warehouse_url}/?database=augury' -d \"{_SQL}\"")
+
+
+def _again(shown: Demo) -> str:
+    """Give what a shell says before `augury`, so that a command is about the demo's stack."""
+    return f"AUGURY_HOME={shown.settings.home} AUGURY_REPLAY=true"
 
 
 _SQL = (

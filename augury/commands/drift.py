@@ -68,12 +68,17 @@ def _show(console: Console, policy: DriftPolicy, report: Report) -> None:
             f"{f.missing_share:.1%}",
             f"{f.psi:.3f}",
             *(_spelled(value) for value in (f.effect_size, f.p_value, f.q_value)),
-            f"[red]{', '.join(f.causes)}[/]" if f.drifted else "",
+            f"[red]{', '.join(f.causes)}[/]" if f.drifted else "not judged" if f.q_value is None else "",
         )
     console.print(table)
     rule = "PSI above" if policy.threshold is not None else "q at most"
     limit = policy.level if policy.threshold is None else policy.threshold
     console.print(f"{len(report.drifted)} of {len(report.findings)} features drifted ({rule} {limit:.3g})")
+    newest = sum(f.drifted and (policy.threshold is not None and f.psi <= limit) for f in report.findings)
+    if newest:
+        console.print(f"{newest} of these look broken in the newest {policy.every}, judged by itself")
+    if not report.judged:
+        console.print(f"nothing was judged, for that takes {policy.min_rows:,} values on both sides")
 
 
 def _spelled(value: float | None) -> str:

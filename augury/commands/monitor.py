@@ -63,7 +63,9 @@ def _show(console: Console, found: Performance) -> None:
             "[red]yes[/]" if row.breached else "",
         )
     console.print(table)
-    console.print(f"harm: {', '.join(found.harm) or 'none'}")
+    least = f"not judged, for that takes {found.policy.min_units:,} labelled answers"
+    untold = "none" if found.judged else least
+    console.print(f"harm: {', '.join(found.harm) or untold}")
 
 
 def _spelled(value: float | None) -> str:

@@ -1,5 +1,6 @@
 """`augury tune`: better parameters for a model's next training."""
 
+import logging
 from dataclasses import replace
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from augury.clients import warehouse
-from augury.models import registry
+from augury.models import registry, unused
 from augury.options import COLUMNS
 from augury.services.flows import collaborators
 from augury.settings import Settings
@@ -55,7 +56,9 @@ def tune(
         clock = log_clock(warehouse(settings), source)
         if clock is None:
             raise typer.BadParameter(f"the warehouse holds no {source.name} yet; is the sink running?")
-        study, at = f"{model}-tuning-{clock}", clock
+        study, at = unused(held, f"{model}-tuning-{clock}"), clock
+    for told in ("prefect.flow_runs", "prefect.task_runs"):  # each step, which the bar and the messages tell
+        logging.getLogger(told).setLevel(logging.CRITICAL)
     budget, before = trials or defined.trials, len(held.experiments.trials(study))
     auth = settings.prefect_auth.get_secret_value() or None
     context = collaborators(loaded, settings)

@@ -112,7 +112,8 @@ def _rule(threshold: float, row: Mapping[str, Any] | None) -> str:
     if _is_classical(row):
         return (
             f"A feature has drifted where its PSI is above {short(threshold)}, a threshold: how often that "
-            f"alarms without drift follows from rows, bins and features. {windows}"
+            "alarms without drift follows from rows, bins and features. What looks broken in the newest "
+            f"stretch of a window has drifted too, whatever its PSI. {windows}"
         )
     return (
         "False discoveries are controlled: a feature has drifted where its q value, the p value adjusted "

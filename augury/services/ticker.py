@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from augury.clock import wall_ms
 from augury.settings import Settings
+from augury.stack.part import PartError
 from features.evaluation import EvaluationPolicy
 from features.project import Project
 from flows.bridge import GROUND_TRUTH
@@ -25,8 +26,11 @@ def run(
     """Append a clock tick to every partition of every source each `tick_ms`, so that quiet windows decay.
 
     Where challengers are judged `ground_truth` has them too: trials are looked at also while no labels come.
-    Ready once the log has taken the first. An outage of the log is waited out.
+    Ready once the log has taken the first. An outage of the log is waited out. Raises `PartError` in a
+    replay, whose log would jump to now.
     """
+    if settings.replay:
+        raise PartError("ticks are the wall clock's, and a replay's log would jump to now; none was sent")
     sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
     partitions = [(s.topic, p) for s in project.source_plans.values() for p in range(s.partitions)]
     if any(isinstance(policy, EvaluationPolicy) for policy in project.policies):

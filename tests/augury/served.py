@@ -39,6 +39,15 @@ def answered(client: Client, value: float, key: str = "one", version: int = 1) -
     publish(client, [given])
 
 
+def passed(client: Client, day: str) -> None:
+    """Let the log's clock stand at the beginning of a day (ISO 8601)."""
+    client.command(
+        "INSERT INTO log_clock (topic, partition, log_time) "
+        "SELECT topic, partition, toDateTime64({day:String}, 3, 'UTC') FROM log_clock GROUP BY topic, partition",
+        parameters={"day": day},
+    )
+
+
 def crowned(experiment: str, signature: Mapping[str, Any] | None = None) -> None:
     """Make a version of an experiment the champion of `late`, in the registry of the settings."""
     held = registry(Settings())

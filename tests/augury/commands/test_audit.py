@@ -45,7 +45,9 @@ def test_the_audit_says_what_differs_and_its_status_tells(served: Client) -> Non
     ]
     assert "1 vectors audited, 1 differ" in audited("late", "--sample", "1").output
     until = "2013-01-01T00:07:00"  # the moment of both requests, which the range leaves out
-    assert "0 vectors audited" in audited("late", "--until", until).output
+    done = audited("late", "--until", until)
+    assert done.exit_code == 1
+    assert "nothing was audited: late was asked nothing from 1970-01-01" in " ".join(done.output.split())
 
 
 def test_vectors_with_rows_of_the_version_that_was_cut_over_to_are_audited_apart(served: Client) -> None:

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from augury.cli import app
 from features.project import load_project
 from flows.reference import freeze
-from tests.augury.served import answered, crowned
+from tests.augury.served import answered, crowned, passed
 from warehouse.client import Client
 
 pytestmark = pytest.mark.stack
@@ -52,6 +52,7 @@ def test_a_table_tells_each_feature_and_the_status_whether_one_drifted(
     champion: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
+    passed(champion, "2013-01-02")
     day = ("--at", "2013-01-02")
     done = checked("plain", *day)
     assert done.exit_code == 0, done.output
@@ -87,3 +88,16 @@ def test_what_cannot_be_checked_is_named(champion: Client) -> None:
     done = checked("outputs")
     assert done.exit_code == 0
     assert "train a new version" in " ".join(done.output.split())
+
+
+def test_a_window_that_is_not_over_is_refused_and_one_without_rows_is_not_judged(champion: Client) -> None:
+    passed(champion, "2013-01-02")
+    done = checked("plain", "--at", "2013-01-03")
+    assert done.exit_code == 2
+    assert "what one to 2013-01-03 00:00:00 UTC holds is not known yet" in " ".join(
+        done.output.replace("│", " ").split()
+    )
+    assert champion.query("SELECT count() FROM feature_drift_report").result_rows == [(0,)]
+    done = checked("plain", "--at", "2013-01-01")
+    assert done.exit_code == 0
+    assert "nothing was judged, for that takes 50 values" in done.output

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from augury.cli import app
 from features.project import load_project
-from tests.augury.served import crowned, plan
+from tests.augury.served import crowned, passed, plan
 from tests.features.logs import MINUTE, START
 from tests.warehouse.answers import answer, publish
 from warehouse.client import Client
@@ -32,6 +32,7 @@ def champion(served: Client, tmp_path: Path) -> Client:
     scores = [n / 400 for n in range(400)]
     keep_holdout(served, "first", scores, [float(score > 0.5) for score in scores])
     crowned("first")
+    passed(served, "2013-01-02")
     return served
 
 
