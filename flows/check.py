@@ -18,6 +18,8 @@ from warehouse.drift_reports import Finding, Window, keep
 from warehouse.references import read
 
 log = logging.getLogger(__name__)
+EXPLAINED = 3
+"""Of so many features that drifted segments are looked for."""
 
 
 class NoReferenceError(LookupError):
@@ -28,8 +30,8 @@ class NoReferenceError(LookupError):
 class Report:
     """What a check found, feature by feature; `frozen` are those of the model that were so in the window.
 
-    `segments` explain the first feature that drifted. Without drift there are `false_alarms_per_month` alerts
-    of such windows in 30 days, at the most.
+    `segments` explain the first `EXPLAINED` features that drifted. Without drift there are
+    `false_alarms_per_month` alerts of such windows in 30 days, at the most.
     """
 
     window: Window
@@ -141,14 +143,14 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
     keep(client, over, report.findings)
     if not report.drifted:
         return report
-    first = report.drifted[0]
-    seen_there = newly.get(first.reference.feature)
+    segments = list[Segment]()
     try:
-        segments = stretch.segments(first) if seen_there is None else newest.segments(seen_there)
+        for finding in report.drifted[:EXPLAINED]:
+            seen_there = newly.get(finding.reference.feature)
+            segments += stretch.segments(finding) if seen_there is None else newest.segments(seen_there)
     except REFUSALS as error:  # an alarm does not wait for what explains it
-        log.warning("no segments explain the drift of %s: %s", policy.name, error)
-        return report
-    return replace(report, segments=segments)
+        log.warning("not all segments explain the drift of %s: %s", policy.name, error)
+    return replace(report, segments=tuple(segments))
 
 
 def _false_alarms(policy: DriftPolicy, found: Iterable[Finding]) -> float:

@@ -43,7 +43,8 @@ def passed(client: Client, day: str) -> None:
     """Let the log's clock stand at the beginning of a day (ISO 8601)."""
     client.command(
         "INSERT INTO log_clock (topic, partition, log_time) "
-        "SELECT topic, partition, toDateTime64({day:String}, 3, 'UTC') FROM log_clock GROUP BY topic, partition",
+        "SELECT topic, partition, toDateTime64({day:String}, 3, 'UTC') FROM log_clock "
+        "GROUP BY topic, partition",
         parameters={"day": day},
     )
 

@@ -97,6 +97,18 @@ def test_the_segments_that_explain_drift_are_named(trained: History) -> None:
     assert json.loads(alert.record["evidence"])["segments"] == [vars(segment)]
 
 
+def test_each_feature_has_segments_of_its_own(trained: History) -> None:
+    drawn = values(SERVED, 2)
+    carriers = ["ABCDE"[i % 5] for i in range(SERVED)]
+    late = [
+        v + 25 if c == "B" and v is not None else v for c, v in zip(carriers, drawn["delay"], strict=True)
+    ]
+    busy = [v + 60 if c == "C" else v for c, v in zip(carriers, drawn["count"], strict=True)]
+    trained.served(drawn | {"delay": late, "count": busy, "carrier": carriers})
+    report = checked(trained)
+    assert {(s.feature, s.segment) for s in report.segments} == {("delay_mean_1h", "B"), ("count_1h", "C")}
+
+
 def test_no_segment_explains_what_has_happened_to_all(trained: History) -> None:
     drawn = values(SERVED, 2)
     everywhere = [None if v is None else v + 6 for v in drawn["delay"]]
