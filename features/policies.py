@@ -7,6 +7,7 @@ from itertools import pairwise
 from features.definitions import FeatureGroup, Model
 from features.errors import DefinitionError
 from features.evaluation import EvaluationPolicy
+from features.training import BINARY
 from features.windows import milliseconds
 
 __all__ = [
@@ -244,11 +245,13 @@ class GatePolicy:
     requests of which training may read another value than was known at the request, or a label that was
     known already.
 
-    Of the model: on the same holdout its AUC exceeds the champion's by `min_improvement` (below 0: it may be
-    so much lower, for the trial has the last word); one vector takes at most `max_latency_ms` at the 99th
-    percentile of runs on the machine that trains; its file has at most `max_size_mb` (10^6 bytes).
+    Of the model: on the same holdout it is better than the champion by `min_improvement`, in the units of
+    `metric` (below 0: it may be so much worse, for the trial has the last word); one vector takes at most
+    `max_latency_ms` at the 99th percentile of runs on the machine that trains; its file has at most
+    `max_size_mb` (10^6 bytes).
 
-    Of a regression, the AUC is the concordance: the chance that the larger label has the larger value.
+    Of a regression, whose metrics are "auc" and "rmse", the AUC is the concordance: the chance that the
+    larger label has the larger value.
 
     Raises `DefinitionError`.
     """
@@ -260,12 +263,17 @@ class GatePolicy:
     max_anomalous_share: float = 0.01
     max_feature_auc: float = 0.98
     max_changed_share: float = 0.01
+    metric: str = "auc"
     min_improvement: float = -0.02
     max_latency_ms: float = 5.0
     max_size_mb: float = 100.0
 
     def __post_init__(self) -> None:
         place = f"gate policy of {self.model.name}"
+        known = list(METRICS) if self.model.task == BINARY else ["auc", "rmse"]
+        if self.metric not in known:
+            rule = f"an improvement of such a model is in one of {', '.join(known)}"
+            raise DefinitionError(f"{place}, metric", rule, "no model could be registered", self.metric)
         for name in ("max_missing_share", "max_missing_rise", "max_anomalous_share", "max_changed_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise DefinitionError(

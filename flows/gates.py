@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.alerts import AlertedError
-from features.policies import GatePolicy
+from features.policies import METRICS, GatePolicy
 from features.training import BINARY
 from features.types import DataType
 from features.vector import ModelPlan
@@ -168,7 +168,7 @@ def known_labels(table: pa.Table, policy: GatePolicy) -> GateResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The AUC of a new model and of the champion on the same `rows` holdout rows."""
+    """A metric of a new model and of the champion on the same `rows` holdout rows."""
 
     challenger: float
     champion: float
@@ -181,8 +181,8 @@ def improvement(found: Comparison | str, policy: GatePolicy) -> GateResult:
     if isinstance(found, str):
         passed, value = True, f"not judged: {found}"
     else:
-        gain = found.challenger - found.champion
-        passed = not gain < policy.min_improvement  # where a class is absent there is no AUC
+        gain = METRICS[policy.metric] * (found.challenger - found.champion)
+        passed = not gain < policy.min_improvement  # where a class is absent there may be no value
         value = (
             f"{gain:+.4f}: {found.challenger:.4f}, version {found.version} has {found.champion:.4f}, "
             f"on {found.rows} rows"
@@ -190,7 +190,8 @@ def improvement(found: Comparison | str, policy: GatePolicy) -> GateResult:
     return GateResult(
         "improvement",
         passed,
-        f"the AUC exceeds the champion's on the same holdout by at least {policy.min_improvement:g}",
+        f"by {policy.metric} it is better than the champion on the same holdout, "
+        f"by at least {policy.min_improvement:g}",
         value,
         "a trial would spend requests on a worse model",
     )

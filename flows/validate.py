@@ -15,7 +15,7 @@ from flows.alerting import tell
 from flows.context import Context, current
 from flows.contracts import Dataset
 from flows.gates import Comparison, GateError
-from flows.metrics import concordance
+from flows.metrics import concordance, metric
 from flows.rows import LABEL, numbers
 from flows.steps import RETRIED, show
 from flows.training import Trained
@@ -27,6 +27,7 @@ GATE = "gate"
 """The kind of alerts of failed gates."""
 DATA, MODEL = "data", "model"
 _ROUNDS, _RUNS = 5, 1_000
+_TOP = 0.1
 
 
 @task(**RETRIED)
@@ -62,7 +63,7 @@ def check_model(model_name: str, experiment_id: str, trained: Trained, payload: 
     context = current()
     policy = context.gate_policy(model_name)
     results = [
-        gates.improvement(beside_champion(context, model_name, trained), policy),
+        gates.improvement(beside_champion(context, model_name, trained, policy.metric), policy),
         gates.latency(measured_latency(payload, trained.holdout.vectors), policy),
         gates.size(len(payload), policy),
     ]
@@ -85,8 +86,8 @@ def _timed(model: OnnxModel, row: NDArray[np.float64]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def beside_champion(context: Context, model_name: str, trained: Trained) -> Comparison | str:
-    """Score the champion on the holdout of a new model, or say why it cannot be.
+def beside_champion(context: Context, model_name: str, trained: Trained, name: str) -> Comparison | str:
+    """Compute a metric of both on the holdout of a new model, or say why it cannot be.
 
     The champion must have learned nothing of it: its own holdout began no later.
     """
@@ -111,7 +112,8 @@ def beside_champion(context: Context, model_name: str, trained: Trained) -> Comp
         return f"version {champion.version} cannot be loaded: {error}"
     holdout = trained.holdout
     scores = model.predict(holdout.vectors[:, [places[name] for name in names]].astype(np.float64)).scores
-    new, held = (concordance(holdout.labels, values) for values in (holdout.predictions, scores))
+    of = concordance if name == "auc" else metric(name, _TOP)
+    new, held = (of(holdout.labels, values) for values in (holdout.predictions, scores))
     return Comparison(new, held, champion.version, len(holdout.labels))
 
 

@@ -302,6 +302,7 @@ class GatePolicyRow(Base):
     max_anomalous_share: Mapped[float]
     max_feature_auc: Mapped[float]
     max_changed_share: Mapped[float]
+    metric: Mapped[str]
     min_improvement: Mapped[float]
     max_latency_ms: Mapped[float]
     max_size_mb: Mapped[float]

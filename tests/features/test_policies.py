@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from features import CanaryPolicy, DefinitionError, DriftPolicy, MonitoringPolicy
+from features import CanaryPolicy, DefinitionError, DriftPolicy, GatePolicy, MonitoringPolicy
 from tests.definitions import late, plain
 
 
@@ -81,3 +81,11 @@ def test_a_canary_has_ten_looks_a_step_and_a_share_behind_each_but_the_last() ->
 def test_what_harm_sets_off_is_known(named: str) -> None:
     with pytest.raises(DefinitionError, match=f"{named}: .*tell, retrain, fall_back.*'fallback'"):
         MonitoringPolicy(late, **{named: "fallback"})
+
+
+def test_an_improvement_is_in_a_metric_of_the_model_s_task() -> None:
+    assert GatePolicy(late, metric="log_loss").metric == "log_loss"
+    with pytest.raises(DefinitionError, match=r"gate policy of late, metric: .*auc, rmse.*'log_loss'"):
+        GatePolicy(replace(late, task="regression"), metric="log_loss")
+    with pytest.raises(DefinitionError, match="'accuracy'"):
+        GatePolicy(late, metric="accuracy")

@@ -136,6 +136,15 @@ def test_a_model_is_not_much_worse_than_the_champion(policy: GatePolicy, auc: fl
     assert gates.improvement("there is no champion", policy).value == "not judged: there is no champion"
 
 
+def test_an_improvement_in_a_loss_is_that_it_is_smaller(policy: GatePolicy) -> None:
+    strict = replace(policy, metric="log_loss", min_improvement=0.01)
+    assert gates.improvement(Comparison(0.38, 0.4, 3, 400), strict).passed
+    found = gates.improvement(Comparison(0.395, 0.4, 3, 400), strict)
+    assert not found.passed
+    assert "+0.0050: 0.3950, version 3 has 0.4000" in found.value
+    assert found.rule.startswith("by log_loss ")
+
+
 def test_slow_and_large_models_fail(policy: GatePolicy) -> None:
     assert gates.latency(5.0, policy).passed
     assert not gates.latency(5.01, policy).passed
