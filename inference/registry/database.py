@@ -7,23 +7,28 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.orm import Session
 
 _BUSY_SECONDS = 30
+_PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
+"""How long PostgreSQL may be silent: as it connects (s), and on a connection (s, and ms until it is given up)."""
 
 
 class Database:
     """SQLite (`sqlite:///file`) or PostgreSQL (`postgresql+psycopg://…`), by URL.
 
     SQLite writes in write-ahead mode; a writer takes the lock before it reads, so that what it decides
-    by is still true when it commits, and waits up to 30 s for another writer.
+    by is still true when it commits, and waits up to 30 s for another writer. A PostgreSQL that does not
+    answer is an `OperationalError` after 10 s, or as libpq's `connect_timeout` in the URL says.
     """
 
     def __init__(self, url: str) -> None:
         self._lite = url.startswith("sqlite")
-        options = {"connect_args": {"timeout": _BUSY_SECONDS}} if self._lite else {"pool_pre_ping": True}
-        self.engine: Engine = create_engine(url, **options)
+        stated = make_url(url).query
+        waits = {name: value for name, value in _PATIENCE.items() if name not in stated}
+        arguments = {"timeout": _BUSY_SECONDS} if self._lite else waits
+        self.engine: Engine = create_engine(url, connect_args=arguments, pool_pre_ping=not self._lite)
         if self._lite:
             event.listen(self.engine, "connect", _prepare)
             event.listen(self.engine, "begin", _begin)
