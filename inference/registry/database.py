@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 _BUSY_SECONDS = 30
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
-"""How long PostgreSQL may be silent: as it connects (s), and on a connection (s, and ms until it is given up)."""
+"""How long PostgreSQL may be silent: as it connects (s), and once connected (s; ms, until it is given up)."""
 
 
 class Database:
