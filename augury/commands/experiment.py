@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from augury.clients import warehouse
 from augury.models import artifacts, registry
 from augury.options import utc
 from augury.services.flows import code_version
 from augury.settings import Settings
+from augury.spelling import spelled
+from augury.tables import console, table
 from augury.training import Experiments, stored_set
 from augury.trials import trials_table
 from flows.export import ExportMismatchError
@@ -37,9 +38,9 @@ def list_experiments(
     if as_json:
         typer.echo(json.dumps([_fields(e) for e in found], indent=2, ensure_ascii=False))
         return
-    table = Table("experiment", "kind", "model", "trainer", "at", "training set", "result", "of")
+    shown = table("experiment", "kind", "model", "trainer", "at", "training set", "result", "of")
     for e in found:
-        table.add_row(
+        shown.add_row(
             e.experiment_id,
             e.kind.value,
             e.model_name or "",
@@ -49,15 +50,15 @@ def list_experiments(
             _result(held, e),
             e.parent_experiment_id or "",
         )
-    Console().print(table)
+    console().print(shown)
 
 
 @app.command()
 def show(experiment: Id) -> None:
     """Show an experiment: all fields, what came before and after it, its gates and its trials."""
-    held, console = registry(Settings()), Console()
+    held, out = registry(Settings()), console()
     found = _asked(held, experiment)
-    console.print(f"{found.experiment_id} ({found.kind})", highlight=False, markup=False)
+    out.print(f"{found.experiment_id} ({found.kind})", highlight=False, markup=False)
     children = held.experiments.all(parent=experiment)
     versions = [v for v in held.versions(found.model_name or "") if v.experiment_id == experiment]
     lines = {
@@ -69,16 +70,18 @@ def show(experiment: Id) -> None:
     for name, value in lines.items():
         if value not in ("", None, {}):
             text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
-            console.print(f"  {name:26} {text}", highlight=False, markup=False, soft_wrap=True)
+            if name == "evaluation_metrics":
+                text = spelled(name, value)
+            out.print(f"  {name:26} {text}", highlight=False, markup=False, soft_wrap=True)
     gates = held.gates.results(experiment)
     if gates:
-        table = Table("gate", "passed", "rule", "value", title="gates")
+        passed = table("gate", "passed", "rule", "value", title="gates")
         for gate in gates:
-            table.add_row(gate.gate, "yes" if gate.passed else "no", gate.rule, gate.value)
-        console.print(table)
+            passed.add_row(gate.gate, "yes" if gate.passed else "no", gate.rule, gate.value)
+        out.print(passed)
     trials = held.experiments.trials(experiment)
     if trials:
-        console.print(trials_table(trials, Study.from_dict(found.recipe).metric, len(trials)))
+        out.print(trials_table(trials, Study.from_dict(found.recipe).metric, len(trials)))
 
 
 @app.command()
@@ -87,7 +90,7 @@ def rerun(experiment: Id) -> None:
 
     The rerun is recorded as an experiment that names this one as its parent. No version is registered.
     """
-    settings, console = Settings(), Console()
+    settings, out = Settings(), console()
     held = registry(settings)
     found = _asked(held, experiment)
     try:
@@ -100,7 +103,7 @@ def rerun(experiment: Id) -> None:
                 f"{found.training_dataset_version}, so nothing was trained"
             )
         identity = f"{experiment}-rerun-{uuid.uuid4().hex[:8]}"
-        with console.status(f"training {identity}"):
+        with out.status(f"training {identity}"):
             done = run_again(
                 found,
                 dataset,
@@ -113,25 +116,23 @@ def rerun(experiment: Id) -> None:
     except (RerunError, ExportMismatchError) as error:
         typer.echo(f"augury: {error}", err=True)
         raise typer.Exit(1) from error
-    console.print(f"{identity} is recorded, as a child of {experiment}", highlight=False)
+    out.print(f"{identity} is recorded, as a child of {experiment}", highlight=False)
     rows = done.metrics if done.sha256.before == done.sha256.after else (*done.metrics, done.sha256)
     if rows:
-        _print(console, "differs", rows)
-    console.print(f"metrics: {'differ' if done.metrics else 'the same'}")
-    console.print(
-        f"artifact: {'the same' if len(rows) == len(done.metrics) else 'differs'}, {done.sha256.after}"
-    )
+        _print(out, "differs", rows)
+    out.print(f"metrics: {'differ' if done.metrics else 'the same'}")
+    out.print(f"artifact: {'the same' if len(rows) == len(done.metrics) else 'differs'}, {done.sha256.after}")
     if done.environment:
-        _print(console, "made with", done.environment)
+        _print(out, "made with", done.environment)
     if not done.same:
         raise typer.Exit(1)
 
 
-def _print(console: Console, title: str, rows: tuple[Difference, ...]) -> None:
-    table = Table("", "then", "now", title=title)
+def _print(out: Console, title: str, rows: tuple[Difference, ...]) -> None:
+    shown = table("", "then", "now", title=title)
     for row in rows:
-        table.add_row(row.name, str(row.before), str(row.after))
-    console.print(table)
+        shown.add_row(row.name, str(row.before), str(row.after))
+    out.print(shown)
 
 
 def _asked(held: Registry, experiment: str) -> Experiment:

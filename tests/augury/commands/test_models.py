@@ -25,7 +25,11 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
             hyperparameters={},
             training_dataset_version=f"late-{place}@1",
             feature_group_versions={"carrier_landings": 2},
-            evaluation_metrics={"holdout_auc": 0.7 + place / 100},
+            evaluation_metrics={
+                "holdout_auc": 0.7 + place / 100,
+                "holdout_rows": 1_000.0,
+                "holdout_start": 1_358_208_000_000.0,
+            },
             artifact_path="file:///model",
             code_version="c0ffee",
             environment={"python": "3.11"},
@@ -130,11 +134,19 @@ def test_list_and_show(held: Registry) -> None:
         "carrier_landings.v2",
         "c0ffee",
         "the best",
-        '{"wins": 9}',
+        "evidence of promoted at",
+        "wins                 9",
+        "holdout_start        2013-01-15 00:00:00 UTC",
+        "holdout_rows         1,000",
         "champions of late",
     ):
         assert said in shown
     assert "late-3@1" in run("show", "late", "3").output
+    told = json.loads(run("list", "--json").output)
+    assert [(v["version"], v["status"]) for v in told] == [(1, "staging"), (2, "champion"), (3, "staging")]
+    assert told[1]["sha256"] == "ab" * 32
+    assert told[1]["metrics"]["holdout_auc"] == 0.72
+    assert told[1]["canary"] is None
 
 
 def test_a_canary_begins_by_the_policys_first_step_and_is_listed(held: Registry) -> None:
