@@ -12,7 +12,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from augury.catalogue import read_catalogue
-from augury.decisions import A_PERSON, By, Model, Why, Yes, confirm, tell
+from augury.decisions import A_PERSON, By, Model, Why, Yes, decide, tell
 from augury.models import registry
 from augury.options import utc
 from augury.settings import Settings
@@ -95,8 +95,8 @@ def freeze(model: Model, feature: Named, why: Why, by: By = A_PERSON, yes: Yes =
     """Let a model have a feature at its default, whatever its rows hold, until it is thawed by `thaw`."""
     settings = Settings()
     held = registry(settings)
-    confirm(f"{model} has {feature} at its default, whatever its rows hold", yes)
-    changed = held.freezes.freeze(model, feature, by=by, why=why)
+    what = f"{model} has {feature} at its default, whatever its rows hold"
+    changed = decide(held, what, yes, lambda: held.freezes.freeze(model, feature, by=by, why=why))
     tell(settings, held, f"{feature} of {model} is frozen" + ("" if changed else " already"))
 
 
@@ -105,8 +105,8 @@ def thaw(model: Model, feature: Named, why: Why, by: By = A_PERSON, yes: Yes = F
     """Let a model have a frozen feature as its rows have it again."""
     settings = Settings()
     held = registry(settings)
-    confirm(f"{model} has {feature} as its rows have it", yes)
-    changed = held.freezes.thaw(model, feature, by=by, why=why)
+    what = f"{model} has {feature} as its rows have it"
+    changed = decide(held, what, yes, lambda: held.freezes.thaw(model, feature, by=by, why=why))
     tell(settings, held, f"{feature} of {model} is " + ("thawed" if changed else "not frozen"))
 
 

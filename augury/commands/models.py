@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from augury.decisions import A_PERSON, By, Model, Why, Yes, confirm, tell
+from augury.decisions import A_PERSON, By, Model, Why, Yes, decide, tell
 from augury.models import registry
 from augury.options import utc
 from augury.settings import Settings
@@ -105,9 +105,9 @@ def promote(model: Model, version: Version, why: Why, by: By = A_PERSON, yes: Ye
     before = "which has none" if champion is None else f"in place of version {champion.version}"
     if on is not None:
         before += f", and the canary of version {on.version}, with a share of {on.share:g} now, ends"
-    confirm(f"{subject} becomes the champion of {model}, {before}", yes)
     evidence = None if on is None else {"canary": asdict(on)}
-    held.promote(model, version, by=by, why=why, evidence=evidence)
+    what = f"{subject} becomes the champion of {model}, {before}"
+    decide(held, what, yes, lambda: held.promote(model, version, by=by, why=why, evidence=evidence))
     tell(settings, held, f"{model} version {version} is champion")
 
 
@@ -121,8 +121,8 @@ def canary(model: Model, version: Version, why: Why, by: By = A_PERSON, yes: Yes
     if steps is None:
         rule = "a canary goes by the steps of its model's canary policy"
         raise typer.BadParameter(f"{rule}; {model} has none: state one, and apply it")
-    confirm(f"{subject} has a share of {steps[0]:g} of the entities of {model}", yes)
-    held.canaries.begin(model, version, steps[0], by=by, why=why)
+    what = f"{subject} has a share of {steps[0]:g} of the entities of {model}"
+    decide(held, what, yes, lambda: held.canaries.begin(model, version, steps[0], by=by, why=why))
     tell(settings, held, f"{model} version {version} has a share of {steps[0]:g}")
 
 
@@ -130,8 +130,8 @@ def canary(model: Model, version: Version, why: Why, by: By = A_PERSON, yes: Yes
 def reject(model: Model, version: Version, why: Why, by: By = A_PERSON, yes: Yes = False) -> None:
     """Turn a staging or challenger version down for good; its trial ends, or its canary."""
     settings, held, subject = _asked(model, version)
-    confirm(f"{subject} is rejected for good, and its trial ends", yes)
-    held.reject(model, version, by=by, why=why)
+    what = f"{subject} is rejected for good, and its trial ends"
+    decide(held, what, yes, lambda: held.reject(model, version, by=by, why=why))
     tell(settings, held, f"{model} version {version} is rejected")
 
 
@@ -142,8 +142,8 @@ def retire(model: Model, version: Version, why: Why, by: By = A_PERSON, yes: Yes
     champion = held.champion(model)
     serves = champion is not None and champion.version == version
     after = f"{model} answers nothing until a version is promoted" if serves else "it cannot be promoted"
-    confirm(f"{subject} is retired, and {after}", yes)
-    held.retire(model, version, by=by, why=why)
+    what = f"{subject} is retired, and {after}"
+    decide(held, what, yes, lambda: held.retire(model, version, by=by, why=why))
     tell(settings, held, f"{model} version {version} is retired")
 
 
@@ -154,8 +154,10 @@ def rollback(model: Model, why: Why, by: By = A_PERSON, yes: Yes = False) -> Non
     held = registry(settings)
     champion = held.champion(model)
     now = "which has none" if champion is None else f"in place of version {champion.version}"
-    confirm(f"the champion before comes back as the champion of {model}, {now}", yes)
-    back = held.rollback(model, by=by, why=why)
+    with held.rehearsing():
+        back = held.rollback(model, by=by, why=why)
+    what = f"version {back.version} comes back as the champion of {model}, {now}"
+    back = decide(held, what, yes, lambda: held.rollback(model, by=by, why=why))
     tell(settings, held, f"{model} version {back.version} is champion again")
 
 
@@ -187,5 +189,5 @@ def _newest(held: Registry, model: str) -> ModelVersion:
         return champion
     versions = held.versions(model)
     if not versions:
-        raise UnknownModelError(model)
+        raise UnknownModelError(model, models=held.models())
     return versions[-1]

@@ -29,7 +29,10 @@ def status(
         typer.echo(json.dumps([asdict(part) for part in found], indent=2))
     else:
         out = console(natural=True)
-        out.print(_table(found))
+        with out.capture() as captured:
+            out.print(_table(found))
+        for line in captured.get().splitlines():
+            typer.echo(line.strip())  # blanks at its end would break a line of a narrow terminal
         for part in found:
             if part.state == "died":
                 out.print(stack.supervisor.obituary(part.name), markup=False, highlight=False)
@@ -39,6 +42,7 @@ def status(
 
 def _table(found: list[PartStatus]) -> Table:
     shown = table("part", "state", "pid", "memory", "uptime", "address")
+    shown.header_style = ""
     shown.box = None  # the longest addresses are more than a narrow terminal has room for beside borders
     for part in found:
         alive = part.pid is not None

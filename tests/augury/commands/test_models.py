@@ -94,16 +94,25 @@ def test_nothing_is_changed_unless_it_is_confirmed(held: Registry) -> None:
 
 def test_what_cannot_be_done_is_said(held: Registry) -> None:
     for words, said in (
-        (("promote", "late", "9"), "nothing can be done with 'late version 9'"),
-        (("rollback", "late"), "a rollback needs a champion that replaced another"),
-        (("show", "gone"), "nothing can be done with 'gone'"),
+        (("promote", "late", "9"), "late: there is no version 9; it has 1 to 3, so nothing was done"),
+        (("rollback", "late"), "the model has no champion, so nothing was changed"),
+        (("rollback", "gone"), "no version is registered of a model 'gone'"),
+        (
+            ("show", "gone"),
+            "no version is registered of a model 'gone' (there are late), so nothing was done",
+        ),
     ):
         done = run(*words) if words[0] == "show" else change(*words)
         assert done.exit_code == 1
         assert said in done.output
+        assert "Go on?" not in done.output
     change("promote", "late", "1")
     done = change("promote", "late", "2")
     assert done.exit_code == 1
+    assert "Go on?" not in done.output
+    assert "late: a rollback needs a champion that replaced another; version 1 is champion" in (
+        change("rollback", "late").output
+    )
     assert "judged against no champion, but the champion is 1, so it needs a (new) trial" in done.output
     assert "only a staging or challenger version is rejected" in change("reject", "late", "1").output
     assert run("promote", "late", "2").exit_code == 2  # a reason is not optional

@@ -268,7 +268,7 @@ def test_where_there_is_nothing_to_show_it_is_said(client: Client) -> None:
     assert not Path("drift.html").exists()
     done = report("model", "gone")
     assert done.exit_code == 1
-    assert "a model is registered before it is used; nothing can be done with 'gone'" in done.output
+    assert "no version is registered of a model 'gone', so nothing was done" in done.output
     done = report("freshness", "--group", "gone")
     assert done.exit_code == 1
     assert "there are no feature groups of group 'gone'" in done.output
