@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from augury.alerting import UnknownAlertError, advance, find_any
@@ -85,12 +86,21 @@ def _advance(named: str, reached: str, by: str, why: str) -> None:
     settings = Settings()
     client = warehouse(settings)
     try:
+        incident = find_any(client, named)
+        if incident.ended is not None:
+            raise typer.BadParameter(
+                f"an alert is {reached} while it is open, so nothing was changed; {incident.incident} is "
+                f"resolved already, since {utc(incident.ended)} by {incident.by}"
+            )
+        if incident.state == reached:
+            typer.echo(f"{incident.incident} is {reached} already")
+            return
         incident = advance(settings, client, named, reached, by=by, why=why, at=wall_ms())
     except UnknownAlertError as error:
         raise typer.BadParameter(str(error)) from error
     finally:
         client.close()
-    typer.echo(f"{incident.incident}: {incident.alerts} alerts {reached}")
+    typer.echo(f"{incident.incident}: {incident.alerts} alert{'s'[: incident.alerts != 1]} {reached}")
 
 
 def _table(found: list[Incident]) -> Table:
@@ -99,6 +109,12 @@ def _table(found: list[Incident]) -> Table:
         colour = _COLOURS.get(i.severity, "")
         told = f"[{colour}]{i.severity}[/]" if colour else i.severity
         shown.add_row(
-            i.incident, told, i.state, f"{i.alerts}", utc(i.since), utc(i.latest), i.owner or i.playbook
+            escape(i.incident),
+            told,
+            i.state,
+            f"{i.alerts}",
+            utc(i.since),
+            utc(i.latest),
+            i.owner or i.playbook,
         )
     return shown

@@ -2,10 +2,13 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from augury.clients import warehouse
 from augury.models import artifacts, registry
@@ -20,7 +23,7 @@ from flows.export import ExportMismatchError
 from flows.rerun import Difference, RerunError, require_rerunnable
 from flows.rerun import rerun as run_again
 from flows.study import Study, best
-from inference.registry import Experiment, ExperimentKind, Registry
+from inference.registry import Experiment, ExperimentKind, GateResult, Registry
 
 app = typer.Typer(no_args_is_help=True, help="What was trained and tuned, and whether it comes out again.")
 
@@ -37,6 +40,9 @@ def list_experiments(
     found = held.experiments.all(model_name=model)
     if as_json:
         typer.echo(json.dumps([_fields(e) for e in found], indent=2, ensure_ascii=False))
+        return
+    if not found:
+        console().print("no experiment is recorded" + ("" if model is None else f" of a model {model!r}"))
         return
     shown = table("experiment", "kind", "model", "trainer", "at", "training set", "result", "of")
     for e in found:
@@ -55,8 +61,16 @@ def list_experiments(
 
 @app.command()
 def show(experiment: Id) -> None:
-    """Show an experiment: all fields, what came before and after it, its gates and its trials."""
+    """Show an experiment: all fields, what came before and after it, its gates and its trials.
+
+    Of one that a gate stopped before its training, there are the gates alone.
+    """
     held, out = registry(Settings()), console()
+    gates = held.gates.results(experiment)
+    if gates and held.experiments.find(experiment) is None:
+        out.print(f"{experiment} was stopped before its training", highlight=False, markup=False)
+        out.print(_gates(gates))
+        return
     found = _asked(held, experiment)
     out.print(f"{found.experiment_id} ({found.kind})", highlight=False, markup=False)
     children = held.experiments.all(parent=experiment)
@@ -73,12 +87,8 @@ def show(experiment: Id) -> None:
             if name == "evaluation_metrics":
                 text = spelled(name, value)
             out.print(f"  {name:26} {text}", highlight=False, markup=False, soft_wrap=True)
-    gates = held.gates.results(experiment)
     if gates:
-        passed = table("gate", "passed", "rule", "value", title="gates")
-        for gate in gates:
-            passed.add_row(gate.gate, "yes" if gate.passed else "no", gate.rule, gate.value)
-        out.print(passed)
+        out.print(_gates(gates))
     trials = held.experiments.trials(experiment)
     if trials:
         out.print(trials_table(trials, Study.from_dict(found.recipe).metric, len(trials)))
@@ -126,6 +136,13 @@ def rerun(experiment: Id) -> None:
         _print(out, "made with", done.environment)
     if not done.same:
         raise typer.Exit(1)
+
+
+def _gates(gates: Sequence[GateResult]) -> Table:
+    shown = table("gate", "passed", "rule", "value", title="gates")
+    for gate in gates:
+        shown.add_row(gate.gate, "yes" if gate.passed else "no", escape(gate.rule), escape(gate.value))
+    return shown
 
 
 def _print(out: Console, title: str, rows: tuple[Difference, ...]) -> None:

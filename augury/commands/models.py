@@ -32,6 +32,9 @@ def list_models(
         found = [_fields(held, version) for name in held.models() for version in held.versions(name)]
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
+    if not held.models():
+        console().print("no version of a model is registered")
+        return
     shown = table("model", "version", "status", "holdout AUC", "experiment", "SHA-256")
     for name in held.models():
         for version in held.versions(name):

@@ -48,7 +48,7 @@ def read_experiment(client: Client, held: Registry, experiment_id: str) -> Exper
         experiment = held.experiments.get(experiment_id)
     except LookupError as error:
         of = f"the id {experiment_id!r}"
-        raise NothingToShowError("experiments", of, "`augury models list` names them") from error
+        raise NothingToShowError("experiments", of, "`augury experiment list` names them") from error
     versions = [v for v in held.versions(experiment.model_name or "") if v.experiment_id == experiment_id]
     return ExperimentReport(
         experiment,
