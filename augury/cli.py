@@ -14,11 +14,14 @@ from typing import Any
 import httpx
 import typer
 from confluent_kafka import KafkaException
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from augury import commands
+from augury.logs import quiet_clients
+from augury.settings import Settings, refusal
 from augury.stack.part import PartError
 from features.cutover import CutoverError
 from features.errors import DefinitionError
@@ -48,9 +51,20 @@ class Commands(TyperGroup):
         return name, get_command(importlib.import_module(f"{commands.__name__}.{listed.name}").app), rest
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
-        """Run the command; a part that fails or a mistake in a definition is a message and status 1."""
+        """Run the command; what fails by its rules or for its surroundings is a message and status 1.
+
+        An interrupted command has status 130. Who reads no more of what is written ends it silently.
+        """
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # a pipe that is closed is found here, not as the interpreter ends
+        except BrokenPipeError:
+            raise  # Typer ends it
+        except KeyboardInterrupt as error:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(130) from error
         except (
             PartError,
             DefinitionError,
@@ -66,9 +80,31 @@ class Commands(TyperGroup):
             text = f"a project is a Python module that can be imported from {Path.cwd()}: {error}"
             typer.echo(f"augury: {text}", err=True)
             raise typer.Exit(1) from error
-        except (ConnectionError, httpx.TransportError, KafkaException, RedisError) as error:
-            typer.echo(f"augury: {error}\nIs the stack up? `augury status` tells.", err=True)
+        except ValidationError as error:
+            if error.title != Settings.__name__:
+                raise
+            typer.echo(f"augury: {refusal(error)}", err=True)
             raise typer.Exit(1) from error
+        except (ConnectionError, httpx.TransportError, KafkaException, RedisError) as error:
+            typer.echo(f"augury: {_asked(error)}{error}\nIs the stack up? `augury status` tells.", err=True)
+            raise typer.Exit(1) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            rule = "a file is read or written where the system lets it be, so the command has ended"
+            typer.echo(f"augury: {rule}: {error.filename} ({error.strerror})", err=True)
+            raise typer.Exit(1) from error
+
+
+def _asked(error: Exception) -> str:
+    """Say which address did not answer, of an error that does not say so itself."""
+    if not isinstance(error, httpx.TransportError):
+        return ""
+    try:
+        url = error.request.url
+    except RuntimeError:  # it has no request
+        return ""
+    return f"{url.scheme}://{url.netloc.decode()} did not answer: "
 
 
 def _summary(name: str) -> str:
@@ -85,4 +121,5 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=F
 @app.callback()
 def augury() -> None:
     """Event-driven predictive analytics: one definition of a feature for training and for serving."""
+    quiet_clients()
     sys.path.insert(0, str(Path.cwd()))  # a project is named as Python would import it from here

@@ -1,6 +1,7 @@
 """What commands share that decide something in the registry: who and why, a question before, events after."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import httpx
 import typer
@@ -15,12 +16,28 @@ Why = Annotated[str, typer.Option(help="The reason; it is kept for ever.")]
 By = Annotated[str, typer.Option(help="Who decides.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")]
 A_PERSON = "a person"
+Result = TypeVar("Result")
 
 
 def confirm(what: str, yes: bool) -> None:
     """Ask whether to go on with what follows, unless that was said already."""
     if not yes:
         typer.confirm(f"{what}. Go on?", abort=True)
+
+
+def decide(held: Registry, what: str, yes: bool, change: Callable[[], Result]) -> Result:
+    """Make a change of the registry and give what it gives, asking before it unless that was said already.
+
+    What the change would raise, it raises before anybody is asked; nor is anybody where it gives False, which
+    is that nothing would change.
+    """
+    if not yes:
+        with held.rehearsing():
+            found = change()
+        if found is False:
+            return found
+    confirm(what, yes)
+    return change()
 
 
 def tell(settings: Settings, held: Registry, done: str) -> None:

@@ -1,4 +1,4 @@
-"""The logs of a service: one line an event, as text or as JSON, without secrets."""
+"""The logs of a service: one line an event, as text or as JSON, without secrets; of a command, none."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from augury.settings import Settings
 _TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _CONTEXT = ("request_id", "trace_id")
 _HIDDEN = "***"
+_CLIENTS = ("clickhouse_connect", "urllib3")
 
 
 def start_logging(settings: Settings, service: str) -> None:
@@ -20,6 +21,20 @@ def start_logging(settings: Settings, service: str) -> None:
     handler.setFormatter(TextFormatter(secrets) if text else JsonFormatter(service, secrets))
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in _CLIENTS:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+def quiet_clients() -> None:
+    """Keep what clients of servers log off a command's stderr: the command itself says what has failed."""
+    for name in _CLIENTS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_is_no_interruption)
+
+
+def _is_no_interruption(record: logging.LogRecord) -> bool:
+    """Tell whether a record is another than that of py4j, which logs an interruption with its traceback."""
+    return record.module != "java_gateway"
 
 
 class TextFormatter(logging.Formatter):

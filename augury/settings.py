@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "AUGURY_"
@@ -256,6 +256,24 @@ class Settings(BaseSettings):
                 if password := self.kafka_key_password.get_secret_value():
                     options["ssl.key.password"] = password
         return options
+
+
+def refusal(error: ValidationError) -> str:
+    """Say which variables were refused and why, in one line; the value that broke a rule unless it is secret.
+
+    `error` is what `Settings` raised.
+    """
+    told = []
+    for each in error.errors():
+        rule = each["msg"].removeprefix("Value error, ")
+        if not each["loc"]:
+            told.append(rule)
+            continue
+        name = str(each["loc"][0])
+        field = Settings.model_fields.get(name)
+        secret = field is None or not field.repr or field.annotation is SecretStr
+        told.append(f"{PREFIX}{name.upper()}: {rule}" + ("" if secret else f" (found {each['input']!r})"))
+    return f"settings follow their rules, so nothing was done: {'; '.join(told)}"
 
 
 def _password(url: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from augury.tables import table
 from flows.study import best
 from inference.registry import Trial
 
@@ -13,7 +14,7 @@ def trials_table(trials: Sequence[Trial], metric: str, most: int) -> Table:
     """Show at most `most` trials, the best first, then those without a value as they ended."""
     found = best(trials)
     names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
-    table = Table("trial", "state", metric, "folds", *map(escape, names), "why")
+    shown = table("trial", "state", metric, "folds", *map(escape, names), "why")
     valued = sorted(
         (n for n, t in enumerate(trials) if t.value is not None), key=lambda n: trials[n].value or 0.0
     )
@@ -21,7 +22,7 @@ def trials_table(trials: Sequence[Trial], metric: str, most: int) -> Table:
         trial = trials[number]
         is_best = found is not None and found[0] == number
         stated = (trial.hyperparameters.get(name) for name in names)
-        table.add_row(
+        shown.add_row(
             str(number),
             trial.state.value,
             "" if trial.value is None else f"{trial.value:.6f}",
@@ -31,5 +32,5 @@ def trials_table(trials: Sequence[Trial], metric: str, most: int) -> Table:
             style="bold" if is_best else None,
         )
     if len(trials) > most:
-        table.caption = f"the first {most} of {len(trials)}"
-    return table
+        shown.caption = f"the first {most} of {len(trials)}"
+    return shown

@@ -4,12 +4,14 @@ The signature stays what the model was trained on, and rows stay what they are; 
 changes.
 """
 
+import difflib
 from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from features.types import Value
 from features.vector import ModelPlan
 
+_CLOSE = 3
 Frozen = Mapping[str, Set[str]]
 """By model, the features that are frozen, as its vector names them: `<group>.<feature>`."""
 
@@ -34,9 +36,12 @@ def frozen_value(plan: ModelPlan, name: str) -> Value:
     """Give the default at which a feature would be frozen; raises `FreezeError` where there is none."""
     read = {group.name(p): (group, p) for group in plan.groups for p in plan.read(group)}
     if name not in read:
+        close = difflib.get_close_matches(name, read, _CLOSE, 0.0)
+        near = f", of which {', '.join(close)} are the closest" if len(read) > len(close) else ""
+        known = near or (f": {', '.join(close)}" if close else "")
         raise FreezeError(
-            f"a feature is frozen for a model that reads it from a group ({', '.join(read) or 'none'}); "
-            f"nothing of {plan.name} would be another with {name!r}"
+            f"a feature is frozen for a model that reads it from a group ({len(read)} are{known}); nothing "
+            f"of {plan.name} would be another with {name!r}"
         )
     group, position = read[name]
     value = group.default(position)

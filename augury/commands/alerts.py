@@ -5,14 +5,15 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
+from rich.markup import escape
+from rich.table import Table
 
 from augury.alerting import UnknownAlertError, advance, find_any
 from augury.clients import warehouse
 from augury.clock import wall_ms
 from augury.options import utc
 from augury.settings import Settings
+from augury.tables import console, table
 from features.alerts import ACKNOWLEDGED, RESOLVED
 from warehouse.alerts import Incident, events_behind, open_incidents, past_incidents
 
@@ -41,7 +42,7 @@ def list_(
         shown = [asdict(i) | {"evidence": json.loads(i.evidence)} for i in found]
         typer.echo(json.dumps(shown, indent=2))
     else:
-        Console().print(_table(found) if found else "nothing is open")
+        console().print(_table(found) if found else "nothing is open")
     if there:
         raise typer.Exit(1)
 
@@ -56,17 +57,17 @@ def show(named: _Named) -> None:
         raise typer.BadParameter(str(error)) from error
     finally:
         client.close()
-    console = Console()
-    console.print(_table([incident]))
+    out = console()
+    out.print(_table([incident]))
     if incident.ended is not None:
         ended = f"resolved {utc(incident.ended)} by {incident.by}: {incident.why}"
-        console.print(ended, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"playbook: {incident.playbook}", highlight=False, markup=False)
-    console.print_json(incident.evidence)
+        out.print(ended, highlight=False, markup=False, soft_wrap=True)
+    out.print(f"playbook: {incident.playbook}", highlight=False, markup=False)
+    out.print_json(incident.evidence)
     behind = events_behind(incident)
     if behind:
-        console.print("the events behind it:", highlight=False)
-        console.print(f"{behind};", highlight=False, markup=False, soft_wrap=True)
+        out.print("the events behind it:", highlight=False)
+        out.print(f"{behind};", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -85,22 +86,35 @@ def _advance(named: str, reached: str, by: str, why: str) -> None:
     settings = Settings()
     client = warehouse(settings)
     try:
+        incident = find_any(client, named)
+        if incident.ended is not None:
+            raise typer.BadParameter(
+                f"an alert is {reached} while it is open, so nothing was changed; {incident.incident} is "
+                f"resolved already, since {utc(incident.ended)} by {incident.by}"
+            )
+        if incident.state == reached:
+            typer.echo(f"{incident.incident} is {reached} already")
+            return
         incident = advance(settings, client, named, reached, by=by, why=why, at=wall_ms())
     except UnknownAlertError as error:
         raise typer.BadParameter(str(error)) from error
     finally:
         client.close()
-    typer.echo(f"{incident.incident}: {incident.alerts} alerts {reached}")
+    typer.echo(f"{incident.incident}: {incident.alerts} alert{'s'[: incident.alerts != 1]} {reached}")
 
 
 def _table(found: list[Incident]) -> Table:
-    table = Table(
-        Column("incident", overflow="fold"), "severity", "state", "alerts", "since", "latest", "owner"
-    )
+    shown = table("incident", "severity", "state", "alerts", "since", "latest", "owner")
     for i in found:
         colour = _COLOURS.get(i.severity, "")
         told = f"[{colour}]{i.severity}[/]" if colour else i.severity
-        table.add_row(
-            i.incident, told, i.state, f"{i.alerts}", utc(i.since), utc(i.latest), i.owner or i.playbook
+        shown.add_row(
+            escape(i.incident),
+            told,
+            i.state,
+            f"{i.alerts}",
+            utc(i.since),
+            utc(i.latest),
+            i.owner or i.playbook,
         )
-    return table
+    return shown

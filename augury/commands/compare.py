@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from augury.clients import warehouse
 from augury.comparison import HEADINGS, contrast_row, write_comparison
 from augury.options import applied_version, moment, utc
 from augury.settings import Settings
+from augury.tables import console, table
 from warehouse.compare import Comparison
 from warehouse.compare import compare as measure
 from warehouse.parity import reached
@@ -42,34 +42,34 @@ def compare(
     start = 0 if since is None else moment(since)
     end = moment(until) if until else reached(client, *(f"{kind}_{c.group}_v{c.version}" for c in (old, new)))
     found = measure(client, old, new, start, end, backfilled=backfilled, most=most)
-    console = Console()
-    _show(console, found, end)
+    out = console()
+    _show(out, found, end)
     if report is not None:
         write_comparison(report, found)
-        console.print(f"written to {report}")
+        out.print(f"written to {report}")
     if not found.joined:
-        console.print("nothing was compared: no event of the range has a row in both versions")
+        out.print("nothing was compared: no event of the range has a row in both versions")
         raise typer.Exit(1)
 
 
-def _show(console: Console, found: Comparison, end: int) -> None:
-    console.print(
+def _show(out: Console, found: Comparison, end: int) -> None:
+    out.print(
         f"{found.before} and {found.after}, rows before {utc(end)}: "
         f"{found.joined:,} events joined, {found.same:,} with all shared features equal, "
         f"{found.only_before:,} in {found.before} only, {found.only_after:,} in {found.after} only; "
         f"decay rows: {found.decay_before:,} and {found.decay_after:,}",
         soft_wrap=True,
     )
-    table = Table(*HEADINGS)
+    shown = table(*HEADINGS)
     for contrast in found.features:
-        table.add_row(*contrast_row(found, contrast))
-    console.print(table)
+        shown.add_row(*contrast_row(found, contrast))
+    out.print(shown)
     if found.first:
-        differing = Table(
+        differing = table(
             "entity", "event_timestamp", "topic:partition:offset", "feature", found.before, found.after
         )
         for pair in found.first:
             for name, (was, now) in pair.columns.items():
                 place = ":".join(map(str, pair.place))
                 differing.add_row(pair.entity, pair.event_timestamp, place, name, str(was), str(now))
-        console.print(differing)
+        out.print(differing)

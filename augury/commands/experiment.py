@@ -2,10 +2,12 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from augury.clients import warehouse
@@ -13,13 +15,15 @@ from augury.models import artifacts, registry
 from augury.options import utc
 from augury.services.flows import code_version
 from augury.settings import Settings
+from augury.spelling import spelled
+from augury.tables import console, table
 from augury.training import Experiments, stored_set
 from augury.trials import trials_table
 from flows.export import ExportMismatchError
 from flows.rerun import Difference, RerunError, require_rerunnable
 from flows.rerun import rerun as run_again
 from flows.study import Study, best
-from inference.registry import Experiment, ExperimentKind, Registry
+from inference.registry import Experiment, ExperimentKind, GateResult, Registry
 
 app = typer.Typer(no_args_is_help=True, help="What was trained and tuned, and whether it comes out again.")
 
@@ -37,9 +41,12 @@ def list_experiments(
     if as_json:
         typer.echo(json.dumps([_fields(e) for e in found], indent=2, ensure_ascii=False))
         return
-    table = Table("experiment", "kind", "model", "trainer", "at", "training set", "result", "of")
+    if not found:
+        console().print("no experiment is recorded" + ("" if model is None else f" of a model {model!r}"))
+        return
+    shown = table("experiment", "kind", "model", "trainer", "at", "training set", "result", "of")
     for e in found:
-        table.add_row(
+        shown.add_row(
             e.experiment_id,
             e.kind.value,
             e.model_name or "",
@@ -49,15 +56,23 @@ def list_experiments(
             _result(held, e),
             e.parent_experiment_id or "",
         )
-    Console().print(table)
+    console().print(shown)
 
 
 @app.command()
 def show(experiment: Id) -> None:
-    """Show an experiment: all fields, what came before and after it, its gates and its trials."""
-    held, console = registry(Settings()), Console()
+    """Show an experiment: all fields, what came before and after it, its gates and its trials.
+
+    Of one that a gate stopped before its training, there are the gates alone.
+    """
+    held, out = registry(Settings()), console()
+    gates = held.gates.results(experiment)
+    if gates and held.experiments.find(experiment) is None:
+        out.print(f"{experiment} was stopped before its training", highlight=False, markup=False)
+        out.print(_gates(gates))
+        return
     found = _asked(held, experiment)
-    console.print(f"{found.experiment_id} ({found.kind})", highlight=False, markup=False)
+    out.print(f"{found.experiment_id} ({found.kind})", highlight=False, markup=False)
     children = held.experiments.all(parent=experiment)
     versions = [v for v in held.versions(found.model_name or "") if v.experiment_id == experiment]
     lines = {
@@ -69,16 +84,14 @@ def show(experiment: Id) -> None:
     for name, value in lines.items():
         if value not in ("", None, {}):
             text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
-            console.print(f"  {name:26} {text}", highlight=False, markup=False, soft_wrap=True)
-    gates = held.gates.results(experiment)
+            if name == "evaluation_metrics":
+                text = spelled(name, value)
+            out.print(f"  {name:26} {text}", highlight=False, markup=False, soft_wrap=True)
     if gates:
-        table = Table("gate", "passed", "rule", "value", title="gates")
-        for gate in gates:
-            table.add_row(gate.gate, "yes" if gate.passed else "no", gate.rule, gate.value)
-        console.print(table)
+        out.print(_gates(gates))
     trials = held.experiments.trials(experiment)
     if trials:
-        console.print(trials_table(trials, Study.from_dict(found.recipe).metric, len(trials)))
+        out.print(trials_table(trials, Study.from_dict(found.recipe).metric, len(trials)))
 
 
 @app.command()
@@ -87,7 +100,7 @@ def rerun(experiment: Id) -> None:
 
     The rerun is recorded as an experiment that names this one as its parent. No version is registered.
     """
-    settings, console = Settings(), Console()
+    settings, out = Settings(), console()
     held = registry(settings)
     found = _asked(held, experiment)
     try:
@@ -100,7 +113,7 @@ def rerun(experiment: Id) -> None:
                 f"{found.training_dataset_version}, so nothing was trained"
             )
         identity = f"{experiment}-rerun-{uuid.uuid4().hex[:8]}"
-        with console.status(f"training {identity}"):
+        with out.status(f"training {identity}"):
             done = run_again(
                 found,
                 dataset,
@@ -113,25 +126,30 @@ def rerun(experiment: Id) -> None:
     except (RerunError, ExportMismatchError) as error:
         typer.echo(f"augury: {error}", err=True)
         raise typer.Exit(1) from error
-    console.print(f"{identity} is recorded, as a child of {experiment}", highlight=False)
+    out.print(f"{identity} is recorded, as a child of {experiment}", highlight=False)
     rows = done.metrics if done.sha256.before == done.sha256.after else (*done.metrics, done.sha256)
     if rows:
-        _print(console, "differs", rows)
-    console.print(f"metrics: {'differ' if done.metrics else 'the same'}")
-    console.print(
-        f"artifact: {'the same' if len(rows) == len(done.metrics) else 'differs'}, {done.sha256.after}"
-    )
+        _print(out, "differs", rows)
+    out.print(f"metrics: {'differ' if done.metrics else 'the same'}")
+    out.print(f"artifact: {'the same' if len(rows) == len(done.metrics) else 'differs'}, {done.sha256.after}")
     if done.environment:
-        _print(console, "made with", done.environment)
+        _print(out, "made with", done.environment)
     if not done.same:
         raise typer.Exit(1)
 
 
-def _print(console: Console, title: str, rows: tuple[Difference, ...]) -> None:
-    table = Table("", "then", "now", title=title)
+def _gates(gates: Sequence[GateResult]) -> Table:
+    shown = table("gate", "passed", "rule", "value", title="gates")
+    for gate in gates:
+        shown.add_row(gate.gate, "yes" if gate.passed else "no", escape(gate.rule), escape(gate.value))
+    return shown
+
+
+def _print(out: Console, title: str, rows: tuple[Difference, ...]) -> None:
+    shown = table("", "then", "now", title=title)
     for row in rows:
-        table.add_row(row.name, str(row.before), str(row.after))
-    console.print(table)
+        shown.add_row(row.name, str(row.before), str(row.after))
+    out.print(shown)
 
 
 def _asked(held: Registry, experiment: str) -> Experiment:

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 from typer.core import TyperGroup
 
 from augury.catalogue import read_catalogue
-from augury.decisions import A_PERSON, By, Model, Why, Yes, confirm, tell
+from augury.decisions import A_PERSON, By, Model, Why, Yes, decide, tell
 from augury.models import registry
 from augury.options import utc
 from augury.settings import Settings
+from augury.tables import console, table
 from features.catalogue import Entry
 from features.project import load_project
 from features.windows import spell
@@ -59,12 +60,12 @@ def list_features(
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in found], indent=2, ensure_ascii=False))
         return
-    console = Console()
+    out = console()
     if group is None:
-        console.print(_list(found))
+        out.print(_list(found))
         return
     for entry in found:
-        _show(console, entry)
+        _show(out, entry)
 
 
 @app.command()
@@ -77,16 +78,16 @@ def frozen(
     if as_json:
         typer.echo(json.dumps([asdict(period) for period in found], indent=2, ensure_ascii=False))
         return
-    table = Table("model", "feature", "default", "since", "by", "why", "alert", "thawed")
+    shown = table("model", "feature", "default", "since", "by", "why", "alert", "thawed")
     for period in found:
         thawed = (
             "" if period.until is None else f"{utc(period.until)} by {period.thawed_by}: {period.thawed_why}"
         )
         texts = (period.by, period.why, period.alert_id or "", thawed)
-        table.add_row(
+        shown.add_row(
             period.model_name, period.feature, repr(period.value), utc(period.since), *map(escape, texts)
         )
-    Console().print(table)
+    console().print(shown)
 
 
 @app.command()
@@ -94,8 +95,8 @@ def freeze(model: Model, feature: Named, why: Why, by: By = A_PERSON, yes: Yes =
     """Let a model have a feature at its default, whatever its rows hold, until it is thawed by `thaw`."""
     settings = Settings()
     held = registry(settings)
-    confirm(f"{model} has {feature} at its default, whatever its rows hold", yes)
-    changed = held.freezes.freeze(model, feature, by=by, why=why)
+    what = f"{model} has {feature} at its default, whatever its rows hold"
+    changed = decide(held, what, yes, lambda: held.freezes.freeze(model, feature, by=by, why=why))
     tell(settings, held, f"{feature} of {model} is frozen" + ("" if changed else " already"))
 
 
@@ -104,15 +105,13 @@ def thaw(model: Model, feature: Named, why: Why, by: By = A_PERSON, yes: Yes = F
     """Let a model have a frozen feature as its rows have it again."""
     settings = Settings()
     held = registry(settings)
-    confirm(f"{model} has {feature} as its rows have it", yes)
-    changed = held.freezes.thaw(model, feature, by=by, why=why)
+    what = f"{model} has {feature} as its rows have it"
+    changed = decide(held, what, yes, lambda: held.freezes.thaw(model, feature, by=by, why=why))
     tell(settings, held, f"{feature} of {model} is " + ("thawed" if changed else "not frozen"))
 
 
 def _list(entries: Sequence[Entry]) -> Table:
-    table = Table(
-        "group", "feature", "type", Column("computed as", overflow="fold"), "entity", "owner", "standing"
-    )
+    shown = table("group", "feature", "type", "computed as", "entity", "owner", "standing")
     for entry in entries:
         for number, feature in enumerate(entry.features):
             about = (entry.entity, entry.owner, entry.standing.value) if number == 0 else ("", "", "")
@@ -123,12 +122,12 @@ def _list(entries: Sequence[Entry]) -> Table:
                 feature.computation,
                 *about,
             )
-            table.add_row(*map(escape, texts))
-        table.add_section()
-    return table
+            shown.add_row(*map(escape, texts))
+        shown.add_section()
+    return shown
 
 
-def _show(console: Console, entry: Entry) -> None:
+def _show(out: Console, entry: Entry) -> None:
     applied = "" if entry.applied_at is None else f" since {utc(entry.applied_at)}"
     change = "" if entry.effect is None else f"; change from the version before it: {entry.effect}"
     quiet = "" if entry.quiet_after_ms is None else f", of a quiet source {spell(entry.quiet_after_ms)}"
@@ -146,12 +145,12 @@ def _show(console: Console, entry: Entry) -> None:
         "contract": entry.contract_hash,
         "read by": "; ".join(f"{use.reader}: {', '.join(use.features)}" for use in entry.uses),
     }
-    console.print(f"[bold]{entry.label}[/]")
+    out.print(f"[bold]{entry.label}[/]")
     for name, text in lines.items():
         if text:
-            console.print(f"  {name:<10}{escape(text)}", highlight=False, soft_wrap=True)
-    table = Table("feature", "type", Column("computed as", overflow="fold"), "default")
+            out.print(f"  {name:<10}{escape(text)}", highlight=False, soft_wrap=True)
+    shown = table("feature", "type", "computed as", "default")
     for feature in entry.features:
         default = "" if feature.default is None else repr(feature.default)
-        table.add_row(feature.name, feature.type, escape(feature.computation), escape(default))
-    console.print(table)
+        shown.add_row(feature.name, feature.type, escape(feature.computation), escape(default))
+    out.print(shown)

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Column
 
 from augury.asking import AskingError, Contract, ask_http, ask_kafka
 from augury.load.door import http_client
 from augury.load.kafka import KafkaDoor
 from augury.options import utc
 from augury.settings import Settings
+from augury.tables import console, table
 from inference.records import Variant
 
 app = typer.Typer()
@@ -53,7 +54,7 @@ def predict(
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
     else:
-        _show(Console(), answer)
+        _show(console(), answer)
 
 
 def _by_kafka(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
@@ -64,10 +65,10 @@ def _by_kafka(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
         door.close()
 
 
-def _show(console: Console, answer: dict[str, Any]) -> None:
+def _show(out: Console, answer: dict[str, Any]) -> None:
     latency = answer["latency_ms"]
     parts = ", ".join(f"{part.replace('_', '-')} {latency[part]:.2f}" for part in latency)
-    console.print(
+    out.print(
         f"[bold]{answer['prediction']:.6g}[/] by {answer['model_name']} version "
         f"{answer['model_version_used']} ({answer['variant']}), request {answer['request_id']}; ms: {parts}",
         soft_wrap=True,
@@ -75,24 +76,24 @@ def _show(console: Console, answer: dict[str, Any]) -> None:
     )
     if len(answer["outputs"]) > 1:
         decided = "" if answer["predicted_class"] is None else f", so {answer['predicted_class']}"
-        console.print(
+        out.print(
             f"outputs {', '.join(f'{value:.6g}' for value in answer['outputs'])}{decided}", highlight=False
         )
     explained = answer["explanation"]
-    table = Table(
+    shown = table(
         "value", Column("", justify="right"), *([Column("contribution", justify="right")] * bool(explained))
     )
     for name, value in answer["feature_values_used"].items():
         told = [f"{explained['contributions'][name]:+.6g}"] if explained else []
-        table.add_row(name, "NULL" if value is None else f"{value:.6g}", *told)
+        shown.add_row(name, "NULL" if value is None else f"{value:.6g}", *told)
     if explained:
-        table.add_row("bias", "", f"{explained['bias']:+.6g}")
-    console.print(table)
-    rows = Table("group", "entity", "state", "row", Column("seq", justify="right"))
+        shown.add_row("bias", "", f"{explained['bias']:+.6g}")
+    out.print(shown)
+    rows = table("group", "entity", "state", "row", Column("seq", justify="right"))
     for row in answer["groups"]:
         at = utc(row["event_timestamp"]) if row["seq"] >= 0 else ""
         rows.add_row(f"{row['group']}.v{row['version']}", row["entity"], row["state"], at, str(row["seq"]))
     if answer["groups"]:
-        console.print(rows)
+        out.print(rows)
     if answer["frozen"]:
-        console.print(f"frozen at their defaults: {', '.join(answer['frozen'])}", highlight=False)
+        out.print(f"frozen at their defaults: {', '.join(answer['frozen'])}", highlight=False)

@@ -55,7 +55,7 @@ def drift(
 
 @app.command()
 def experiment(
-    experiment_id: Annotated[str, typer.Argument(help="Its id, as `augury models list` names it.")],
+    experiment_id: Annotated[str, typer.Argument(help="Its id, as `augury experiment list` names it.")],
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:

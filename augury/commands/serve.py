@@ -16,7 +16,11 @@ app = typer.Typer()
 def serve(
     project: Annotated[str, typer.Argument(help="The project's module, such as examples.flights.")],
 ) -> None:
-    """Start sink, materialiser, HTTP door, Kafka worker, bridge and flows, and wait until each is ready."""
+    """Start all services of a project, and wait until each is ready.
+
+    They are the sink, the materialiser, the Kafka worker, the bridge of the registry's events, the flows, the
+    alerts and the HTTP door, and but for a replay the ticker and the watch of freshness.
+    """
     stack = Stack(Settings())
     with progress_of(Console()) as report:
         stack.serve(project, report)

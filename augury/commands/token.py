@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from augury.clock import wall_ms
 from augury.options import utc
 from augury.settings import Settings
+from augury.tables import console, table
 from features.windows import milliseconds
 from inference.tokens import Scope, TokensFile
 
@@ -34,12 +33,12 @@ def create(
 @app.command("list")
 def list_tokens() -> None:
     """Show all tokens: name, id, scopes, and when they were made and expire."""
-    table, now = Table("name", "id", "scopes", "made", "expires"), wall_ms()
+    shown, now = table("name", "id", "scopes", "made", "expires"), wall_ms()
     for token in _tokens().tokens():
         ends = token.expires_at
         until = _NEVER if ends is None else utc(ends) + (" (has expired)" if ends <= now else "")
-        table.add_row(token.name, token.id, ", ".join(sorted(token.scopes)), utc(token.created_at), until)
-    Console().print(table)
+        shown.add_row(token.name, token.id, ", ".join(sorted(token.scopes)), utc(token.created_at), until)
+    console().print(shown)
 
 
 @app.command()

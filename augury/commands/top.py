@@ -9,10 +9,12 @@ from rich.live import Live
 
 from augury.clock import wall_ms
 from augury.settings import Settings
+from augury.tables import console
 from augury.top.frame import frame
 from augury.top.look import Look, Observer
 
 app = typer.Typer()
+_NOTHING = "augury: neither a service, Redis nor Kafka has answered. Is the stack up? `augury status` tells."
 
 
 @app.command()
@@ -25,14 +27,17 @@ def top(
 
     A service without a metrics port shows only what waits for it in Kafka.
     """
-    console = Console()
     with Observer(Settings(), wall_ms, url) as observer:
         if once:
-            console.print(frame(observer.look()))
+            look = observer.look()
+            console().print(frame(look))
+            if not (look.scrapes or look.clocks or look.behind):
+                typer.echo(_NOTHING, err=True)
             return
         before: Look | None = None
         try:
-            with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
+            out = Console()
+            with Live(console=out, auto_refresh=False, screen=out.is_terminal) as live:
                 while True:
                     look = observer.look()
                     live.update(frame(look, before), refresh=True)

@@ -11,6 +11,8 @@ from augury.clients import project_clock, warehouse
 from augury.models import registry
 from augury.options import utc
 from augury.settings import Settings
+from augury.spelling import spelled
+from augury.tables import console
 from augury.training import Query
 from features.policies import EvaluationPolicy
 from features.project import load_project
@@ -28,7 +30,7 @@ def plan(
     model: Annotated[str, typer.Argument(help="A model of the project with an evaluation policy.")],
 ) -> None:
     """Tell a trial's power and length from the champion's recent units; exit status 1 on a warning."""
-    settings, console, loaded = Settings(), Console(), load_project(project)
+    settings, out, loaded = Settings(), console(), load_project(project)
     policies = {p.model.name: p for p in loaded.policies if isinstance(p, EvaluationPolicy)}
     if model not in policies:
         known = ", ".join(policies) or "there is none"
@@ -42,9 +44,9 @@ def plan(
         held.close()
         client.close()
     if found is None:
-        console.print(f"{model} has no champion to compare with; a first version is promoted by hand")
+        out.print(f"{model} has no champion to compare with; a first version is promoted by hand")
         raise typer.Exit(1)
-    _list(console, facts(found))
+    _list(out, facts(found))
     if found.warnings:
         raise typer.Exit(1)
 
@@ -58,7 +60,7 @@ def show(
     picture: Annotated[Path | None, typer.Option(help="Where to draw the confidence sequence: .svg.")] = None,
 ) -> None:
     """Show a trial: its plan, and the decision that ended it with its rule, numbers and ledger."""
-    console, held = Console(), registry(Settings())
+    out, held = console(), registry(Settings())
     try:
         events = [e for e in held.history.events(model) if version in (None, e.version)]
     finally:
@@ -71,32 +73,31 @@ def show(
     ends = [
         e for e in events if e.version == start.version and e.kind in _ENDS and e.position > start.position
     ]
-    console.print(
-        f"{model} version {start.version}, on trial since {utc(start.at)}: {start.why}", markup=False
-    )
-    _list(console, _evidence(start).get("plan") or {})
+    out.print(f"{model} version {start.version}, on trial since {utc(start.at)}: {start.why}", markup=False)
+    _list(out, _evidence(start).get("plan") or {})
     if not ends:
-        console.print("it goes on")
+        out.print("it goes on")
         return
     end = ends[0]
-    console.print(f"{end.kind} at {utc(end.at)} by {end.by}: {end.why}", markup=False, soft_wrap=True)
+    out.print(f"{end.kind} at {utc(end.at)} by {end.by}: {end.why}", markup=False, soft_wrap=True)
     found = _evidence(end)
     points = found.pop("course", [])
     for name in ("ledger", "policy"):
         found |= {f"{name}: {key}": value for key, value in found.pop(name, {}).items()}
-    _list(console, found)
+    _list(out, found)
     if picture is not None:
         title = f"Trial of {model} version {start.version}"
         svg = draw(points, found.get("target", 0.0), found.get("what", "no evidence"), title)
         picture.write_text(svg, encoding="utf-8")
-        console.print(f"drawn to {picture}")
+        out.print(f"drawn to {picture}")
 
 
 def _evidence(event: RegistryEvent) -> dict[str, Any]:
     return {} if event.evidence is None else dict(json.loads(event.evidence))
 
 
-def _list(console: Console, told: dict[str, Any]) -> None:
+def _list(out: Console, told: dict[str, Any]) -> None:
     for name, value in told.items():
-        if value not in ("", None, [], {}):
-            console.print(f"  {name:28} {value}", highlight=False, markup=False, soft_wrap=True)
+        text = spelled(name.rpartition(" ")[2], value)
+        if text:
+            out.print(f"  {name:28} {text}", highlight=False, markup=False, soft_wrap=True)

@@ -11,7 +11,8 @@ from augury.reports.lineage import lineage
 from augury.reports.nothing import NothingToShowError
 from augury.reports.scales import minute, short
 from augury.reports.search import Search, read_search, search_parts
-from inference.registry import Experiment, GateResult, ModelVersion, Registry
+from augury.spelling import spelled
+from inference.registry import Experiment, ExperimentKind, GateResult, ModelVersion, Registry
 from warehouse.client import Client
 from warehouse.reports import HoldoutTenth, TrainingSet, holdout_tenths, training_set
 
@@ -47,7 +48,7 @@ def read_experiment(client: Client, held: Registry, experiment_id: str) -> Exper
         experiment = held.experiments.get(experiment_id)
     except LookupError as error:
         of = f"the id {experiment_id!r}"
-        raise NothingToShowError("experiments", of, "`augury models list` names them") from error
+        raise NothingToShowError("experiments", of, "`augury experiment list` names them") from error
     versions = [v for v in held.versions(experiment.model_name or "") if v.experiment_id == experiment_id]
     return ExperimentReport(
         experiment,
@@ -75,7 +76,9 @@ def experiment_page(report: ExperimentReport) -> str:
         element("h2", "Training set"),
         _training(report.training),
         element("h2", "What it can be repeated with"),
-        _pairs({"code": experiment.code_version, "seed": experiment.seed, **experiment.environment}, "what"),
+        _pairs(
+            {"code": experiment.code_version, "seed": f"{experiment.seed}", **experiment.environment}, "what"
+        ),
         element("h3", "Recipe"),
         element("pre", json.dumps(experiment.recipe, indent=1, ensure_ascii=False)),
     ]
@@ -84,10 +87,11 @@ def experiment_page(report: ExperimentReport) -> str:
 
 def _became(report: ExperimentReport) -> Markup:
     experiment, version = report.experiment, report.version
-    said = [
-        f"{experiment.model_type} was trained for {experiment.model_name or 'a model'} at "
-        f"{minute(experiment.trained_at)} UTC."
-    ]
+    of, at = experiment.model_name or "a model", f"{minute(experiment.trained_at)} UTC"
+    if experiment.kind is ExperimentKind.TUNING:
+        trials = f"trials of {experiment.model_type} for {of}, begun at {at}"
+        return element("p", f"This is a search: {trials}. It makes no version itself.")
+    said = [f"{experiment.model_type} was trained for {of} at {at}."]
     if experiment.parent_experiment_id is not None:
         said.append(f"It corrects {experiment.parent_experiment_id}.")
     failed = [gate.gate for gate in report.gates if not gate.passed]
@@ -151,12 +155,4 @@ def _training(training: TrainingSet | None) -> Markup:
 def _pairs(facts: Mapping[str, Any], heading: str) -> Markup:
     if not facts:
         return element("p", _NOT_KEPT)
-    return table([heading, "value"], [[name, _spelled(value)] for name, value in facts.items()])
-
-
-def _spelled(value: object) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
-    return json.dumps(value)
+    return table([heading, "value"], [[name, spelled(name, value)] for name, value in facts.items()])

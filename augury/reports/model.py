@@ -73,7 +73,7 @@ def read_model(client: Client, held: Registry, look: Look, model: str, days: int
     """
     versions = held.versions(model)
     if not versions:
-        raise UnknownModelError(model)
+        raise UnknownModelError(model, models=held.models())
     return ModelReport(
         model=model,
         seen_at=round(look.at * 1_000),

@@ -10,6 +10,7 @@ from augury.reports.lines import Course, chart
 from augury.reports.model import ModelReport, Version
 from augury.reports.scales import Scale, day, minute, short
 from augury.reports.spans import Span, interval, timeline
+from augury.spelling import spelled
 from inference.registry import ModelStatus
 from warehouse.reports import PerformanceWindow
 
@@ -88,7 +89,7 @@ def _versions(versions: Sequence[Version]) -> list[Markup]:
     for v in reversed(versions):
         passed = sum(gate.passed for gate in v.gates)
         groups = ", ".join(f"{group}.v{n}" for group, n in v.lineage.feature_group_versions.items())
-        figures = [short(v.metrics[n]) if _is_number(v.metrics.get(n)) else "" for n in names]
+        figures = [spelled(n, v.metrics[n]) if _is_number(v.metrics.get(n)) else "" for n in names]
         rows.append(
             [
                 f"{v.version.version}",
@@ -206,7 +207,11 @@ def _answers(report: ModelReport) -> list[Markup]:
         return [*parts, element("p", _NOTHING)]
     counted: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for one in report.answers:
-        name = "nobody" if one.model_version is None else f"version {one.model_version}, {one.variant}"
+        name = (
+            "no version (errors)"
+            if one.model_version is None
+            else f"version {one.model_version}, {one.variant}"
+        )
         counted[name][one.day] += one.answers
     days = sorted({one.day for one in report.answers})
     courses = [

@@ -91,7 +91,7 @@ def _groups(look: Look, windows: dict[str, Window]) -> Table:
 
 
 def _services(look: Look, windows: dict[str, Window]) -> Table:
-    names = ("service", "metrics", "records behind", "refused", "retries", "spooled", "memory MB")
+    names = ("service", "metrics", "behind", "refused", "retries", "spooled", "memory MB")
     table = _table("services", names, left=2)
     for name in SERVICES:
         window = windows.get(name)
@@ -121,7 +121,10 @@ def _services(look: Look, windows: dict[str, Window]) -> Table:
 
 
 def _table(title: str, names: tuple[str, ...], left: int) -> Table:
-    columns = (Column(name, justify="left" if place < left else "right") for place, name in enumerate(names))
+    columns = (
+        Column(name, justify="left" if place < left else "right", overflow="fold")
+        for place, name in enumerate(names)
+    )
     return Table(*columns, title=title, title_justify="left", expand=False)
 
 

@@ -25,6 +25,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._lite = url.startswith("sqlite")
+        self._rehearsing = False
         stated = make_url(url).query
         waits = {name: value for name, value in _PATIENCE.items() if name not in stated}
         arguments = {"timeout": _BUSY_SECONDS} if self._lite else waits
@@ -51,9 +52,20 @@ class Database:
     @contextmanager
     def writing(self, name: str) -> Iterator[Session]:
         """Give a session in one transaction; writers of the same `name` go one after another."""
-        with Session(self.engine) as session, session.begin():
+        with Session(self.engine) as session, session.begin() as transaction:
             self._lock(session.connection(), name)
             yield session
+            if self._rehearsing:
+                transaction.rollback()
+
+    @contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """Take back each transaction that is written inside, once it is through; for one thread alone."""
+        self._rehearsing = True
+        try:
+            yield
+        finally:
+            self._rehearsing = False
 
     def _lock(self, connection: Connection, name: str) -> None:
         if not self._lite:

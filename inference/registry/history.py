@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from inference.registry import tables
 from inference.registry.database import Database
-from inference.registry.records import Lineage, RegistryEvent, Reign, UnknownModelError
+from inference.registry.records import Lineage, RegistryEvent, Reign
+from inference.registry.rows import unknown
 
 _PLAIN = tuple(name for name in RegistryEvent.__dataclass_fields__ if name != "evidence")
 
@@ -45,8 +46,8 @@ class History:
         typed = sql.columns(feature_group_versions=JSON, environment=JSON)
         with self._database.reading() as session:
             row = session.execute(typed, {"name": model_name, "version": version}).mappings().first()
-        if row is None:
-            raise UnknownModelError(model_name, version)
+            if row is None:
+                raise unknown(session, model_name, version)
         return Lineage(**row)
 
 

@@ -1,5 +1,6 @@
 """What the registry gives back, and how it refuses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -18,11 +19,22 @@ class ModelStatus(StrEnum):
 
 
 class UnknownModelError(LookupError):
-    """The registry has no such model, or no such version of it."""
+    """The registry has no such model, or no such version of it.
 
-    def __init__(self, model_name: str, version: int | None = None) -> None:
-        what = model_name if version is None else f"{model_name} version {version}"
-        super().__init__(f"a model is registered before it is used; nothing can be done with {what!r}")
+    `latest` is the highest version that the model has, 0 where it has none, `models` what is registered,
+    where that is known.
+    """
+
+    def __init__(
+        self, model_name: str, version: int | None = None, latest: int = 0, models: Sequence[str] = ()
+    ) -> None:
+        if version is not None and latest:
+            there = "1 alone" if latest == 1 else f"1 to {latest}"
+            text = f"{model_name}: there is no version {version}; it has {there}"
+        else:
+            known = f" (there are {', '.join(models)})" if models else ""
+            text = f"no version is registered of a model {model_name!r}{known}"
+        super().__init__(f"{text}, so nothing was done")
 
 
 class ConflictError(RuntimeError):

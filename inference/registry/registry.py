@@ -1,6 +1,7 @@
 """The registry of models: who may become what, in one transaction each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import func, select
@@ -34,6 +35,7 @@ from inference.registry.rows import (
     route,
     routing_of,
     serving_row,
+    unknown,
     version_of,
 )
 
@@ -63,6 +65,15 @@ class Registry:
     def close(self) -> None:
         """Close the connections."""
         self._database.engine.dispose()
+
+    @contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """Let changes inside raise what they would raise, and give what they would give, and change nothing.
+
+        Each is taken back by itself, so one does not see those before it. For one thread alone.
+        """
+        with self._database.rehearsing():
+            yield
 
     # -- trainings ----------------------------------------------------------------------------
 
@@ -276,14 +287,17 @@ class Registry:
             current = champion_row(session, model_name)
             if of is not None and (current is None or current.version != of):
                 raise ConflictError(
-                    f"{model_name}: version {of} is rolled back while it is champion; it is "
-                    f"{None if current is None else current.version} now, so nothing was changed"
+                    f"{model_name}: version {of} is rolled back while it is champion; "
+                    f"{_champion(current)} now, so nothing was changed"
                 )
+            latest = select(func.max(tables.Model.version)).filter_by(model_name=model_name)
             back = session.scalar(last_champion(model_name)) if current is None else current.replaced
             if back is None:
+                if current is None and not session.scalar(latest):
+                    raise unknown(session, model_name)
                 raise ConflictError(
-                    f"{model_name}: a rollback needs a champion that replaced another; nothing was changed "
-                    f"(champion {None if current is None else current.version})"
+                    f"{model_name}: a rollback needs a champion that replaced another; {_champion(current)}, "
+                    "so nothing was changed"
                 )
             previous = model_row(session, model_name, back)
             at = None
@@ -356,3 +370,7 @@ class Registry:
         row.status = ModelStatus.RETIRED
         session.flush()  # before its successor, for the index allows one champion
         return self._record(session, row, "retired", by, why)
+
+
+def _champion(row: tables.Model | None) -> str:
+    return "the model has no champion" if row is None else f"version {row.version} is champion"

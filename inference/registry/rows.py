@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from inference.registry import tables
@@ -23,8 +23,14 @@ def model_row(session: Session, model_name: str, version: int) -> tables.Model:
     """Give the row of a version; raises `UnknownModelError`."""
     row = session.get(tables.Model, (model_name, version))
     if row is None:
-        raise UnknownModelError(model_name, version)
+        raise unknown(session, model_name, version)
     return row
+
+
+def unknown(session: Session, model_name: str, version: int | None = None) -> UnknownModelError:
+    """Give the error that tells what there is in the place of what is not."""
+    latest = select(func.max(tables.Model.version)).filter_by(model_name=model_name)
+    return UnknownModelError(model_name, version, session.scalar(latest) or 0)
 
 
 def champion_row(session: Session, model_name: str) -> tables.Model | None:

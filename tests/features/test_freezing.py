@@ -43,7 +43,10 @@ def test_the_value_is_the_default_that_the_group_states() -> None:
     ("name", "said"),
     [
         ("whole.pace", r"at the default that its group states.*whole\.v2 states none for 'pace'"),
-        ("plain.seats", r"that reads it from a group \(plain\.count_1h.*'plain\.seats'"),
+        (
+            "plain.seats",
+            r"that reads it from a group \(5 are, of which plain\..*closest\).*'plain\.seats'",
+        ),
         ("ours", "that reads it from a group.*'ours'"),
     ],
 )

@@ -124,7 +124,8 @@ def test_what_was_resolved_is_shown_and_is_no_failure(client: Client) -> None:
     assert shown.exit_code == 0
     assert "by bob: [mended]" in shown.output
     assert "the events behind it:" in shown.output
-    assert run("ack", "d1").exit_code == 2  # it is over
+    over = run("ack", "d1")
+    assert (over.exit_code, "resolved" in over.output, "already" in over.output) == (2, True, True)
 
 
 def test_somebody_sees_to_one_and_closes_it_by_the_log(client: Client, stack: Stack) -> None:
@@ -136,6 +137,10 @@ def test_somebody_sees_to_one_and_closes_it_by_the_log(client: Client, stack: St
     assert done.exit_code == 0, done.output
     (state,) = told(stack, name)
     assert (state["state"], state["by"], state["why"]) == ("acknowledged", "bob", "seen")
+    assert "1 alert acknowledged" in done.output
+    states = RECORDS[STATES]
+    client.insert(states.table, [[*states.row(state), START]], column_names=states.columns)
+    assert "is acknowledged already" in run("ack", name).output
     assert run("resolve", name).exit_code == 2  # without a reason
     assert run("resolve", name, "--why", "mended").exit_code == 0
     assert [s["state"] for s in told(stack, name)] == ["acknowledged", "resolved"]

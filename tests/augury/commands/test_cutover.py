@@ -104,13 +104,18 @@ def test_a_cut_over_is_for_versions_that_keep_up_and_is_taken_back(settings: Set
     assert routes(settings) == {}
     nothing = run("rollback", "--group", "plain")
     assert nothing.exit_code == 1
+    assert "Go on?" not in nothing.output
     assert "needs a cut-over that holds" in nothing.output
 
     redis.set(clock_key("plain", 2), pack_clock(NOW - 10 * MINUTE))
     done = cut(2)
     assert done.exit_code == 0, done.output
     assert routes(settings) == {("plain", 1): "plain.v2"}
-    done = run("rollback", "--group", "plain")
+    asked = run("rollback", "--group", "plain")
+    assert asked.exit_code == 1
+    assert "plain.v1 is read again. Go on?" in asked.output
+    assert routes(settings) == {("plain", 1): "plain.v2"}
+    done = run("rollback", "--group", "plain", "--yes")
     assert done.exit_code == 0, done.output
     assert "plain.v1 is read; it has come to 2023-11-14 22:13:20 UTC" in done.output
     assert routes(settings) == {}

@@ -75,6 +75,18 @@ def test_an_experiment_is_shown_with_its_lineage_gates_and_trials(held: Registry
         assert text in trials
 
 
+def test_an_experiment_that_a_gate_stopped_is_shown_by_its_gates(held: Registry) -> None:
+    held.gates.record("late", "stopped", [GateResult("rows", False, "at least [9] rows", "8", "nothing")])
+    shown = run("show", "stopped")
+    assert shown.exit_code == 0
+    assert "stopped before its training" in shown.output
+    assert "at least [9] rows" in shown.output
+
+
+def test_where_there_is_no_experiment_it_is_said(held: Registry) -> None:
+    assert run("list", "--model", "none").output == "no experiment is recorded of a model 'none'\n"
+
+
 def test_what_is_not_an_experiment_or_no_training_is_refused(held: Registry) -> None:
     unknown = run("show", "none")
     assert unknown.exit_code == 2

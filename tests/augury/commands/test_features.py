@@ -137,4 +137,5 @@ def test_what_cannot_be_frozen_is_said(held: Registry) -> None:
     done = change("freeze", "late", "plain.delay_mean_1h")
     assert done.exit_code == 1
     assert "plain.v1 states none for 'delay_mean_1h'; nothing was changed" in done.output
+    assert "Go on?" not in done.output
     assert CliRunner().invoke(app, ["features", "freeze", "late", "plain.count_1h"]).exit_code == 2

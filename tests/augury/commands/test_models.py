@@ -25,7 +25,11 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
             hyperparameters={},
             training_dataset_version=f"late-{place}@1",
             feature_group_versions={"carrier_landings": 2},
-            evaluation_metrics={"holdout_auc": 0.7 + place / 100},
+            evaluation_metrics={
+                "holdout_auc": 0.7 + place / 100,
+                "holdout_rows": 1_000.0,
+                "holdout_start": 1_358_208_000_000.0,
+            },
             artifact_path="file:///model",
             code_version="c0ffee",
             environment={"python": "3.11"},
@@ -90,16 +94,25 @@ def test_nothing_is_changed_unless_it_is_confirmed(held: Registry) -> None:
 
 def test_what_cannot_be_done_is_said(held: Registry) -> None:
     for words, said in (
-        (("promote", "late", "9"), "nothing can be done with 'late version 9'"),
-        (("rollback", "late"), "a rollback needs a champion that replaced another"),
-        (("show", "gone"), "nothing can be done with 'gone'"),
+        (("promote", "late", "9"), "late: there is no version 9; it has 1 to 3, so nothing was done"),
+        (("rollback", "late"), "the model has no champion, so nothing was changed"),
+        (("rollback", "gone"), "no version is registered of a model 'gone'"),
+        (
+            ("show", "gone"),
+            "no version is registered of a model 'gone' (there are late), so nothing was done",
+        ),
     ):
         done = run(*words) if words[0] == "show" else change(*words)
         assert done.exit_code == 1
         assert said in done.output
+        assert "Go on?" not in done.output
     change("promote", "late", "1")
     done = change("promote", "late", "2")
     assert done.exit_code == 1
+    assert "Go on?" not in done.output
+    assert "late: a rollback needs a champion that replaced another; version 1 is champion" in (
+        change("rollback", "late").output
+    )
     assert "judged against no champion, but the champion is 1, so it needs a (new) trial" in done.output
     assert "only a staging or challenger version is rejected" in change("reject", "late", "1").output
     assert run("promote", "late", "2").exit_code == 2  # a reason is not optional
@@ -130,11 +143,19 @@ def test_list_and_show(held: Registry) -> None:
         "carrier_landings.v2",
         "c0ffee",
         "the best",
-        '{"wins": 9}',
+        "evidence of promoted at",
+        "wins                 9",
+        "holdout_start        2013-01-15 00:00:00 UTC",
+        "holdout_rows         1,000",
         "champions of late",
     ):
         assert said in shown
     assert "late-3@1" in run("show", "late", "3").output
+    told = json.loads(run("list", "--json").output)
+    assert [(v["version"], v["status"]) for v in told] == [(1, "staging"), (2, "champion"), (3, "staging")]
+    assert told[1]["sha256"] == "ab" * 32
+    assert told[1]["metrics"]["holdout_auc"] == 0.72
+    assert told[1]["canary"] is None
 
 
 def test_a_canary_begins_by_the_policys_first_step_and_is_listed(held: Registry) -> None:

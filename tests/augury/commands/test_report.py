@@ -60,7 +60,11 @@ def held(client: Client) -> Iterator[Registry]:
             hyperparameters={"num_leaves": 15, "learning_rate": 0.05},
             training_dataset_version="late@1",
             feature_group_versions={"plain": 1},
-            evaluation_metrics={"holdout_auc": 0.7 + place / 100, "holdout_rows": 1_000},
+            evaluation_metrics={
+                "holdout_auc": 0.7 + place / 100,
+                "holdout_rows": 1_000,
+                "holdout_start": START * 1.0,
+            },
             artifact_path="file:///model",
             code_version="c0ffee",
             environment={"python": "3.11"},
@@ -137,7 +141,7 @@ def test_a_report_of_a_model(client: Client, held: Registry) -> None:
     assert [row[0] for row in champions[1:]] == ["1", "2"]
     assert champions[1][4:6] == ["ann", "the first"]
     assert '"e_value": 41.5' in champions[2][6]
-    assert versions[1][3:7] == ["0.73", "1,000", "1 of 2", "late@1"]
+    assert versions[1][3:8] == ["0.73", "1,000", "2013-01-02 00:00:00 UTC", "1 of 2", "late@1"]
     estimated = ["estimated", "1", "900", "0.61", "0.58", "0.62", "0.71", "", "", "", ""]
     assert windows[1][1:] == estimated
     assert [row[-1] for row in windows[1:5]] == ["", "yes", "", ""]
@@ -170,7 +174,8 @@ def test_a_report_of_an_experiment(client: Client, held: Registry) -> None:
     page = written("experiment", "late-2", "--out", "experiment.html")
     assert "It made version 2, which is champion." in " ".join(page.texts)
     metrics, tenths, gates, parameters, training, repeated = page.tables
-    assert metrics[1:] == [["holdout_auc", "0.72"], ["holdout_rows", "1,000"]]
+    assert metrics[1:3] == [["holdout_auc", "0.72"], ["holdout_rows", "1,000"]]
+    assert metrics[3] == ["holdout_start", "2013-01-02 00:00:00 UTC"]
     assert tenths[1] == ["1", "10", "0.045", "0"]
     assert len(tenths) == 11
     assert gates[1:] == [["rows", "yes", "500 rows", "900", ""], ["size", "no", "1 MB", "2 MB", "slow"]]
@@ -217,6 +222,10 @@ def test_a_report_of_an_experiment_has_the_search_that_chose_its_hyperparameters
     told = json.loads(report("experiment", "chosen", "--json").output)["search"]
     assert (told["study"], told["chosen"], len(told["trials"])) == ("study", 2, 4)
     assert json.loads(report("experiment", "study", "--json").output)["search"]["chosen"] == 2
+    assert any(
+        "This is a search: trials of" in text
+        for text in written("experiment", "study", "--out", "study.html").texts
+    )
     assert json.loads(report("experiment", "not-chosen", "--json").output)["search"] is None
 
 
@@ -259,7 +268,7 @@ def test_where_there_is_nothing_to_show_it_is_said(client: Client) -> None:
     assert not Path("drift.html").exists()
     done = report("model", "gone")
     assert done.exit_code == 1
-    assert "a model is registered before it is used; nothing can be done with 'gone'" in done.output
+    assert "no version is registered of a model 'gone', so nothing was done" in done.output
     done = report("freshness", "--group", "gone")
     assert done.exit_code == 1
     assert "there are no feature groups of group 'gone'" in done.output

@@ -61,7 +61,7 @@ def test_a_trial_is_shown_with_its_plan_its_decision_and_its_picture(held: Regis
     assert "rejected at" in shown
     assert f"rule                         {verdict.rule}" in shown
     assert "ledger: late                 3" in shown
-    assert "policy: max_units            1000" in shown
+    assert "policy: max_units            1,000" in shown
     assert "<polyline" in picture.read_text(encoding="utf-8")
     held.start_trial("late", 3, by="evaluation", why="the next")
     assert "version 3, on trial since" in run("show", "late").output
