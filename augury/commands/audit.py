@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from augury.clients import warehouse
 from augury.models import registry
 from augury.options import range_of, utc
 from augury.settings import Settings
+from augury.tables import console, table
 from features.cutover import reroute
 from features.project import load_project
 from features.vector import ModelPlan
@@ -44,24 +44,22 @@ def audit(
     if not plan.groups:
         raise typer.BadParameter(f"the audit goes by the rows that vectors hold, and {model} reads no group")
     settings = Settings()
-    console, client = Console(), warehouse(settings)
+    out, client = console(), warehouse(settings)
     rerouted = reroute(plan, registry(settings).cutovers.routes())
     read = [plan] if rerouted == plan else [plan, rerouted]
     groups = {g.label: defined.group_plans.get(g.label) for version in read for g in version.groups}
     ranges = [range_of(client, group, since, until) for group in groups.values() if group is not None]
     start, end = ranges[0][0], min(last for _, last in ranges)
-    found = [
-        _audit(console, client, version, start, end, sample, defined.inexact(version)) for version in read
-    ]
+    found = [_audit(out, client, version, start, end, sample, defined.inexact(version)) for version in read]
     if not any(vectors for vectors, _ in found):
-        console.print(f"nothing was audited: {model} was asked nothing from {utc(start)} until {utc(end)}")
+        out.print(f"nothing was audited: {model} was asked nothing from {utc(start)} until {utc(end)}")
         raise typer.Exit(1)
     if any(differ for _, differ in found):
         raise typer.Exit(1)
 
 
 def _audit(
-    console: Console,
+    out: Console,
     client: Client,
     plan: ModelPlan,
     start: int,
@@ -71,26 +69,26 @@ def _audit(
 ) -> tuple[int, int]:
     """Audit the vectors with rows of the plan's group versions; give how many, and how many differ."""
     found = recompute(client, plan, start, end, sample, inexact)
-    console.print(
+    out.print(
         f"{plan.name} on {', '.join(g.label for g in plan.groups)}: {found.vectors:,} vectors audited, "
         f"{found.mismatches:,} differ, {found.skipped:,} of other group versions skipped"
     )
     if not found.vectors:
         return 0, 0
     lag = visible_lag(client, plan, start, end, sample)
-    table = Table("feature", "values that differ", "of all", "cause")
+    shown = table("feature", "values that differ", "of all", "cause")
     for name in plan.names:
         causes = ", ".join(f"{d.cause} ({d.vectors:,})" for d in found.differences if d.feature == name)
         values = found.values(name)
-        table.add_row(name, f"{values:,}", f"{values / max(found.vectors, 1):.2%}", causes)
-    console.print(table)
-    console.print(
+        shown.add_row(name, f"{values:,}", f"{values / max(found.vectors, 1):.2%}", causes)
+    out.print(shown)
+    out.print(
         f"{lag.rows:,} rows used, {lag.current:,} the newest that the log held, {lag.ahead:,} ahead of it, "
         f"{lag.missing:,} not there yet; they lagged by {lag.p50_ms:,.0f} ms (p50), "
         f"{lag.p99_ms:,.0f} ms (p99); defaults stood in the place of {lag.defaulted:,}"
     )
     stated = f'serving_delay="{lag.delay_ms}ms"' if lag.delay_ms else "no serving_delay"
-    console.print(
+    out.print(
         f"state {stated}: a training set then takes {lag.agreeing:,} of the {lag.rows:,} rows as they were "
         f"served"
     )

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from augury.checking import checked
 from augury.options import utc
+from augury.tables import console, table
 from features.policies import DriftPolicy
 from features.project import Project, load_project
 from flows.check import Report, check
@@ -30,9 +30,9 @@ def drift(
     The findings are kept in `feature_drift_report`. Alerts are the flow's, which checks each window once it
     is over.
     """
-    loaded, console, drifted = load_project(project), Console(), 0
-    for policy, report in checked(console, loaded, _chosen(loaded, group), at, "reference", check):
-        _show(console, policy, report)
+    loaded, out, drifted = load_project(project), console(), 0
+    for policy, report in checked(out, loaded, _chosen(loaded, group), at, "reference", check):
+        _show(out, policy, report)
         drifted += len(report.drifted)
     if drifted:
         raise typer.Exit(1)
@@ -53,14 +53,14 @@ def _names(policy: DriftPolicy) -> tuple[str, ...]:
     return () if policy.group is None else (policy.group.name,)
 
 
-def _show(console: Console, policy: DriftPolicy, report: Report) -> None:
+def _show(out: Console, policy: DriftPolicy, report: Report) -> None:
     window = report.window
-    console.print(
+    out.print(
         f"{policy.name}: {utc(window.start)} to {utc(window.end)}, against version {window.model_version}"
     )
-    table = Table("feature", "method", "n", "reference", "missing", "PSI", "effect", "p", "q", "drift")
+    shown = table("feature", "method", "n", "reference", "missing", "PSI", "effect", "p", "q", "drift")
     for f in report.findings:
-        table.add_row(
+        shown.add_row(
             f.reference.feature,
             f.reference.method,
             f"{f.rows:,}",
@@ -70,15 +70,15 @@ def _show(console: Console, policy: DriftPolicy, report: Report) -> None:
             *(_spelled(value) for value in (f.effect_size, f.p_value, f.q_value)),
             f"[red]{', '.join(f.causes)}[/]" if f.drifted else "not judged" if f.q_value is None else "",
         )
-    console.print(table)
+    out.print(shown)
     rule = "PSI above" if policy.threshold is not None else "q at most"
     limit = policy.level if policy.threshold is None else policy.threshold
-    console.print(f"{len(report.drifted)} of {len(report.findings)} features drifted ({rule} {limit:.3g})")
+    out.print(f"{len(report.drifted)} of {len(report.findings)} features drifted ({rule} {limit:.3g})")
     newest = sum(f.drifted and (policy.threshold is not None and f.psi <= limit) for f in report.findings)
     if newest:
-        console.print(f"{newest} of these look broken in the newest {policy.every}, judged by itself")
+        out.print(f"{newest} of these look broken in the newest {policy.every}, judged by itself")
     if not report.judged:
-        console.print(f"nothing was judged, for that takes {policy.min_rows:,} values on both sides")
+        out.print(f"nothing was judged, for that takes {policy.min_rows:,} values on both sides")
 
 
 def _spelled(value: float | None) -> str:

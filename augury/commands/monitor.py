@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from augury.checking import checked
 from augury.options import utc
+from augury.tables import console, table
 from features.policies import MonitoringPolicy
 from features.project import Project, load_project
 from flows.performance import Performance, check_performance
@@ -28,9 +28,9 @@ def monitor(
     The rows are kept in `model_performance_monitor`. Alerts are the flow's, which checks each window once it
     is over.
     """
-    loaded, console, alarms = load_project(project), Console(), 0
-    for _, found in checked(console, loaded, _chosen(loaded, policy), at, "holdout", check_performance):
-        _show(console, found)
+    loaded, out, alarms = load_project(project), console(), 0
+    for _, found in checked(out, loaded, _chosen(loaded, policy), at, "holdout", check_performance):
+        _show(out, found)
         alarms += len(found.alerts())
     if alarms:
         raise typer.Exit(1)
@@ -45,15 +45,15 @@ def _chosen(project: Project, name: str) -> list[MonitoringPolicy]:
     return found
 
 
-def _show(console: Console, found: Performance) -> None:
+def _show(out: Console, found: Performance) -> None:
     watched = found.watched
-    console.print(
+    out.print(
         f"{watched.policy}: {utc(watched.start)} to {utc(watched.end)}, version {watched.model_version}"
     )
-    table = Table("", "segment", "units", watched.metric, "95 %", "holdout", "worse by", "p", "gap", "alarm")
+    shown = table("", "segment", "units", watched.metric, "95 %", "holdout", "worse by", "p", "gap", "alarm")
     for row in found.rows:
         between = "" if row.low is None or row.high is None else f"{row.low:.3g} to {row.high:.3g}"
-        table.add_row(
+        shown.add_row(
             row.basis,
             f"{row.segment_by}={row.segment}" if row.segment_by else "all",
             f"{row.units:,}",
@@ -62,10 +62,10 @@ def _show(console: Console, found: Performance) -> None:
             *(_spelled(value) for value in (row.reference, row.worse, row.p_value, row.gap)),
             "[red]yes[/]" if row.breached else "",
         )
-    console.print(table)
+    out.print(shown)
     least = f"not judged, for that takes {found.policy.min_units:,} labelled answers"
     untold = "none" if found.judged else least
-    console.print(f"harm: {', '.join(found.harm) or untold}")
+    out.print(f"harm: {', '.join(found.harm) or untold}")
 
 
 def _spelled(value: float | None) -> str:

@@ -11,7 +11,7 @@ from rich.table import Column
 from augury.asking import AskingError, Contract, ask_http, ask_kafka
 from augury.load.door import http_client
 from augury.load.kafka import KafkaDoor
-from augury.options import utc
+from augury.options import moment, utc
 from augury.settings import Settings
 from augury.tables import console, table
 from inference.records import Variant
@@ -31,6 +31,9 @@ def predict(
         bool, typer.Option("--explain", help="Show what each feature contributed; for models of trees.")
     ] = False,
     request_id: Annotated[str | None, typer.Option(help="For a label to name; made up without it.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="When it is asked, ISO 8601; a door takes it in a replay alone.")
+    ] = None,
     url: Annotated[str | None, typer.Option(help="The HTTP door; by the settings without it.")] = None,
     kafka: Annotated[bool, typer.Option("--kafka", help="Ask by the log, not by HTTP.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The answer as it came.")] = False,
@@ -47,6 +50,7 @@ def predict(
             request = contract.request(
                 values or [], request_id or uuid.uuid4().hex, version, variant, explain
             )
+            request |= {} if at is None else {"requested_at": moment(at)}
             answer = _by_kafka(settings, request) if kafka else ask_http(client, request)
     except AskingError as error:
         typer.echo(f"augury: {error}", err=True)

@@ -11,6 +11,7 @@ from rich.status import Status
 from augury.clients import warehouse
 from augury.models import registry, unused
 from augury.settings import Settings
+from augury.spelling import spelled
 from features.project import load_project
 from flows.runs import PrefectRuns
 from flows.triggers import RETRAIN
@@ -66,7 +67,7 @@ def train(
         raise typer.Exit(1)
     console.print(f"{model} version {done.version} is registered, and its status is {done.status.value}")
     for metric, value in held.experiments.get(done.experiment_id).evaluation_metrics.items():
-        console.print(f"  {metric:20} {'unknown' if value is None else f'{value:,.4f}'}")
+        console.print(f"  {metric:20} {spelled(metric, value) or 'unknown'}", highlight=False)
 
 
 def _await(
