@@ -61,6 +61,9 @@ def list_features(
         typer.echo(json.dumps([asdict(entry) for entry in found], indent=2, ensure_ascii=False))
         return
     out = console()
+    if not found:
+        out.print(f"there is no feature with {search!r} in its line" if search else "there is no feature")
+        return
     if group is None:
         out.print(_list(found))
         return

@@ -18,8 +18,8 @@ def serve(
 ) -> None:
     """Start all services of a project, and wait until each is ready.
 
-    They are the sink, the materialiser, the Kafka worker, the bridge of the registry's events, the flows, the
-    alerts and the HTTP door, and but for a replay the ticker and the watch of freshness.
+    They are the sink, the materialiser, the Kafka worker, the bridge, the flows, the alerts and the HTTP
+    door; and, but for a replay, the ticker and the watch of freshness.
     """
     stack = Stack(Settings())
     with progress_of(Console()) as report:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from augury.logs import JsonFormatter, TextFormatter
+from augury.logs import JsonFormatter, TextFormatter, quiet_clients
 from augury.settings import Settings, child_environment
 
 SECRETS = ["hunter2"]
@@ -87,3 +87,16 @@ def test_a_service_writes_lines_of_json(tmp_path: Path) -> None:
     found = json.loads(line)
     assert (found["service"], found["logger"]) == ("ticker", "augury.services.ticker")
     assert "clocks stand still" in found["message"]
+
+
+def test_clients_do_not_speak_before_a_command_does(caplog: pytest.LogCaptureFixture) -> None:
+    quiet_clients()
+    try:
+        logging.getLogger("clickhouse_connect.driver.httpclient").error("unexpected")
+        logging.getLogger("urllib3.connectionpool").warning("retrying")
+        interrupted = logging.LogRecord("root", logging.ERROR, "/py4j/java_gateway.py", 1, "no", None, None)
+        logging.getLogger().handle(interrupted)
+        assert not caplog.records
+    finally:
+        for name in ("clickhouse_connect", "urllib3"):
+            logging.getLogger(name).setLevel(logging.NOTSET)
