@@ -5,6 +5,7 @@ from typing import Any
 
 from redis import Redis
 
+from augury.clock import wall_ms
 from augury.settings import Settings
 from features.project import Project
 from schemas.codec import Codec
@@ -22,19 +23,30 @@ def codec(settings: Settings) -> Codec:
 
 def send_alert(settings: Settings, alert: Mapping[str, Any]) -> None:
     """Send an alert to the log, its `at` as the record's time; return once the log holds it."""
-    _send(settings, "alerts", [alert])
+    _send(settings, {"alerts": [alert]})
 
 
 def send_states(settings: Settings, states: Sequence[Mapping[str, Any]]) -> None:
     """Send to the log what followed on alerts; return once the log holds it."""
-    _send(settings, "alerts.states", states)
+    _send(settings, {"alerts.states": states})
 
 
-def _send(settings: Settings, topic: str, records: Sequence[Mapping[str, Any]]) -> None:
-    encode = codec(settings).encoder(topic, load(TOPICS[topic]))
+def send_experiment(settings: Settings, records: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Send records of an experiment to the log, by topic; return once the log holds them."""
+    _send(settings, records)
+
+
+def _send(settings: Settings, by_topic: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    known, now = codec(settings), wall_ms()
+    encoders = {topic: known.encoder(topic, load(TOPICS[topic])) for topic in by_topic}
+    messages = [
+        {"topic": topic, "value": encoders[topic](record), "timestamp": record.get("at", now)}
+        for topic, records in by_topic.items()
+        for record in records
+    ]
     sender = producer(settings.kafka_bootstrap, **settings.kafka_client())
     try:
-        deliver(sender, [{"topic": topic, "value": encode(r), "timestamp": r["at"]} for r in records])
+        deliver(sender, messages)
     finally:
         sender.close()
 

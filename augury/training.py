@@ -1,15 +1,14 @@
-"""What the flows read from the warehouse and keep there: training sets, experiments, windows, queries."""
+"""What the flows read from the warehouse and keep there: training sets, windows, queries."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from features.policies import DriftPolicy, MonitoringPolicy
 from features.project import Project
-from inference.registry import Registry
-from warehouse import datasets, experiments
+from warehouse import datasets
 from warehouse.client import Client
 from warehouse.leakage import Changes, since_label, since_request
 from warehouse.reports import windows_done
@@ -76,27 +75,6 @@ def stored_set(client: Client, dataset_version: str) -> StoredDataset | None:
     stored = datasets.stored(client, name, int(version))
     held = None if stored is None else datasets.as_it_is(client, stored)
     return None if held is None else StoredDataset(client, held)
-
-
-@dataclass(frozen=True)
-class Experiments:
-    """Copies experiments from the registry into the warehouse."""
-
-    client: Client
-    registry: Registry
-
-    def __call__(self, experiment_id: str) -> None:
-        """Copy an experiment, its gates and its trials, in place of a former copy."""
-        held = self.registry.experiments
-        experiment = held.find(experiment_id)
-        gates, trials = self.registry.gates.results(experiment_id), held.trials(experiment_id)
-        experiments.keep(
-            self.client,
-            experiment_id,
-            None if experiment is None else asdict(experiment),
-            map(asdict, gates),
-            map(asdict, trials),
-        )
 
 
 @dataclass(frozen=True)

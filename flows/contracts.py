@@ -145,10 +145,10 @@ class ResolveAlerts(Protocol):
 
 
 class KeepExperiment(Protocol):
-    """Copies what the registry has of experiments into the warehouse."""
+    """Tells the log what the registry has of experiments."""
 
     def __call__(self, experiment_id: str) -> None:
-        """Copy an experiment, its gates and its trials, in place of a former copy."""
+        """Send an experiment, its gates and its trials, in place of what was sent before."""
 
 
 class CreateRun(Protocol):

@@ -11,13 +11,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from augury.clients import warehouse
+from augury.experiments import Experiments
 from augury.models import artifacts, registry
 from augury.options import utc
 from augury.services.flows import code_version
 from augury.settings import Settings
 from augury.spelling import spelled
 from augury.tables import console, table
-from augury.training import Experiments, stored_set
+from augury.training import stored_set
 from augury.trials import trials_table
 from flows.export import ExportMismatchError
 from flows.rerun import Difference, RerunError, require_rerunnable
@@ -122,7 +123,7 @@ def rerun(experiment: Id) -> None:
                 experiment_id=identity,
                 code_version=code_version(),
             )
-            Experiments(client, held)(identity)
+            Experiments(settings, held)(identity)
     except (RerunError, ExportMismatchError) as error:
         typer.echo(f"augury: {error}", err=True)
         raise typer.Exit(1) from error

@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry
 from augury.alerting import resolve
 from augury.auditing import Auditor
 from augury.clients import project_clock, send_alert, warehouse
+from augury.experiments import Experiments
 from augury.models import artifacts, publish, registry
 from augury.settings import ROOT, Settings
-from augury.training import ChangedValues, Datasets, Experiments, Query, TrainingSets, Windows
+from augury.training import ChangedValues, Datasets, Query, TrainingSets, Windows
 from features.project import Project
 from flows.audit import audit
 from flows.canary import canary
@@ -98,7 +99,7 @@ def collaborators(project: Project, settings: Settings) -> Context:
         changed_values=ChangedValues(client, project),
         stalled_groups=partial(stalled_groups, client),
         windows_done=Windows(client),
-        keep_experiment=Experiments(client, held),
+        keep_experiment=Experiments(settings, held),
         documents_url=settings.documents_url,
     )
 

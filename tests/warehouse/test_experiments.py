@@ -1,12 +1,16 @@
-"""Experiments as the warehouse shows them, copied from a registry."""
+"""Experiments as the warehouse shows them, by the records that a registry's become."""
 
 from typing import Any
 
 import pytest
 
-from augury.training import Experiments
+from augury.experiments import records
 from inference.registry import ExperimentKind, GateResult, Registry, Trial, TrialState
+from schemas.codec import Codec
+from schemas.records import TOPICS, load
+from tests.inference.world import LocalSchemas
 from warehouse.client import Client
+from warehouse.targets import RECORDS
 
 pytestmark = pytest.mark.stack
 NOW = 1_700_000_000_123
@@ -37,20 +41,30 @@ def record(held: Registry, name: str, **change: Any) -> None:
     held.experiments.record(experiment_id=name, **(stated | change))
 
 
+def keep(client: Client, held: Registry, experiment_id: str) -> None:
+    """Write an experiment's records as the sink does, once they have been through the log."""
+    codec = Codec(LocalSchemas())
+    for topic, sent in records(held, experiment_id).items():
+        encode, decode = codec.encoder(topic, load(TOPICS[topic])), codec.decoder(load(TOPICS[topic]))
+        target = RECORDS[topic]
+        lines = [[*target.row(decode(encode(record))), NOW] for record in sent]
+        if lines:
+            client.insert(target.table, lines, column_names=target.columns)
+
+
 def rows(client: Client, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in client.query(sql).result_rows]
 
 
 def test_a_training_is_there_once_with_its_gates_as_they_hold(database: Client, registry: Registry) -> None:
-    keep = Experiments(database, registry)
     fine = GateResult("rows", True, "at least 5", "7", "chance")
     registry.gates.record("late", "first", [fine, GateResult("size", False, "1 MB", "2 MB", "slow")])
-    keep("first")  # a gate has ended it: there is no experiment
+    keep(database, registry, "first")  # a gate has ended it: there is no experiment
     assert rows(database, "SELECT count() FROM experiments WHERE experiment_id = 'first'") == [(0,)]
     record(registry, "first")
     registry.gates.record("late", "first", [GateResult("size", True, "1 MB", "0.5 MB", "slow")])
-    keep("first")
-    keep("first")
+    keep(database, registry, "first")
+    keep(database, registry, "first")
     assert rows(
         database,
         "SELECT kind, model_name, model_type, hyperparameters, training_dataset_version, "
@@ -69,14 +83,13 @@ def test_a_training_is_there_once_with_its_gates_as_they_hold(database: Client, 
 
 
 def test_a_study_has_its_trials(database: Client, registry: Registry) -> None:
-    keep = Experiments(database, registry)
     record(registry, "study", kind=ExperimentKind.TUNING, evaluation_metrics={}, parent_experiment_id=None)
     for trial in (
         Trial({"num_leaves": 7}, TrialState.COMPLETE, (0.5, 0.25), 0.375, seconds=2.5),
         Trial({"num_leaves": 9}, TrialState.FAILED, reason="out of memory"),
     ):
         registry.experiments.record_trial("study", trial, 2)
-        keep("study")
+        keep(database, registry, "study")
     assert rows(
         database,
         "SELECT trial, state, value, losses, hyperparameters, reason FROM experiment_trials FINAL "

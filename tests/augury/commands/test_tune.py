@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from augury.cli import app
 from augury.clients import warehouse
+from augury.experiments import EXPERIMENTS, GATES, TRIALS
 from augury.models import registry
 from augury.services.flows import collaborators
 from augury.settings import Settings
@@ -26,7 +27,7 @@ from flows.experiments import next_recipe, record
 from flows.export import export
 from flows.training import train
 from inference.registry import ExperimentKind, Registry, Trial
-from schemas.log import COORDINATING, consumer
+from schemas.log import COORDINATING, Topic, consumer, create_topics
 from tests.features.logs import HOUR, START
 from tests.warehouse.history import write_log
 from warehouse.client import Client, migrate
@@ -105,6 +106,8 @@ def world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
         reader = consumer(stack.settings.kafka_bootstrap, "tuned")
         _ask_for_a_group(reader)
         reader.close()
+        topics = [Topic(name) for name in (EXPERIMENTS, GATES, TRIALS)]
+        create_topics(stack.settings.kafka_bootstrap, topics)
         source = project.source_plans["tuned_trips"]
         client.command(source_table(source))
         write_log(client, source, trips())
