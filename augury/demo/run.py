@@ -173,6 +173,8 @@ class Demo(Stage):
         summary.canary = _canary(held, plan.name, summary.challenger_version)
         champion = held.champion(plan.name)
         summary.champion_version_after = None if champion is None else champion.version
+        summary.experiments_recorded = len(held.experiments.all())
+        summary.experiments_in_warehouse = _count(client, "experiments FINAL")
         summary.retraining_runs = len(self.retrainings())
 
     def _await_decision(self, held: Registry, model: str) -> None:

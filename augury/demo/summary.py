@@ -43,6 +43,8 @@ class Summary:
     evaluation_reason: str | None = None
     canary: str | None = None
     retraining_runs: int | None = None
+    experiments_recorded: int | None = None
+    experiments_in_warehouse: int | None = None
     shadow_predictions: int | None = None
     http_p50_ms: float | None = None
     http_p99_ms: float | None = None
@@ -83,6 +85,11 @@ class Summary:
             (
                 (self.holdout_auc or 0) > (self.prior_auc or 1),
                 f"the model's AUC {self.holdout_auc} does not beat the prior's {self.prior_auc}",
+            ),
+            (
+                self.experiments_in_warehouse == self.experiments_recorded,
+                f"{self.experiments_in_warehouse} of {self.experiments_recorded} experiments are in the "
+                "warehouse",
             ),
             (self.retraining_runs == 1, f"one alert set off {self.retraining_runs} retrainings"),
             (

@@ -10,11 +10,11 @@ import numpy as np
 import psutil
 import pytest
 from click.testing import Result
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from typer.testing import CliRunner
 
 from augury.cli import app
-from augury.clients import warehouse
+from augury.clients import codec, warehouse
 from augury.experiments import EXPERIMENTS, GATES, TRIALS
 from augury.models import registry
 from augury.services.flows import collaborators
@@ -130,6 +130,17 @@ def trips() -> list[LogRecord]:
     return records
 
 
+def told_of(world: World, topic: str, study: str) -> set[int]:
+    """Give the trials of a study that the log has."""
+    decode = codec(world.settings).decode
+    reader = consumer(world.settings.kafka_bootstrap, "told", **{"auto.offset.reset": "earliest"})
+    reader.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+    _, end = reader.get_watermark_offsets(TopicPartition(topic, 0), _PATIENCE_S)
+    found = [decode(message.value() or b"") for message in reader.consume(end, _PATIENCE_S)]
+    reader.close()
+    return {record["trial"] for record in found if record["experiment_id"] == study}
+
+
 def run(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
@@ -183,6 +194,7 @@ def test_an_interrupted_search_goes_on_and_the_next_training_starts_from_the_bes
     assert f"{study} (tuning)" in shown
     assert "gates" in shown
     assert all(f"{trial.value:.6f}" in shown for trial in trials(world)[1] if trial.value is not None)
+    assert told_of(world, TRIALS, study) == set(range(int(budget)))
 
 
 def test_an_experiment_runs_again_as_long_as_its_training_set_stands(world: World) -> None:

@@ -48,6 +48,10 @@ def test_a_good_run_has_no_complaints() -> None:
         ({"labels_joined": 9}, "9 labels are joined, and 8 came in time"),
         ({"holdout_auc": 0.5}, "the model's AUC 0.5 does not beat the prior's 0.5"),
         ({"holdout_auc": None}, "the model's AUC None does not beat the prior's 0.5"),
+        (
+            {"experiments_recorded": 2, "experiments_in_warehouse": 1},
+            "1 of 2 experiments are in the warehouse",
+        ),
         ({"retraining_runs": 0}, "one alert set off 0 retrainings"),
         ({"retraining_runs": 2}, "one alert set off 2 retrainings"),
         ({"evaluation_decision": "continue"}, "the trial ended with 'continue'"),
