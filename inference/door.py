@@ -7,7 +7,7 @@ model, one write to the log. Nothing waits for a batch to fill, and no request c
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
@@ -224,17 +224,23 @@ class Door:
             asyncio.get_running_loop().call_soon(self._flush)
         try:
             self._answer(batch)
-        except (RedisError, SpoolError) as error:  # nobody else's request would fare better
+        except SpoolError as error:  # nobody else's request would fare better
             _fail(batch, error)
+        except RedisError as error:  # but for those that bring their vectors
+            _fail([waiting for waiting in batch if not _brings_vectors(waiting)], error)
+            self._answer_each(filter(_brings_vectors, batch))
         except Exception as error:
             if len(batch) == 1:
                 _fail(batch, error)
-                return
-            for waiting in batch:  # whose fault it is shows here
-                try:
-                    self._answer([waiting])
-                except Exception as own:
-                    _fail([waiting], own)
+            else:
+                self._answer_each(batch)
+
+    def _answer_each(self, batch: Iterable[_Waiting]) -> None:
+        for waiting in batch:  # whose fault it is shows here
+            try:
+                self._answer([waiting])
+            except Exception as own:
+                _fail([waiting], own)
 
     def _answer(self, batch: Sequence[_Waiting]) -> None:
         requests = [request for waiting in batch for request in waiting.requests]
@@ -301,6 +307,10 @@ class Door:
             self._metrics.unshadowed(shadows)
         finally:
             self._done += len(answers)
+
+
+def _brings_vectors(waiting: _Waiting) -> bool:
+    return all(request.vector is not None for request in waiting.requests)
 
 
 def _fail(batch: Sequence[_Waiting], error: Exception) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from redis import Redis
 
 from inference.records import Request
 from inference.runtime import Matrix
@@ -63,6 +64,17 @@ def test_one_call_does_not_spoil_another(door: Door, world: World, monkeypatch: 
     answers = ask(door, *numbered(3), pinned)
     assert [answer.status_code for answer in answers] == [200, 200, 200, 503]
     assert len(door.logged()) == 3
+
+
+def test_a_ready_vector_is_answered_without_the_store(world: World) -> None:
+    world.serve(regressor(6))
+    ready = {"request_id": "v", "model_name": "late", "vector": [1.0] * 6}
+    with Redis(port=1) as nowhere:
+        door = Door(world, redis=nowhere)
+        answers = ask(door, *numbered(3), ready, *numbered(2))
+        assert [answer.status_code for answer in answers] == [503, 503, 503, 200, 503, 503]
+        assert len(door.logged()) == 1
+        door.spool.close()
 
 
 def test_who_asks_again_after_an_error_is_answered_anew(door: Door) -> None:
