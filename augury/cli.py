@@ -16,6 +16,7 @@ import typer
 from confluent_kafka import KafkaException
 from pydantic import ValidationError
 from redis.exceptions import RedisError
+from sqlalchemy.exc import OperationalError
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
@@ -28,6 +29,12 @@ from features.errors import DefinitionError
 from features.handover import HandoverError
 from inference.registry import ConflictError, UnknownModelError
 from inference.tokens import TokenError
+from schemas.log import UndeliveredError
+
+_SURROUNDINGS = (
+    *(ConnectionError, httpx.TransportError, KafkaException, UndeliveredError),
+    *(RedisError, OperationalError),
+)
 
 
 class Commands(TyperGroup):
@@ -85,7 +92,7 @@ class Commands(TyperGroup):
                 raise
             typer.echo(f"augury: {refusal(error)}", err=True)
             raise typer.Exit(1) from error
-        except (ConnectionError, httpx.TransportError, KafkaException, RedisError) as error:
+        except _SURROUNDINGS as error:
             typer.echo(f"augury: {_asked(error)}{error}\nIs the stack up? `augury status` tells.", err=True)
             raise typer.Exit(1) from error
         except OSError as error:

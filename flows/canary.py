@@ -106,7 +106,7 @@ def _alert(policy: CanaryPolicy, on: Canary, found: Look) -> Alert:
         severity="critical",
         evidence={
             "model_version": on.version,
-            "window_start": on.since,
+            "window_start": found.traffic.begun,
             "alpha": policy.alpha,
             **asdict(found),
         },

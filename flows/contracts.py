@@ -117,7 +117,7 @@ class WindowsDone(Protocol):
     def __call__(self, policy: DriftPolicy | MonitoringPolicy, version: int) -> Collection[int]:
         """Give the ends (ms) of the windows of a policy in which a version was checked.
 
-        One that alarms counts once the warehouse has its alert, or a later one.
+        One that alarms counts once the warehouse has its alert; those before the newest alert are left out.
         """
 
 

@@ -49,7 +49,7 @@ def monitor(policy: PolicyName | None = None, at: Moment | None = None) -> int:
     """Check a monitoring policy, or all of the project's, and give how many alerts there were.
 
     The window ends at `at` (ms); without it at the newest of the policy's ends that the log's clock has
-    passed, and those that nobody has looked at are made up for: of the newest with harm there are alerts. A
+    passed, and those that nobody has looked at are made up for: the newest alert of each kind is sent. A
     window checked again has the same rows in `model_performance_monitor` and the same alerts. One
     that was judged and alarms nobody resolves the alerts that are open. Where all are checked, those of
     models without a champion, or without a holdout, are passed over and named on the run's page; a policy
@@ -65,7 +65,8 @@ def monitor(policy: PolicyName | None = None, at: Moment | None = None) -> int:
     sent, facts = 0, dict[str, str]()
     for one, windows in looks(chosen, clock, at, look, facts, named=policy is not None):
         newest = windows[-1]
-        alerts = next((told for told in (w.alerts() for w in reversed(windows)) if told), [])
+        newest_of = {alert.kind: alert for window in windows for alert in window.alerts()}
+        alerts = sorted(newest_of.values(), key=lambda alert: alert.at)  # no later one stands for an earlier
         for alert in alerts:
             send(alert.record)
         raised = {incident(alert.record) for alert in newest.alerts()}

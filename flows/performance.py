@@ -125,6 +125,8 @@ def check_performance(
     guessed = _estimate(client, policy, before, asked(model, version.version, start, end))
     if guessed is not None:
         rows.append(estimated(policy, guessed, reference))
+    if not rows:  # the window was looked at all the same
+        rows.append(Row(MEASURED, "", "", 0, None, reference=reference.value))
     watched = Watched(policy.name, model.name, version.version, policy.metric, policy.threshold, start, end)
     keep(client, watched, rows)
     return Performance(policy, watched, tuple(rows))

@@ -17,6 +17,7 @@ needs no such sharing, for a confidence sequence holds at every look.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,20 +75,26 @@ class Look:
 
 
 def look_at(
-    client: Client, policy: CanaryPolicy, judged_by: EvaluationPolicy | None, canary: Canary, champion: int
+    client: Client,
+    clock: Callable[[], int],
+    policy: CanaryPolicy,
+    judged_by: EvaluationPolicy | None,
+    canary: Canary,
+    champion: int,
 ) -> Look | None:
     """Take the newest look that is due at a canary beside a version `champion`; None before the first.
 
-    Looks go by when requests were made, so a canary of which nobody asks anything waits, and a replay's goes
-    by the log's clock. Without an evaluation policy harm is not judged.
+    Looks go by when requests were made, up to `clock` (ms), so a canary of which nobody asks anything waits:
+    the door's own time, or in a replay that of the requests, with the log's clock as `clock`. Without an
+    evaluation policy harm is not judged.
     """
     variants = Variants(canary.model_name, champion, canary.version)
-    span = asked(client, variants, canary.since)
+    span = asked(client, variants, canary.since, clock())
     if span is None or span[1] - span[0] < policy.look_ms:
         return None
     number = (span[1] - span[0]) // policy.look_ms
     until = span[0] + number * policy.look_ms
-    seen = traffic(client, variants, canary.since, until, policy.max_latency_ratio)
+    seen = traffic(client, variants, canary.since, span[0], until, policy.max_latency_ratio)
     harm = None
     if judged_by is not None:
         table = labelled(client, variants, canary.began, until, judged_by.horizon_ms)

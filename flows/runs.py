@@ -1,7 +1,7 @@
 """Asking a Prefect server for flow runs, over its HTTP interface."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 from prefect.client.base import PrefectHttpxSyncClient
@@ -27,6 +27,13 @@ def prefect_client(api_url: str, auth: str | None) -> PrefectHttpxSyncClient:
         timeout=30,
         raise_on_all_errors=False,
     )
+
+
+class State(NamedTuple):
+    """A run's state: its kind, such as `SCHEDULED`, and its name, such as `AwaitingRetry`."""
+
+    kind: str
+    name: str
 
 
 class PrefectRuns:
@@ -69,9 +76,10 @@ class PrefectRuns:
         self._deployments[flow] = deployment
         return str(run["id"])
 
-    def state(self, run: str) -> str:
-        """Give the type of a run's state, such as `RUNNING`."""
-        return str(self._read(self._http.get(f"/flow_runs/{run}"))["state_type"])
+    def state(self, run: str) -> State:
+        """Give the state of a run."""
+        found = self._read(self._http.get(f"/flow_runs/{run}"))
+        return State(found["state_type"], found["state_name"])
 
     def _read(self, response: httpx.Response) -> dict[str, Any]:
         response.raise_for_status()

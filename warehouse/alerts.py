@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from clickhouse_connect.driver.client import Client
@@ -48,6 +49,16 @@ def open_incidents(client: Client) -> list[Incident]:
         "toUnixTimestamp64Milli(latest), evidence, owner, playbook, alert_ids, NULL, '', '' "
         "FROM alerts_open ORDER BY latest, incident",
     )
+
+
+def lacking(client: Client, alert_ids: Sequence[str], state: str) -> list[str]:
+    """Give those of the alerts that are in another state."""
+    found = client.query(
+        "SELECT alert_id FROM alerts_with_state "
+        "WHERE alert_id IN {ids:Array(String)} AND state != {state:String}",
+        parameters={"ids": list(alert_ids), "state": state},
+    )
+    return [str(row[0]) for row in found.result_rows]
 
 
 def stalled_groups(client: Client) -> set[str]:

@@ -30,10 +30,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Both variants' answers in one stretch of time, to what was asked before `until` (ms)."""
+    """Both variants' answers to what was asked in [begun, until) (ms)."""
 
     champion: Side = Side()
     challenger: Side = Side()
+    begun: int = 0
     until: int = 0
 
 
@@ -51,29 +52,34 @@ class Variants:
         return {"model": self.model_name, "champion": self.champion, "challenger": self.challenger}
 
 
-def asked(client: Client, variants: Variants, since: int) -> tuple[int, int] | None:
-    """Give when the first and the last was asked of what was answered since `since`; None where nothing was.
+def asked(client: Client, variants: Variants, since: int, clock: int) -> tuple[int, int] | None:
+    """Give the step's stretch of time by its requests; None where nothing was asked.
 
-    All in ms, `since` on the wall clock, what is given on that of requests: the same, but in a replay.
+    It begins with the last request of the model that was answered before `since` (the wall clock's), or with
+    the first after it where none was, and ends with the newest. What was asked beyond `clock` does not count:
+    in a replay a request may bring the wall's time, or any other. All in ms.
     """
-    first, last = client.query(_ASKED, variants.parameters | {"since": since}).result_rows[0]
-    return None if first is None else (int(first), int(last))
+    held = variants.parameters | {"since": since, "clock": clock}
+    before, first, last = client.query(_ASKED, held).result_rows[0]
+    if first is None:
+        return None
+    return int(first if before is None else before), int(last)
 
 
-def traffic(client: Client, variants: Variants, since: int, until: int, ratio: float) -> Traffic:
-    """Count what was answered since `since` and asked before `until`, the champion's times by `ratio` longer.
+def traffic(client: Client, variants: Variants, since: int, begun: int, until: int, ratio: float) -> Traffic:
+    """Count what was answered since `since` and asked in [begun, until), the champion's times `ratio` longer.
 
-    Both in ms, on the clocks of `asked`. Of an answer that was given twice the first counts. Whose request
+    All in ms, on the clocks of `asked`. Of an answer that was given twice the first counts. Whose request
     named its version or variant is no part of the split, and not counted.
     """
-    held = variants.parameters | {"since": since, "until": until, "ratio": ratio}
+    held = variants.parameters | {"since": since, "begun": begun, "until": until, "ratio": ratio}
     sides = {
         bool(new): Side(
             int(n), int(errors), int(timed), tuple(map(int, slow)), tuple(took) if timed else None
         )
         for new, n, errors, timed, slow, took in client.query(_TRAFFIC, held).result_rows
     }
-    return Traffic(sides.get(False, Side()), sides.get(True, Side()), until)
+    return Traffic(sides.get(False, Side()), sides.get(True, Side()), begun, until)
 
 
 def labelled(client: Client, variants: Variants, since: int, until: int, horizon: int) -> pa.Table:
@@ -87,15 +93,21 @@ def labelled(client: Client, variants: Variants, since: int, until: int, horizon
 
 
 _UNTIL = "fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
+_KNOWN = "requested_at <= fromUnixTimestamp64Milli({clock:Int64}, 'UTC')"
 _SPLIT = (
     "model_name = {model:String} AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
     "AND (variant, model_version_used) "
     "IN (('champion', {champion:Int32}), ('challenger', {challenger:Int32}))"
 )
-_ASKED = (
-    "SELECT toUnixTimestamp64Milli(minOrNull(requested_at)), toUnixTimestamp64Milli(maxOrNull(requested_at)) "
-    f"FROM model_prediction_log WHERE {_SPLIT}"
-)
+_ASKED = f"""
+SELECT
+  (SELECT maxOrNull(toUnixTimestamp64Milli(requested_at)) FROM model_prediction_log
+    WHERE model_name = {{model:String}} AND {_KNOWN}
+      AND predicted_at < fromUnixTimestamp64Milli({{since:Int64}}, 'UTC')) AS before,
+  minOrNull(toUnixTimestamp64Milli(requested_at)), maxOrNull(toUnixTimestamp64Milli(requested_at))
+FROM model_prediction_log WHERE {_SPLIT} AND {_KNOWN}
+  AND (before IS NULL OR toUnixTimestamp64Milli(requested_at) >= before)
+"""
 _SCALED = "took * if(new, 1, {ratio:Float64})"
 _LEVELS = ", ".join(map(str, QUANTILES))
 _SLOW = ", ".join(f"countIf(NOT failed AND {_SCALED} > bounds[{i}])" for i in range(1, len(QUANTILES) + 1))
@@ -107,6 +119,7 @@ WITH
       argMin(latency_total_ms, log.predicted_at) AS took
     FROM model_prediction_log AS log
     WHERE {_SPLIT} AND requested_at < {_UNTIL}
+      AND requested_at >= fromUnixTimestamp64Milli({{begun:Int64}}, 'UTC')
     GROUP BY deduplication_key
   ),
   (SELECT quantilesExact({_LEVELS})({_SCALED}) FROM answers WHERE NOT failed) AS bounds

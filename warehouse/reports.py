@@ -202,19 +202,20 @@ def drift_windows(client: Client, model: str, group: str, days: int) -> list[Dri
 def windows_done(client: Client, view: str, alarm: str, policy: str, model: str, version: int) -> set[int]:
     """Give the ends (ms) of the windows of a policy in a view in which a version was checked.
 
-    One in which the column `alarm` is set counts once the log has its alert, or a later one.
+    One in which the column `alarm` is set counts once the log has its alert. Of those up to the newest alert
+    the last alone is given: nobody is told of the others any more.
     """
     of = "policy = {policy:String}"
     windows = (
-        f"SELECT toUnixTimestamp64Milli(window_end) AS _end, max({alarm}) AS _alarms FROM {view} WHERE {of} "
-        "AND model_name = {model:String} AND model_version = {version:UInt32} GROUP BY _end"
+        f"SELECT toUnixTimestamp64Milli(window_end), max({alarm}) FROM {view} WHERE {of} "
+        "AND model_name = {model:String} AND model_version = {version:UInt32} GROUP BY window_end"
     )
-    told = f"SELECT toUnixTimestamp64Milli(max(at)) FROM alerts WHERE {of}"
-    found = client.query(
-        f"SELECT _end FROM ({windows}) WHERE NOT _alarms OR _end <= ({told})",
-        parameters={"policy": policy, "model": model, "version": version},
-    )
-    return {int(end) for (end,) in found.result_rows}
+    held = {"policy": policy, "model": model, "version": version}
+    alarms = {int(end): bool(alarms) for end, alarms in client.query(windows, held).result_rows}
+    newest = f"SELECT toUnixTimestamp64Milli(max(at)) FROM alerts WHERE {of}"
+    told = int(client.query(newest, held).result_rows[0][0])
+    last = max((end for end in alarms if end <= told), default=None)
+    return {end for end, alarmed in alarms.items() if end == last or (end > told and not alarmed)}
 
 
 def distributions(client: Client, policy: str, ends: Mapping[str, int]) -> dict[str, Distribution]:

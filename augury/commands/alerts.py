@@ -15,7 +15,7 @@ from augury.options import utc
 from augury.settings import Settings
 from augury.tables import console, table
 from features.alerts import ACKNOWLEDGED, RESOLVED
-from warehouse.alerts import Incident, events_behind, open_incidents, past_incidents
+from warehouse.alerts import Incident, events_behind, lacking, open_incidents, past_incidents
 
 app = typer.Typer(no_args_is_help=True, help="Alerts: list, show, ack, resolve.")
 _Named = Annotated[
@@ -92,7 +92,7 @@ def _advance(named: str, reached: str, by: str, why: str) -> None:
                 f"an alert is {reached} while it is open, so nothing was changed; {incident.incident} is "
                 f"resolved already, since {utc(incident.ended)} by {incident.by}"
             )
-        if incident.state == reached:
+        if not lacking(client, incident.alert_ids, reached):
             typer.echo(f"{incident.incident} is {reached} already")
             return
         incident = advance(settings, client, named, reached, by=by, why=why, at=wall_ms())

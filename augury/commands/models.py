@@ -160,7 +160,8 @@ def rollback(model: Model, why: Why, by: By = A_PERSON, yes: Yes = False) -> Non
     with held.rehearsing():
         back = held.rollback(model, by=by, why=why)
     what = f"version {back.version} comes back as the champion of {model}, {now}"
-    back = decide(held, what, yes, lambda: held.rollback(model, by=by, why=why))
+    of = None if champion is None else champion.version  # what was confirmed, whoever decides meanwhile
+    back = decide(held, what, yes, lambda: held.rollback(model, by=by, why=why, of=of))
     tell(settings, held, f"{model} version {back.version} is champion again")
 
 

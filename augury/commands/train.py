@@ -13,14 +13,15 @@ from augury.models import registry, unused
 from augury.settings import Settings
 from augury.spelling import spelled
 from features.project import load_project
-from flows.runs import PrefectRuns
+from flows.runs import PrefectRuns, State
 from flows.triggers import RETRAIN
 from inference.registry import ModelVersion, Registry
 from warehouse.backfill import log_clock
 
 app = typer.Typer()
 _PATIENCE_S, _HINT_S = 1_800.0, 15.0
-_ENDED, _WAITING = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}, {"SCHEDULED", "PENDING"}
+_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+_UNTAKEN = {"Scheduled", "Late", "Pending"}
 
 
 @app.command()
@@ -28,7 +29,8 @@ def train(
     project: Annotated[str, typer.Argument(help="The project's module, such as examples.flights.")],
     model: Annotated[str, typer.Argument(help="A model of the project.")],
     name: Annotated[
-        str, typer.Option(help="Names the training set; the same name trains once. A new one without it.")
+        str,
+        typer.Option(help="Names the training set; the same name trains once. Without it a new one."),
     ] = "",
 ) -> None:
     """Build the as-of training set of all labels known now, train, export and register, as a flow run.
@@ -56,9 +58,9 @@ def train(
         try:
             with console.status(f"training: {page}") as status:
                 done = _await(held, model, f"{model}-{alert}", lambda: runs.state(run), status, page)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, TimeoutError) as reason:
             console.print(f"the training goes on; {page} shows it, and cancels it", soft_wrap=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(1 if isinstance(reason, TimeoutError) else 130) from None
     if done is None:
         failed = [r for r in held.gates.results(f"{model}-{alert}") if not r.passed]
         for r in failed:
@@ -71,16 +73,19 @@ def train(
 
 
 def _await(
-    held: Registry, model: str, experiment: str, state: Callable[[], str], status: Status, page: str
+    held: Registry, model: str, experiment: str, state: Callable[[], State], status: Status, page: str
 ) -> ModelVersion | None:
-    """Wait for the version of an experiment; None where its run has ended without one."""
+    """Wait for the version of an experiment; None where its run has ended without one.
+
+    Raises `TimeoutError` where it goes on for longer than half an hour.
+    """
     started = time.monotonic()
     while (passed := time.monotonic() - started) < _PATIENCE_S:
         now = state()
         found = next((v for v in held.versions(model) if v.experiment_id == experiment), None)
-        if found is not None or now in _ENDED:
+        if found is not None or now.kind in _ENDED:
             return found
-        if now in _WAITING and passed > _HINT_S:
+        if now.name in _UNTAKEN and passed > _HINT_S:
             status.update(f"no worker has taken the run yet; does `flows` run? `augury status` tells: {page}")
         time.sleep(0.2)
-    return None
+    raise TimeoutError

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-ENDED = ("promoted", "rolled back")
+ROLLED_BACK = "rolled back"
+ENDED = ("promoted", ROLLED_BACK)
 """How a canary ends."""
 
 
@@ -99,6 +100,13 @@ class Summary:
             (
                 self.canary is None or self.canary.endswith(ENDED),
                 f"the canary of version {self.challenger_version} has not ended: {self.canary}",
+            ),
+            (
+                self.evaluation_decision != "promote"
+                or self.champion_version_after == self.challenger_version
+                or (self.canary or "").endswith(ROLLED_BACK),
+                f"version {self.challenger_version} has won its trial, and version "
+                f"{self.champion_version_after} is champion",
             ),
         ]
         return [text for holds, text in rules if not holds]

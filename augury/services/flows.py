@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from augury.alerting import resolve
 from augury.auditing import Auditor
 from augury.clients import project_clock, send_alert, warehouse
+from augury.clock import wall_ms
 from augury.experiments import Experiments
 from augury.models import artifacts, publish, registry
 from augury.settings import ROOT, Settings
@@ -78,6 +79,7 @@ def collaborators(project: Project, settings: Settings) -> Context:
     """Give what a project's flows work with."""
     held = registry(settings)
     client = warehouse(settings)
+    clock = partial(project_clock, client, project)
     return Context(
         project=project,
         registry=held,
@@ -88,8 +90,8 @@ def collaborators(project: Project, settings: Settings) -> Context:
         freeze=partial(freeze, client, project),
         check_drift=partial(check, client, project),
         check_performance=partial(check_performance, client, project),
-        look_at_canary=partial(look_at, client),
-        clock=partial(project_clock, client, project),
+        look_at_canary=partial(look_at, client, clock if settings.replay else wall_ms),
+        clock=clock,
         alert=partial(send_alert, settings),
         resolve=partial(resolve, settings, client),
         publish=partial(publish, settings, held),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 
 _BUSY_SECONDS = 30
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
-"""How long PostgreSQL may be silent: as it connects (s), and once connected (s; ms, until it is given up)."""
+"""How long PostgreSQL may take to connect (s), and its host be silent later (s; ms, until it is given up)."""
 
 
 class Database:
@@ -20,12 +21,13 @@ class Database:
 
     SQLite writes in write-ahead mode; a writer takes the lock before it reads, so that what it decides
     by is still true when it commits, and waits up to 30 s for another writer. A PostgreSQL that does not
-    answer is an `OperationalError` after 10 s, or as libpq's `connect_timeout` in the URL says.
+    connect is an `OperationalError` after 10 s, or as libpq's `connect_timeout` in the URL says; so is one
+    whose host falls silent, after 30 s.
     """
 
     def __init__(self, url: str) -> None:
         self._lite = url.startswith("sqlite")
-        self._rehearsing = False
+        self._rehearsing = ContextVar("rehearsing", default=False)
         stated = make_url(url).query
         waits = {name: value for name, value in _PATIENCE.items() if name not in stated}
         arguments = {"timeout": _BUSY_SECONDS} if self._lite else waits
@@ -55,17 +57,18 @@ class Database:
         with Session(self.engine) as session, session.begin() as transaction:
             self._lock(session.connection(), name)
             yield session
-            if self._rehearsing:
+            if self._rehearsing.get():
+                session.flush()  # what the database itself refuses shows too
                 transaction.rollback()
 
     @contextmanager
     def rehearsing(self) -> Iterator[None]:
-        """Take back each transaction that is written inside, once it is through; for one thread alone."""
-        self._rehearsing = True
+        """Take back each transaction that is written inside, by this thread, once it is through."""
+        token = self._rehearsing.set(True)
         try:
             yield
         finally:
-            self._rehearsing = False
+            self._rehearsing.reset(token)
 
     def _lock(self, connection: Connection, name: str) -> None:
         if not self._lite:

@@ -70,7 +70,7 @@ class Registry:
     def rehearsing(self) -> Iterator[None]:
         """Let changes inside raise what they would raise, and give what they would give, and change nothing.
 
-        Each is taken back by itself, so one does not see those before it. For one thread alone.
+        Each is taken back by itself, so one does not see those before it. Those of other threads stand.
         """
         with self._database.rehearsing():
             yield

@@ -62,6 +62,9 @@ def test_who_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     done = RUNNER.invoke(app, ["alerts", "list"])
     assert done.exit_code == 1
     assert done.output.startswith("augury: the warehouse is looked for at")
+    monkeypatch.setenv("AUGURY_REGISTRY_DATABASE_URL", "postgresql+psycopg://a@127.0.0.1:1/b")
+    done = RUNNER.invoke(app, ["models", "list"])
+    assert (done.exit_code, "Traceback" in done.output, "refused" in done.output) == (1, False, True)
 
 
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

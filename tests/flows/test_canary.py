@@ -22,7 +22,9 @@ from tests.flows.test_trial import WIN
 from tests.flows.world import NOW, World
 from tests.warehouse.traffic import answered, came_true
 
-HOLD = 10_000
+HOLD, DAY = 10_000, 86_400_000
+PAST = 3_000 * DAY
+"""How far a replay's requests lie behind the wall clock."""
 
 
 def test_it_runs_at_each_look_of_the_policy_that_looks_the_most() -> None:
@@ -43,7 +45,9 @@ class Shop:
         groups = {f"g{i}": g for i, g in enumerate(self.world.project.groups)}
         vars(module).update(model=model, canary=self.policy, **policies, **groups)
         self.context = replace(
-            self.world.context, project=collect(module), look_at_canary=partial(look_at, self.client)
+            self.world.context,
+            project=collect(module),
+            look_at_canary=partial(look_at, self.client, lambda: NOW + 10 * DAY),
         )
         configure(self.context)
         self.registry, self.random = self.world.registry, np.random.default_rng(3)
@@ -65,6 +69,24 @@ class Shop:
             latencies = (self.random.lognormal(0, 0.5, len(at)) * times).tolist()
             failed = (self.random.random(len(at)) < rate).tolist()
             answered(self.client, "punctual", version, variant, at, latencies, failed)
+
+    def replay(self) -> None:
+        """Answer as in a replay, with requests of long ago and a few that bring another time."""
+        on = self.registry.canaries.on("punctual")
+        assert on is not None
+        asked = range(on.since - PAST, on.since - PAST + HOLD + 1, 50)
+        for version, variant in ((self.first, "champion"), (self.second, "challenger")):
+            for at in (asked, [on.since, 5]):
+                answered(
+                    self.client,
+                    "punctual",
+                    version,
+                    variant,
+                    at,
+                    [1.0] * len(at),
+                    [False] * len(at),
+                    given=on.since,
+                )
 
     def served_by(self) -> ServingConfig:
         return self.registry.serving_config("punctual")
@@ -105,6 +127,25 @@ def test_a_healthy_challenger_is_promoted_by_steps(shop: Shop) -> None:
     ]
     with pytest.raises(LookupError, match="'other' has none"):
         canary("other")
+
+
+@pytest.mark.stack
+def test_a_replay_s_canary_is_not_hastened_by_a_request_of_another_time(
+    shop: Shop,
+) -> None:
+    clock = NOW - PAST + HOLD // 2
+    look = partial(look_at, shop.client, lambda: clock)
+    configure(replace(shop.context, look_at_canary=look))
+    answered(shop.client, "punctual", shop.first, "champion", [NOW - PAST], [1.0], [False], given=NOW - 1)
+    shop.replay()
+    assert "holds" in canary()["punctual"]
+    clock += HOLD
+    assert "has a share of 0.5 now" in canary()["punctual"]
+    event = shop.registry.history.events("punctual")[-1]
+    assert event.evidence is not None
+    told = json.loads(event.evidence)
+    assert (told["number"], told["traffic"]["begun"]) == (10, NOW - PAST)
+    assert told["traffic"]["challenger"]["requests"] == 200
 
 
 @pytest.mark.stack

@@ -54,7 +54,7 @@ class Shop:
             self.world.context,
             project=collect(module),
             registry=self.registry,
-            look_at_canary=partial(look_at, self.client),
+            look_at_canary=partial(look_at, self.client, wall_ms),
             publish=self.publish,
         )
         configure(context)

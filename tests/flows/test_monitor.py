@@ -12,6 +12,7 @@ from flows.check import NoReferenceError
 from flows.context import configure
 from flows.monitor import MONITOR, intervals, monitor
 from flows.performance import Performance
+from inference.registry import ModelVersion
 from tests.flows.drifting import FEATURES, MODEL
 from tests.flows.test_drift import report
 from tests.flows.world import DAY, NOW, World
@@ -78,6 +79,22 @@ def test_an_alert_tells_what_drifted_and_whether_a_pipeline_looks_broken(world: 
     assert monitor() == 1
     told = json.loads(world.alerts[3]["evidence"])
     assert (told["looks_like"], told["stalled"]) == ("a broken pipeline", ["line_trips.v1"])
+
+
+@pytest.mark.stack
+def test_of_windows_that_are_made_up_for_each_kind_s_newest_alert_is_told(world: World) -> None:
+    def look(policy: MonitoringPolicy, _version: ModelVersion, end: int) -> Performance:
+        held = found(world, breached=end == END - 2 * DAY)
+        segment = replace(held.rows[0], segment_by="line", segment="a", gap=0.3, breached=end == END - DAY)
+        return replace(held, watched=replace(held.watched, end=end), rows=(*held.rows, segment))
+
+    done = [END - 3 * DAY]
+    configure(replace(world.context, check_performance=look, windows_done=lambda *_: done))
+    monitor()
+    assert [(a["kind"], a["at"]) for a in world.alerts] == [
+        ("performance", END - 2 * DAY),
+        ("segments", END - DAY),
+    ]
 
 
 @pytest.mark.stack

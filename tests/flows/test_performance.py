@@ -147,9 +147,18 @@ def test_the_rows_of_a_window_are_the_same_however_often_it_is_checked(tried: Hi
 
 
 @pytest.mark.stack
+def test_a_window_without_anything_is_looked_at_and_kept(tried: History) -> None:
+    quiet = checked(tried, end=END + 400 * DAY)
+    (row,) = quiet.rows
+    assert (row.units, row.value, quiet.judged, quiet.alerts()) == (0, None, False, [])
+    kept = tried.client.query("SELECT units, value FROM model_performance_monitor FINAL").result_rows
+    assert kept == [(0, None)]
+
+
+@pytest.mark.stack
 def test_labels_count_once_in_the_window_in_which_they_first_come(tried: History) -> None:
     tried.served(outcomes(1_000, 2))
-    assert checked(tried, end=END + 2 * DAY).rows == ()  # nothing came, nothing was asked
+    assert [row.units for row in checked(tried, end=END + 2 * DAY).rows] == [0]  # nothing came or was asked
     tried.client.command(
         "INSERT INTO ground_truth SELECT request_id, model_name, label, happened_at, "
         "log_time + INTERVAL 1 DAY FROM (SELECT * FROM ground_truth LIMIT 300)"

@@ -141,6 +141,9 @@ def test_somebody_sees_to_one_and_closes_it_by_the_log(client: Client, stack: St
     states = RECORDS[STATES]
     client.insert(states.table, [[*states.row(state), START]], column_names=states.columns)
     assert "is acknowledged already" in run("ack", name).output
+    later = alert(f"{name}-later", "drift", name)
+    client.insert(target.table, [[*target.row(later.record), later.at + 1]], column_names=target.columns)
+    assert "2 alerts acknowledged" in run("ack", name).output  # of one nobody knew yet
     assert run("resolve", name).exit_code == 2  # without a reason
     assert run("resolve", name, "--why", "mended").exit_code == 0
-    assert [s["state"] for s in told(stack, name)] == ["acknowledged", "resolved"]
+    assert [s["state"] for s in told(stack, name)] == ["acknowledged", "acknowledged", "resolved"]

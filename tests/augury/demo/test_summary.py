@@ -30,8 +30,12 @@ GOOD = Summary(
 
 def test_a_good_run_has_no_complaints() -> None:
     assert GOOD.complaints() == []
-    for end in ("promoted", "rolled back"):
-        assert replace(GOOD, evaluation_decision="promote", canary=f"0.05, 0.25, {end}").complaints() == []
+    won = replace(GOOD, evaluation_decision="promote", challenger_version=2)
+    assert replace(won, canary="0.05, 0.25, promoted", champion_version_after=2).complaints() == []
+    assert replace(won, champion_version_after=2).complaints() == []
+    assert replace(won, canary="0.05, rolled back", champion_version_after=1).complaints() == []
+    told = "version 2 has won its trial, and version 1 is champion"
+    assert replace(won, champion_version_after=1).complaints() == [told]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ import socket
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from inference.registry import ConflictError, Registry
 from inference.registry.database import Database
+from tests.registered import register
 
 
 def test_a_database_that_does_not_answer_is_not_waited_for_without_end() -> None:
@@ -13,3 +15,17 @@ def test_a_database_that_does_not_answer_is_not_waited_for_without_end() -> None
         with pytest.raises(OperationalError, match="timeout"), database.reading() as session:
             session.connection()
         database.engine.dispose()
+
+
+def test_what_is_rehearsed_is_refused_as_it_would_be_and_changes_nothing(registry: Registry) -> None:
+    who = {"by": "a test", "why": "a test"}
+    version = register(registry, "late", {}, **who)
+    events = registry.history.events("late")
+    with registry.rehearsing():
+        registry.promote("late", version, **who)
+        with pytest.raises(ConflictError):
+            registry.rollback("late", **who)
+    assert registry.champion("late") is None
+    assert registry.history.events("late") == events
+    registry.promote("late", version, **who)
+    assert registry.champion("late") is not None
