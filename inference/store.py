@@ -1,5 +1,6 @@
 """The online store as the doors read it: multi-gets over one connection, and no waiting in an outage."""
 
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 _PAUSE_SECONDS = 0.5
+_QUICK = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
 
 class Rows(Protocol):
@@ -60,12 +62,24 @@ class OnlineStore:
     def _ask(self, keys: Sequence[str]) -> Any:  # noqa: ANN401 (as in `Rows`)
         used = self._connection.is_connected
         try:
-            self._connection.send_command("MGET", *keys)
-            return self._connection.read_response()
+            return self._exchange(keys)
         except RedisConnectionError:
             self._connection.disconnect()
             if not used:
                 raise
         # the server has closed an idle connection, as it does when it is started anew
+        return self._exchange(keys)
+
+    def _exchange(self, keys: Sequence[str]) -> Any:  # noqa: ANN401 (as in `Rows`)
         self._connection.send_command("MGET", *keys)
+        _acknowledge_at_once(self._connection._sock)
         return self._connection.read_response()
+
+
+def _acknowledge_at_once(link: socket.socket) -> None:
+    """Let the next segments be acknowledged as they come, where the system can do that.
+
+    Acknowledged late (after 40 ms, on Linux), the first part of a long answer may hold up the rest.
+    """
+    if _QUICK is not None and link.family != socket.AF_UNIX:
+        link.setsockopt(socket.IPPROTO_TCP, _QUICK, 1)  # it does not last

@@ -1,3 +1,5 @@
+import socket
+
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -11,6 +13,16 @@ def test_a_multi_get_is_the_clients(redis_url: str) -> None:
         store = OnlineStore(Redis.from_url(redis_url))
         assert store.mget(["a", "nowhere", "a"]) == client.mget(["a", "nowhere", "a"])
         store.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="the system acknowledges as it likes")
+def test_a_long_answer_does_not_wait_for_acknowledgements(redis_url: str) -> None:
+    store = OnlineStore(Redis.from_url(redis_url))
+    for _ in range(3):  # it does not last, so that each multi-get asks anew
+        store.mget(["nowhere"])
+        link = store._connection._sock
+        assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+    store.close()
 
 
 def test_a_connection_that_the_server_closed_is_opened_anew(redis_url: str) -> None:
