@@ -23,7 +23,8 @@ class Part:
 
     `ready` is asked of the running process until it answers True; it may raise OSError while nothing listens.
     `ports` maps the name of a setting to the loopback port that it gives the part. `prepare` runs before
-    each start. A part in `after` is started before this one and stopped after it.
+    each start. A part in `after` is started before this one and stopped after it. One that ends before it is
+    ready is started `starts` times in all.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # holds credentials
     prepare: Callable[[], None] = nothing
     after: tuple[str, ...] = ()
+    starts: int = 1
 
 
 @dataclass(frozen=True)

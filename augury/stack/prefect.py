@@ -43,5 +43,6 @@ def prefect(settings: Settings) -> Part:
             "PREFECT_CLI_PROMPT": "false",
             "DO_NOT_TRACK": "1",
         },
+        starts=3,  # services of its own that start at once at times trip over one another, and end it
         prepare=lambda: (settings.home / "prefect").mkdir(parents=True, exist_ok=True),
     )

@@ -109,9 +109,13 @@ class Supervisor:
             part.prepare()
             self._spawn(part)
             spawned[part.name].set()
-        deadline = time.monotonic() + PATIENCE
+        deadline, left = time.monotonic() + PATIENCE, 0 if spawned is None else part.starts - 1
         while not self._abandoned.is_set():
             process = self._process(part.name)
+            if process is None and left:
+                left -= 1
+                self._spawn(part)
+                continue
             if process is None:
                 report(part.name, "died")
                 raise PartError(self.obituary(part.name))

@@ -62,7 +62,7 @@ def test_an_answer_has_all_that_went_into_it(world: World) -> None:
     ("change", "kind", "text"),
     [
         ({"model_name": "early"}, "unknown-model", "nothing can answer for 'early'"),
-        ({"model_version": 7}, "unknown-version", "late version 7"),
+        ({"model_version": 7}, "unknown-version", "there is no version 7; it has 1 alone"),
         (
             {"model_version": 1, "variant": "champion"},
             "version-and-variant",

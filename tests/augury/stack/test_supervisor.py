@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -107,6 +108,26 @@ def test_a_part_that_dies_at_the_start_is_named_with_the_end_of_its_log(tmp_path
     with pytest.raises(PartError, match=r"(?s)^bad ended with status 1; .*bad\.log:\nno such disk"):
         supervisor.start(supervisor.parts)
     assert states(supervisor) == {"good": "down", "bad": "down"}
+
+
+def test_a_part_may_be_started_again_where_it_ends_before_it_is_ready(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    mark = tmp_path / "tried"
+    fails_once = (
+        f"from pathlib import Path; p = Path({str(mark)!r}); n = p.exists(); p.touch(); n or exit(3)\n"
+    )
+    serves = f"import http.server as s; s.test(s.SimpleHTTPRequestHandler, port={port}, bind={LOOPBACK!r})"
+    part = replace(server("shy", port), command=(sys.executable, "-c", fails_once + serves))
+    supervisor = Supervisor([part], tmp_path, wall_ms)
+    with pytest.raises(PartError, match="shy ended with status 3"):
+        supervisor.start(["shy"])
+    mark.unlink()
+    patient = Supervisor([replace(part, starts=2)], tmp_path, wall_ms)
+    patient.start(["shy"])
+    try:
+        assert states(patient) == {"shy": "up"}
+    finally:
+        patient.stop(["shy"])
 
 
 def test_a_part_that_dies_later_is_named_and_can_be_started_again(pair: Supervisor) -> None:
