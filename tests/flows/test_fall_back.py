@@ -33,7 +33,7 @@ def test_the_champion_before_serves_again_once(world: World) -> None:
     assert (event.kind, event.by) == ("rolled_back", "monitoring")
     assert event.why == "version 2 does harm by auc/punctual (alert a1)"
     assert world.published[-1] == "rolled_back 1"
-    assert "it is 1 now" in fall_back("punctual", 2, "a1", "auc/punctual")  # as after a kill
+    assert "version 1 is champion now" in fall_back("punctual", 2, "a1", "auc/punctual")  # as after a kill
     assert world.registry.get("punctual", 1).status is ModelStatus.CHAMPION
 
 

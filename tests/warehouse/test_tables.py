@@ -59,7 +59,7 @@ def test_record_targets_fit_their_tables(client: Client) -> None:
         # what the table works out by itself is not written
         computed = client.query(
             "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String} "
-            "AND default_kind = 'MATERIALIZED'",
+            "AND (default_kind = 'MATERIALIZED' OR startsWith(default_expression, 'now64'))",
             parameters={"table": target.table},
         )
         written = set(described(client, target.table)) - {name for (name,) in computed.result_rows}
