@@ -34,20 +34,14 @@ def find_any(client: Client, named: str) -> Incident:
         raise
 
 
-def advance(
-    settings: Settings, client: Client, named: str, reached: str, *, by: str, why: str, at: int
-) -> Incident:
-    """Bring the open alerts of an incident, named by itself or by one of its alerts, to a state.
-
-    Raises `UnknownAlertError` where nothing of the name is open.
-    """
-    incident = find(client, named)
+def advance(settings: Settings, incident: Incident, reached: str, *, by: str, why: str, at: int) -> None:
+    """Bring the alerts of an open incident to a state."""
     states = [state(i, reached, by=by, why=why, at=at) for i in incident.alert_ids]
     send_states(settings, states)
-    return incident
 
 
 def resolve(settings: Settings, client: Client, incident: str, why: str, at: int) -> None:
     """Resolve the open alerts of an incident, if there are any."""
-    if any(there.incident == incident for there in open_incidents(client)):
-        advance(settings, client, incident, RESOLVED, by="augury", why=why, at=at)
+    for there in open_incidents(client):
+        if there.incident == incident:
+            advance(settings, there, RESOLVED, by="augury", why=why, at=at)

@@ -23,20 +23,16 @@ def codec(settings: Settings) -> Codec:
 
 def send_alert(settings: Settings, alert: Mapping[str, Any]) -> None:
     """Send an alert to the log, its `at` as the record's time; return once the log holds it."""
-    _send(settings, {"alerts": [alert]})
+    send(settings, {"alerts": [alert]})
 
 
 def send_states(settings: Settings, states: Sequence[Mapping[str, Any]]) -> None:
     """Send to the log what followed on alerts; return once the log holds it."""
-    _send(settings, {"alerts.states": states})
+    send(settings, {"alerts.states": states})
 
 
-def send_experiment(settings: Settings, records: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Send records of an experiment to the log, by topic; return once the log holds them."""
-    _send(settings, records)
-
-
-def _send(settings: Settings, by_topic: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+def send(settings: Settings, by_topic: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Send records to the log, by topic, each at its `at` if it has one; return once the log holds them."""
     known, now = codec(settings), wall_ms()
     encoders = {topic: known.encoder(topic, load(TOPICS[topic])) for topic in by_topic}
     messages = [

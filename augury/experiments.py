@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from augury.clients import send_experiment
+from augury.clients import send
 from augury.settings import Settings
 from inference.registry import Registry
 
@@ -24,7 +24,7 @@ class Experiments:
 
         What was sent before is sent again, and takes its place in the warehouse.
         """
-        send_experiment(self.settings, records(self.registry, experiment_id))
+        send(self.settings, records(self.registry, experiment_id))
 
 
 def records(registry: Registry, experiment_id: str) -> dict[str, list[dict[str, Any]]]:

@@ -33,9 +33,7 @@ def crown(settings: Settings, held: Registry, plan: ModelPlan, name: str, payloa
         by=BY,
         why=_WHY,
     )
-    if held.champion(name) is not None:
-        held.start_trial(
-            name, version.version, by=BY, why=_WHY
-        )  # over another only what was on trial is promoted
+    if held.champion(name) is not None:  # over another only what was on trial is promoted
+        held.start_trial(name, version.version, by=BY, why=_WHY)
     held.promote(name, version.version, by=BY, why=_WHY)
     return experiment

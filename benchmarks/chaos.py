@@ -82,14 +82,8 @@ def _drift() -> list[Place]:
 
 def quick() -> list[Place]:
     """Give a few places, of each kind."""
-    wanted: tuple[str, ...] = (
-        "nothing",
-        "fit after",
-        "register_model after",
-        "conclude after",
-        "all that met it",
-    )
-    wanted += ("act after", "bring_back after")
+    wanted = {"nothing", "fit after", "register_model after", "conclude after", "all that met it"}
+    wanted |= {"act after", "bring_back after"}
     return [place for place in places() if place.name in wanted]
 
 

@@ -40,15 +40,15 @@ def steps() -> dict[str, Step]:
 
 def steps_of(kind: str) -> dict[str, Step]:
     """Give the flows and steps that a kind of chain adds to those of the kinds before."""
-    found: dict[str, Step] = {}
-    kinds = list(_MODULES)
-    for each_kind in kinds[: kinds.index(kind) + 1]:
-        before = dict(found)
-        for module, of in _MODULES[each_kind].items():
-            for each in vars(module).values():
-                if isinstance(each, Task | Flow) and each not in [*found.values(), clear]:
-                    found[each.name if each.name not in found else f"{each.name} at {of}"] = each
-    return {name: step for name, step in found.items() if name not in before}
+    found: dict[str, dict[str, Step]] = {each: {} for each in _MODULES}
+    known: dict[str, Step] = {}
+    for each, modules in _MODULES.items():
+        for module, of in modules.items():
+            for step in vars(module).values():
+                if isinstance(step, Task | Flow) and step not in [*known.values(), clear]:
+                    name = step.name if step.name not in known else f"{step.name} at {of}"
+                    known[name] = found[each][name] = step
+    return found[kind]
 
 
 def watched(name: str, act: Callable[..., Any], folder: Path) -> Callable[..., Any]:

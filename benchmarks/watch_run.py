@@ -4,12 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 
 from augury.demo.live import Live
-from augury.demo.stage import ENDED, Stage
+from augury.demo.stage import Stage
 from augury.models import registry
 from benchmarks.common import Result
 from benchmarks.watch_findings import Stretch, moment, read_alerts, results
 from flows.drift import DRIFT
 from flows.monitor import MONITOR
+from flows.runs import ENDED
 from flows.triggers import FREEZE
 from inference.registry import Registry
 from schemas.log import backlog

@@ -8,6 +8,8 @@ from prefect.client.base import PrefectHttpxSyncClient
 
 DEPLOYMENT = "augury"
 """The name of each flow's deployment."""
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+"""The kinds of state of runs that are over."""
 _REFUSALS = {400, 409, 413, 422}
 
 

@@ -95,7 +95,7 @@ def _advance(named: str, reached: str, by: str, why: str) -> None:
         if not lacking(client, incident.alert_ids, reached):
             typer.echo(f"{incident.incident} is {reached} already")
             return
-        incident = advance(settings, client, named, reached, by=by, why=why, at=wall_ms())
+        advance(settings, incident, reached, by=by, why=why, at=wall_ms())
     except UnknownAlertError as error:
         raise typer.BadParameter(str(error)) from error
     finally:

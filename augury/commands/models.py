@@ -8,13 +8,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from augury.decisions import A_PERSON, By, Model, Why, Yes, decide, tell
+from augury.decisions import A_PERSON, By, Model, Why, Yes, confirm, decide, tell
 from augury.models import registry
 from augury.options import utc
 from augury.settings import Settings
 from augury.spelling import spelled
 from augury.tables import console, table
-from inference.registry import ModelVersion, Registry, UnknownModelError
+from inference.registry import Canary, ModelVersion, Registry, UnknownModelError
 
 app = typer.Typer(no_args_is_help=True, help="What is registered, what serves, and every change of that.")
 
@@ -161,7 +161,8 @@ def rollback(model: Model, why: Why, by: By = A_PERSON, yes: Yes = False) -> Non
         back = held.rollback(model, by=by, why=why)
     what = f"version {back.version} comes back as the champion of {model}, {now}"
     of = None if champion is None else champion.version  # what was confirmed, whoever decides meanwhile
-    back = decide(held, what, yes, lambda: held.rollback(model, by=by, why=why, of=of))
+    confirm(what, yes)
+    back = held.rollback(model, by=by, why=why, of=of)
     tell(settings, held, f"{model} version {back.version} is champion again")
 
 
@@ -174,17 +175,19 @@ def _asked(model: str, version: int) -> tuple[Settings, Registry, str]:
 
 
 def _share(held: Registry, version: ModelVersion) -> str:
-    found = held.canaries.on(version.model_name)
-    if found is None or found.version != version.version:
-        return ""
-    return f", with a share of {found.share:g} since {utc(found.since)}"
+    found = _canary(held, version)
+    return "" if found is None else f", with a share of {found.share:g} since {utc(found.since)}"
 
 
 def _fields(held: Registry, version: ModelVersion) -> dict[str, object]:
-    found = held.canaries.on(version.model_name)
-    canary = found is not None and found.version == version.version
+    found = _canary(held, version)
     metrics = held.experiments.get(version.experiment_id).evaluation_metrics
-    return asdict(version) | {"metrics": metrics, "canary": asdict(found) if found and canary else None}
+    return asdict(version) | {"metrics": metrics, "canary": None if found is None else asdict(found)}
+
+
+def _canary(held: Registry, version: ModelVersion) -> Canary | None:
+    found = held.canaries.on(version.model_name)
+    return found if found is not None and found.version == version.version else None
 
 
 def _newest(held: Registry, model: str) -> ModelVersion:

@@ -13,14 +13,13 @@ from augury.models import registry, unused
 from augury.settings import Settings
 from augury.spelling import spelled
 from features.project import load_project
-from flows.runs import PrefectRuns, State
+from flows.runs import ENDED, PrefectRuns, State
 from flows.triggers import RETRAIN
 from inference.registry import ModelVersion, Registry
 from warehouse.backfill import log_clock
 
 app = typer.Typer()
 _PATIENCE_S, _HINT_S = 1_800.0, 15.0
-_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 _UNTAKEN = {"Scheduled", "Late", "Pending"}
 
 
@@ -50,19 +49,20 @@ def train(
             f"the warehouse holds no {plans[model].label.source} yet; is the sink running?"
         )
     held = registry(settings)
-    alert = name or unused(held, f"{model}-asked-{at}").removeprefix(f"{model}-")
+    experiment = f"{model}-{name}" if name else unused(held, f"{model}-asked-{at}")
+    alert = experiment.removeprefix(f"{model}-")
     with PrefectRuns(settings.prefect_api_url, settings.prefect_auth.get_secret_value()) as runs:
         parameters = {"model_name": model, "alert_id": alert, "policy": "augury train", "at": at}
         run = runs(RETRAIN, parameters, f"{model}/{alert}")
         page = f"{settings.prefect_api_url.removesuffix('/api')}/runs/flow-run/{run}"
         try:
             with console.status(f"training: {page}") as status:
-                done = _await(held, model, f"{model}-{alert}", lambda: runs.state(run), status, page)
+                done = _await(held, model, experiment, lambda: runs.state(run), status, page)
         except (KeyboardInterrupt, TimeoutError) as reason:
             console.print(f"the training goes on; {page} shows it, and cancels it", soft_wrap=True)
             raise typer.Exit(1 if isinstance(reason, TimeoutError) else 130) from None
     if done is None:
-        failed = [r for r in held.gates.results(f"{model}-{alert}") if not r.passed]
+        failed = [r for r in held.gates.results(experiment) if not r.passed]
         for r in failed:
             console.print(f"gate {r.gate}: {r.rule}; found {r.value}, so {r.consequence}")
         console.print(f"nothing was registered; see {page}", soft_wrap=True)
@@ -83,7 +83,7 @@ def _await(
     while (passed := time.monotonic() - started) < _PATIENCE_S:
         now = state()
         found = next((v for v in held.versions(model) if v.experiment_id == experiment), None)
-        if found is not None or now.kind in _ENDED:
+        if found is not None or now.kind in ENDED:
             return found
         if now.name in _UNTAKEN and passed > _HINT_S:
             status.update(f"no worker has taken the run yet; does `flows` run? `augury status` tells: {page}")

@@ -22,7 +22,7 @@ from augury.settings import Settings
 from augury.stack import PartError, Stack
 from features.layout import clock_key, unpack_clock
 from features.project import Project
-from flows.runs import PrefectRuns
+from flows.runs import ENDED, PrefectRuns
 from flows.triggers import RETRAIN
 from inference.registry import Registry
 from schemas.log import backlog
@@ -32,8 +32,6 @@ from warehouse.datasets import find, read
 
 FIRST = "first-training"
 """The run that trains the first model."""
-ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-"""The states of runs that are over."""
 _MARK = ".augury-demo"  # in a folder that the demo may empty
 _PATIENCE_S = 300.0
 
