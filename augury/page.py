@@ -67,6 +67,13 @@ _PAGE = """<!doctype html>
 """
 
 
+def standalone(drawn: "Markup") -> str:
+    """Give a picture out of a page as an SVG file of its own, in the page's colours, for both themes."""
+    style = f"<style>{_STYLE}svg {{ background: var(--paper); }}</style>"
+    opened, closed, rest = str(drawn).partition(">")
+    return f'{opened} xmlns="http://www.w3.org/2000/svg"{closed}{style}{rest}'
+
+
 _NUMBER = re.compile(r"-?[\d,.]+(e[-+]?\d+)?( ?[%a-zA-Z]{1,2})?")
 """What is set and sorted as a number; a unit may follow."""
 
