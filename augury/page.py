@@ -68,9 +68,11 @@ _PAGE = """<!doctype html>
 
 
 def standalone(drawn: "Markup") -> str:
-    """Give a picture out of a page as an SVG file of its own, in the page's colours, for both themes."""
+    """Give the picture in a part of a page as an SVG file of its own, in the page's colours and themes."""
+    end = "</svg>"
+    text = drawn[drawn.index("<svg") : drawn.rindex(end) + len(end)]
+    opened, closed, rest = text.partition(">")
     style = f"<style>{_STYLE}svg {{ background: var(--paper); }}</style>"
-    opened, closed, rest = str(drawn).partition(">")
     return f'{opened} xmlns="http://www.w3.org/2000/svg"{closed}{style}{rest}'
 
 

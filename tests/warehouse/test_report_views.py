@@ -201,7 +201,11 @@ def test_the_cost_of_predictions_is_in_bytes_of_the_tables(database: Client) -> 
 
 def test_the_document_lists_every_view_and_table_of_experiments() -> None:
     made = []
-    for name, what in (("0013_reports.sql", "VIEW"), ("0017_experiments.sql", "TABLE")):
+    for name, what in (
+        ("0013_reports.sql", "VIEW"),
+        ("0020_model_versions.sql", "VIEW"),
+        ("0017_experiments.sql", "TABLE"),
+    ):
         begin = rf"^CREATE {what} IF NOT EXISTS (\w+)"
         made += re.findall(begin, (MIGRATIONS / name).read_text(), re.MULTILINE)
     listed = re.findall(r"^\| `(\w+)` \| an? ", (ROOT / "docs" / "reports.md").read_text(), re.MULTILINE)

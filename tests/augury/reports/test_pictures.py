@@ -1,7 +1,5 @@
 import math
 import re
-from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -13,13 +11,9 @@ from augury.reports.distributions import histogram, levels
 from augury.reports.heat_map import heat_map
 from augury.reports.lineage import lineage
 from augury.reports.lines import Course, chart, spark
-from augury.reports.pictures import Pictures
 from augury.reports.scales import Scale, day, spanning, ticks, times
 from augury.reports.spans import Span, timeline
-from inference.registry import Registry, Trial, TrialState
-from tests.flows.searching import begin, study
-from tests.warehouse.reported import DAY, HOUR, START, drifting, watched
-from warehouse.client import Client
+from tests.warehouse.reported import DAY, HOUR, START
 
 numbers = st.floats(-1e9, 1e9)
 
@@ -127,29 +121,3 @@ def test_equal_means_lie_on_the_dashed_line() -> None:
     dots = re.findall(r"M([\d.]+) ([\d.]+)h0", drawn)
     assert len(dots) == 2
     assert all(float(x) - 48 == pytest.approx(280 - float(y), abs=0.2) for x, y in dots)
-
-
-@pytest.mark.stack
-def test_what_was_found_lately_is_drawn_for_the_pages_of_runs(database: Client, tmp_path: Path) -> None:
-    held = Registry(f"sqlite:///{tmp_path}/registry.sqlite", lambda: START)
-    held.migrate()
-    pictures = Pictures(database, held)
-    assert pictures.drift("plain.v1/late", "late") is pictures.performance("auc/late", "late") is None
-    drifting(database)
-    watched(database)
-    begin(held, "study", study())
-    assert pictures.search("study") is None  # there is no trial yet
-    for leaves, loss in ((7, 0.6), (9, 0.5)):
-        held.experiments.record_trial(
-            "study", Trial({"num_leaves": leaves}, TrialState.COMPLETE, (loss, loss), loss), 9
-        )
-    for drawn, told in (
-        (pictures.drift("plain.v1/late", "late"), "PSI of 2 features of plain.v1/late in 3 windows"),
-        (pictures.performance("auc/late", "late"), "auc/late by window"),
-        (pictures.search("study"), "best log_loss over the trials"),
-    ):
-        assert drawn is not None
-        root = ElementTree.fromstring(drawn)
-        assert (root.tag, root.get("aria-label")) == ("{http://www.w3.org/2000/svg}svg", told)
-    assert pictures.drift("other.v1/late", "late") is None
-    held.close()
