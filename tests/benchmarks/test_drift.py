@@ -7,6 +7,7 @@ import pytest
 from benchmarks.common import Result, warehouse
 from benchmarks.drift import (
     DAY,
+    SIZES,
     START,
     TABLE,
     VERSION,
@@ -57,3 +58,24 @@ def test_what_counts_as_an_alarm_and_what_fails_the_benchmark() -> None:
     assert failed(alarms(work, "Evidently", right))
     with pytest.raises(ValueError, match="50 days is judged"):
         alarms(work, "Evidently", json.loads("[]"))
+
+
+def timed(work: Work, seconds: float, reading: float) -> list[Result]:
+    return [
+        Result(work.name, "Augury", "time", seconds, "s"),
+        Result(work.name, "Augury", "CPU", 100.0, "s"),
+        Result(work.name, "reading alone", "time", reading, "s"),
+    ]
+
+
+def test_a_check_that_takes_longer_than_is_promised_fails_the_benchmark() -> None:
+    million, ten_million, *_ = SIZES["full"]
+    assert (million.rows, ten_million.rows) == (1_000_000, 10_000_000)
+    assert failed(timed(million, 4.99, 1.0)) == []
+    (late,) = failed(timed(million, 5.0, 4.0))
+    assert "time 5 s, not less than 5" in late
+    assert failed(timed(ten_million, 45.0, 30.0)) == []
+    (slow,) = failed(timed(ten_million, 45.1, 30.0))
+    assert "more than 1.5 times the 30 s of reading alone" in slow
+    assert failed(timed(ten_million, 45.0, 30.0)[:2]) != []  # nothing was read alone
+    assert failed(timed(SIZES["quick"][0], 1_000.0, 1.0)) == []
