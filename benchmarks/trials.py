@@ -2,6 +2,7 @@
 
 Each run is a whole trial, judged as the flow judges it: at the first unit that meets a rule, which is a look
 after every label. The fixed-size test looks once, at its end; peeking is the same test after every label.
+Estimates while labels are missing are simulated beside them, by `benchmarks.trials_estimates`.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from benchmarks import trials_estimates
 from benchmarks.asof import payments
 from benchmarks.common import Result, show, too_often, write
 from features import DataType, Entity, Label, Model
@@ -206,10 +208,15 @@ def main() -> int:
     """Run the simulations, write and print the results; 1 where they are not what is promised."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trials", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="quick")
-    results = measure(SIZES[parser.parse_args().size])
-    show(results, NOTES)
-    print(f"written to {write('trials', results)}")
-    wrong = failed(results)
+    parser.add_argument("--estimates", action="store_true", help="simulate those alone, and write nothing")
+    given = parser.parse_args()
+    guessed = trials_estimates.simulate(fraud(), trials_estimates.SIZES[given.size])
+    results = [] if given.estimates else measure(SIZES[given.size])
+    show(guessed, trials_estimates.NOTES)
+    if results:
+        show(results, NOTES)
+        print(f"written to {write('trials', [*results, *guessed])}")
+    wrong = failed(results) + trials_estimates.unlike(guessed)
     for line in wrong:
         print(line)
     return 1 if wrong else 0

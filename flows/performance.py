@@ -25,7 +25,7 @@ from warehouse.performance_reports import Row, Watched, keep
 MEASURED = "measured"
 PERFORMANCE, SEGMENTS = "performance", "segments"
 """The kinds of alerts: of all requests, and of gaps between segments."""
-_RULES = 3
+RULES = 3
 """How many share what false alarms a window is allowed: of what is measured, estimated, and of segments."""
 _SAMPLE = 20_000
 _TOLD = 5
@@ -170,7 +170,7 @@ def _beside(policy: MonitoringPolicy, basis: str, found: Measure, reference: Mea
     error = math.hypot(found.error, reference.error or 0.0)
     beyond = row.worse - policy.threshold
     p_value = float(norm.sf(beyond / error)) if error else float(beyond <= 0)
-    return replace(row, p_value=p_value, breached=p_value <= policy.level / _RULES)
+    return replace(row, p_value=p_value, breached=p_value <= policy.level / RULES)
 
 
 def _among(policy: MonitoringPolicy, found: Measure, others: Sequence[Measure], reference: Measure) -> Row:
@@ -185,7 +185,7 @@ def _among(policy: MonitoringPolicy, found: Measure, others: Sequence[Measure], 
     error = math.hypot(found.error, math.sqrt(sum((units * e / n) ** 2 for units, _, e in known)))
     gap = METRICS[policy.metric] * (mean - found.value)
     kinds = max(1, len(policy.segments))
-    reach = float(norm.isf(policy.level / _RULES / kinds / (len(known) + 1))) * error
+    reach = float(norm.isf(policy.level / RULES / kinds / (len(known) + 1))) * error
     breached = gap - reach > policy.tolerated_gap
     return replace(row, gap=gap, gap_low=gap - reach, gap_high=gap + reach, breached=breached)
 
