@@ -15,6 +15,7 @@ from time import perf_counter
 import psutil
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import binom
 
 from benchmarks.peers.cost import peak_mb
 from warehouse.client import Client, connect, migrate
@@ -62,6 +63,11 @@ def _spelled(value: float | str) -> str:
     if isinstance(value, str):
         return value
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"
+
+
+def too_often(times: float, runs: float, chance: float) -> bool:
+    """Tell whether so many of some runs come once in a thousand times, or less, where each has `chance`."""
+    return bool(binom.sf(round(times) - 1, round(runs), chance) < 0.001)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,8 @@ def estimate_numbers(labels: Array, predictions: Array, asked: Array, *, seed: i
 def _summary(found: list[float], units: int) -> Estimate | None:
     if not np.isfinite(found).all():
         return None
-    low, high = np.percentile(found, _COVERED)
+    # what comes true falls into each of the gaps that draws leave with one chance, those at the ends too
+    low, high = np.percentile(found, _COVERED, method="weibull")
     return Estimate(units, float(np.mean(found)), float(low), float(high))
 
 

@@ -163,10 +163,10 @@ def larger_losses(policy: MonitoringPolicy, distance: float, before: int, now: i
     if policy.losses is None or beyond <= 0 or min(before, now) < policy.min_units:
         return False
     exponent = 2 * beyond**2 * before * now / (math.sqrt(before) + math.sqrt(now)) ** 2
-    return 2 * math.exp(-exponent) <= policy.level / _rules(policy)
+    return 2 * math.exp(-exponent) <= policy.level / rules(policy)
 
 
-def _rules(policy: MonitoringPolicy) -> int:
+def rules(policy: MonitoringPolicy) -> int:
     """Count who share a window's false alarms: what is measured, what is estimated, segments and losses."""
     return 3 if policy.losses is None else 4
 
@@ -198,7 +198,7 @@ def _beside(policy: MonitoringPolicy, basis: str, found: Measure, reference: Mea
     error = math.hypot(found.error, reference.error or 0.0)
     beyond = row.worse - policy.threshold
     p_value = float(norm.sf(beyond / error)) if error else float(beyond <= 0)
-    return replace(row, p_value=p_value, breached=p_value <= policy.level / _rules(policy))
+    return replace(row, p_value=p_value, breached=p_value <= policy.level / rules(policy))
 
 
 def _among(policy: MonitoringPolicy, found: Measure, others: Sequence[Measure], reference: Measure) -> Row:
@@ -213,7 +213,7 @@ def _among(policy: MonitoringPolicy, found: Measure, others: Sequence[Measure], 
     error = math.hypot(found.error, math.sqrt(sum((units * e / n) ** 2 for units, _, e in known)))
     gap = METRICS[policy.metric] * (mean - found.value)
     kinds = max(1, len(policy.segments))
-    reach = float(norm.isf(policy.level / _rules(policy) / kinds / (len(known) + 1))) * error
+    reach = float(norm.isf(policy.level / rules(policy) / kinds / (len(known) + 1))) * error
     breached = gap - reach > policy.tolerated_gap
     return replace(row, gap=gap, gap_low=gap - reach, gap_high=gap + reach, breached=breached)
 

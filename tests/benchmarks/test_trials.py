@@ -38,6 +38,34 @@ def test_a_rate_above_alpha_and_another_boundary_are_told() -> None:
     assert len(failed(off)) == 1
 
 
+def rejected(name: str, percent: float) -> list[Result]:
+    return [
+        Result(name, "Augury", "trials", 1_000, ""),
+        Result(name, "Augury", "promoted", 0.0, "%"),
+        Result(name, "Augury", "rejected as worse", percent, "%"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "too_many"),
+    [
+        ("e-process: better", 7.3, 7.4),  # of 1,000 at 5 %: 74 have less than one chance in a thousand
+        ("split, 10 %: as good, then better", 7.3, 7.4),
+        ("sprt: better", 24.0, 24.1),  # at beta, 20 %
+        ("sprt: as good, then better", 100.0, None),  # of its first half p1 is not the chance
+        ("e-process: no better", 100.0, None),  # no error
+        ("bernstein: worse, then as good", 100.0, None),
+    ],
+)
+def test_rejections_of_what_is_better_are_told_where_they_are_too_many(
+    name: str, most: float, too_many: float | None
+) -> None:
+    assert failed(rejected(name, most)) == []
+    if too_many is not None:
+        assert failed(rejected(name, too_many)) == [f"{name}: {too_many} % rejected as worse"]
+    assert name in {work.name for work in works(fraud())}
+
+
 @pytest.mark.parametrize(
     ("system", "power", "lost"),
     [
