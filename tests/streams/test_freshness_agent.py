@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from py4j.java_gateway import JavaGateway
 from redis import Redis
 
+from augury.apply import cluster, log_addresses
+from augury.stack import Stack
 from features import FeatureGroup, count
 from features.compile import compile_group
 from features.layout import clock_key, pack_clock
@@ -27,6 +30,7 @@ from schemas.records import TOPICS, load
 from schemas.registry import SchemaRegistry
 from streams.freshness import FRESH, QUIET, STALLED, Changes, Limits
 from streams.freshness_agent import APP, CHANGELOG, FreshnessAgent
+from streams.job import cancel, jobs, running, submit
 from streams.materialiser import CLOCKS
 from streams.reporter import REPORTS, TOPIC, Reporter
 from tests.definitions import carrier, landed
@@ -58,6 +62,7 @@ class World:
         self.redis = Redis.from_url(settings.redis_url)
         self.producer = producer(settings.kafka_bootstrap)
         self.changes: list[Changes] = []
+        self.seen: list[Any] = []  # of the table's changelog, for whoever waits in vain
         self.reporter = Reporter(
             [self.plan],
             self.redis,
@@ -78,14 +83,15 @@ class World:
         self.redis.set(clock_key(self.plan.name, self.plan.version), pack_clock(clock))
 
     @contextmanager
-    def agent(self) -> Iterator[FreshnessAgent]:
+    def agent(self, clock: Callable[[], int]) -> Iterator[FreshnessAgent]:
+        """Run an agent; a group is judged by the later of `clock` and its report."""
         limits = {self.plan.label: Limits.of(self.plan)}
         agent = FreshnessAgent(
             self.settings.kafka_bootstrap,
             self.codec,
             limits,
             self.changes.append,
-            lambda: self.now,
+            clock,
             self.folder,
             0.1,
         )
@@ -101,9 +107,9 @@ class World:
 
     def until(self, true: Callable[[], bool], report: bool = True) -> None:
         """Report until something is true, or wait alone."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not true():
-            assert time.monotonic() < deadline, self.changes
+            assert time.monotonic() < deadline, (self.changes, self.seen)
             if report:
                 self.reporter.report()
             time.sleep(0.1)
@@ -117,12 +123,12 @@ def test_a_stalled_pipeline_and_a_quiet_source_are_told_apart_over_a_restart(
     late = world.plan.alert_threshold_ms + MINUTE
     world.tick(START)
     world.show(START)
-    with world.agent() as agent:
+    with world.agent(lambda: START) as agent:
         world.now = START + late
         world.tick(world.now)  # the log goes on, the group does not
         world.until(lambda: agent.verdicts[label] == STALLED)
         assert len(world.changes) == 1
-    with world.agent() as agent:  # what is open is known from the changelog
+    with world.agent(lambda: START) as agent:  # what is open is known from the changelog
         world.show(world.now)
         world.until(lambda: len(world.changes) == 2)
         assert agent.verdicts[label] == FRESH
@@ -138,7 +144,7 @@ def test_a_stalled_pipeline_and_a_quiet_source_are_told_apart_over_a_restart(
 def test_a_group_that_nobody_has_ever_reported_stands_still(stack: Any, tmp_path: Path) -> None:
     world = World(stack.settings, tmp_path)
     label = world.plan.label
-    with world.agent() as agent:
+    with world.agent(lambda: world.now) as agent:
         world.now += world.plan.alert_threshold_ms + MINUTE
         world.until(lambda: agent.verdicts[label] == STALLED, report=False)
         world.tick(world.now)
@@ -194,6 +200,7 @@ class Processes:
         for message in self._table.consume(100, 0.1):
             if self.world.plan.label.encode() in (message.key() or b"") and message.value():
                 known = json.loads(json.loads(message.value() or b""))
+                self.world.seen = [*self.world.seen[-5:], known]
                 if (known["verdict"], known["seen_at"]) == (verdict, self.world.now):
                     return True
         return False
@@ -250,6 +257,33 @@ def test_a_killed_materialiser_is_told_of_once_though_the_agent_is_killed_too(
     assert processes.told() == [["ready"], ["raised", alert_id], ["ready"], ["resolved", alert_id]]
 
 
+def test_a_stopped_job_is_told_of_until_it_goes_on(
+    stack: Stack, flink_client: JavaGateway, processes: Processes
+) -> None:
+    world, flink = processes.world, stack.settings.flink_url
+    at, there = log_addresses(stack.settings), cluster(stack.settings)
+    create_topics(stack.settings.kafka_bootstrap, [Topic("dead_letters", 1, {"retention.ms": "-1"})])
+    world.tick(START)
+    job = submit(world.plan, at, there)
+    processes.agent()
+    processes.materialiser()
+    world.until(lambda: ["ready"] in processes.told() and processes.kept(FRESH))
+    # Tasks of a job that is cancelled while they are deployed may run on for a moment.
+    world.until(lambda: world.redis.get(clock_key(world.plan.name, 1)) is not None)
+    cancel(flink, running(flink, world.plan.label))
+    world.until(lambda: {each.state for each in jobs(flink) if each.id == job} == {"CANCELED"})
+
+    world.now = START + world.plan.alert_threshold_ms + MINUTE
+    world.tick(world.now)  # the log goes on, and nothing follows it
+    world.until(lambda: processes.kept(STALLED))
+    assert [words[0] for words in processes.told()] == ["ready", "raised"]
+    submit(world.plan, at, there)
+    world.until(lambda: processes.kept(FRESH))
+    ready, (raised, alert_id), resolved = processes.told()
+    assert (ready, raised, resolved) == (["ready"], "raised", ["resolved", alert_id])
+    cancel(flink, running(flink, world.plan.label))
+
+
 def test_an_agent_that_was_taken_for_dead_goes_on(processes: Processes) -> None:
     world = processes.world
     world.tick(START)
@@ -268,5 +302,6 @@ def test_an_agent_that_was_taken_for_dead_goes_on(processes: Processes) -> None:
 
 def members(bootstrap: str) -> int:
     """Count who reads the reports."""
-    (found,) = AdminClient({"bootstrap.servers": bootstrap}).describe_consumer_groups([APP]).values()
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # an answer dies with who has asked
+    (found,) = admin.describe_consumer_groups([APP]).values()
     return len(found.result(timeout=10).members)
