@@ -10,7 +10,7 @@ from features import Choice, Integer
 from flows.search import Budget
 from flows.study import best
 from inference.registry import Registry, TrialState
-from tests.flows.searching import begin, opened, run, study
+from tests.flows.searching import begin, noted, opened, run, study
 
 _PATIENCE_S = 120
 
@@ -48,6 +48,13 @@ def test_no_trial_begins_when_time_is_over(url: str) -> None:
     begin(registry, "s", study())
     run(registry, "s", Budget(10, minutes=0.0))
     assert registry.experiments.trials("s") == []
+
+
+def test_as_many_trials_as_there_are_workers_are_open_at_once(url: str, tmp_path: Path) -> None:
+    registry = opened(url)
+    begin(registry, "s", noted(tmp_path / "fits", together=2))  # a trial's first fold waits for another's
+    run(registry, "s", Budget(2, workers=2))
+    assert [t.state for t in registry.experiments.trials("s")] == [TrialState.COMPLETE] * 2
 
 
 def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(url: str) -> None:
