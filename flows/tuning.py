@@ -69,7 +69,7 @@ def tune_on(
     study = begin_study(model_name, study_id, dataset, at)
     stated = current().model(model_name).search
     assert stated is not None  # a study has begun
-    budget = Budget(trials or stated.trials, minutes or stated.minutes, workers)
+    budget = Budget(trials or stated.trials, stated.minutes if minutes is None else minutes, workers)
     run_trials(model_name, study_id, study, dataset, budget)
     return keep_best(model_name, study_id, study)
 

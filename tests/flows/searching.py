@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from features import Integer, Real
 from features.search import Space
@@ -52,9 +53,9 @@ def begin(registry: Registry, study_id: str, begun: Study) -> None:
     )
 
 
-def run(registry: Registry, study_id: str, budget: Budget, rows: int = 2_000) -> None:
+def run(registry: Registry, study_id: str, budget: Budget, rows: int = 2_000, **more: Any) -> None:
     begun = Study.from_dict(registry.experiments.get(study_id).recipe)
-    search(study_id, begun, Folds(begun, read_rows(table(rows), FEATURES)), registry, budget)
+    search(study_id, begun, Folds(begun, read_rows(table(rows), FEATURES)), registry, budget, **more)
 
 
 if __name__ == "__main__":

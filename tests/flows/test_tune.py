@@ -91,6 +91,8 @@ def test_the_best_of_a_study_is_what_the_next_training_starts_from(world: World,
     assert world.registry.experiments.trials("tuned-1")[:3] == trials
     assert len(world.registry.experiments.trials("tuned-1")) == 4
 
+    with pytest.raises(TuningError, match="none of the 0 trials of no-time"):
+        tune("punctual", "no-time", NOW, minutes=0.0)
     configure(searched(world, replace(SEARCH, folds=3)))
     with pytest.raises(TuningError, match="the definition of punctual has changed since tuned-1"):
         tune("punctual", "tuned-1", NOW)
