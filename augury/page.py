@@ -67,6 +67,15 @@ _PAGE = """<!doctype html>
 """
 
 
+def standalone(drawn: "Markup") -> str:
+    """Give the picture in a part of a page as an SVG file of its own, in the page's colours and themes."""
+    end = "</svg>"
+    text = drawn[drawn.index("<svg") : drawn.rindex(end) + len(end)]
+    opened, closed, rest = text.partition(">")
+    style = f"<style>{_STYLE}svg {{ background: var(--paper); }}</style>"
+    return f'{opened} xmlns="http://www.w3.org/2000/svg"{closed}{style}{rest}'
+
+
 _NUMBER = re.compile(r"-?[\d,.]+(e[-+]?\d+)?( ?[%a-zA-Z]{1,2})?")
 """What is set and sorted as a number; a unit may follow."""
 

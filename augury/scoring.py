@@ -15,13 +15,14 @@ _POLL_S = 0.5
 
 
 class Batch(NamedTuple):
-    """A batch of a file's rows: the model, and which columns hold the keys of its entities."""
+    """A batch of a file's rows: the model, which columns hold its entities' keys, whether to explain."""
 
     batch_id: str
     model: str
     version: int | None
     uri: str
     entities: Sequence[str]
+    explain: bool = False
 
 
 def score(batch: Batch, settings: Settings) -> Iterator[dict[str, Any]]:
@@ -46,6 +47,7 @@ def score(batch: Batch, settings: Settings) -> Iterator[dict[str, Any]]:
                 "model_version": batch.version,
                 "uri": batch.uri,
                 "entity_columns": list(batch.entities),
+                "explain": batch.explain,
             }
         )
         deliver(sender, [{"topic": BATCHES, "key": batch.batch_id, "value": value}])

@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     http_tls_key: Path | None = None
     http_tls_client_ca: Path | None = None
     prefect_auth: SecretStr = SecretStr("")  # "user:password" of Prefect's server
+    http_drain_s: float = Field(default=0.0, ge=0)  # that the door answers on after SIGTERM, and is not ready
     http_limit: int = Field(default=1_024, gt=0)  # requests in the HTTP door at a time; more are told 429
     spool_max_mb: int = Field(default=4096, gt=0)  # of answers that wait for Kafka in the HTTP door's spool
     spool_shed: bool = False  # answers beyond that leave unlogged; else they are refused

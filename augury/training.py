@@ -86,7 +86,9 @@ class Windows:
     def __call__(self, policy: DriftPolicy | MonitoringPolicy, version: int) -> set[int]:
         """Give the ends (ms) of a policy's windows in which a version was checked, and alarms told."""
         drift = isinstance(policy, DriftPolicy)
-        view, alarm = ("drift_windows", "drifted") if drift else ("performance_windows", "breached")
+        view, alarm = (
+            ("drift_windows", "drifted") if drift else ("performance_windows", "breached OR ks_breached")
+        )
         return windows_done(self.client, view, alarm, policy.name, policy.model.name, version)
 
 

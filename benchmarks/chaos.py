@@ -12,7 +12,7 @@ import signal
 import sys
 from dataclasses import asdict
 
-from benchmarks.chaos_chain import ALERTED, LABELLED, ON_TRIAL, Chain, Outcome, Place
+from benchmarks.chaos_chain import ALERTED, LABELLED, ON_TRIAL, PROMOTED, Chain, Outcome, Place
 from benchmarks.chaos_flows import TRIAL, steps_of
 from benchmarks.chaos_harm import CHAINS, ON_CANARY
 from benchmarks.chaos_project import DRIFT, FALL_BACK, FIRST, HARM, MODELS, SHARES, TRIALS
@@ -23,6 +23,7 @@ _MET = {
     ALERTED: ("bridge", "prefect", "kafka"),
     ON_TRIAL: ("http", "sink", DATABASE),
     LABELLED: ("bridge", "prefect"),
+    PROMOTED: ("http", "kafka"),
 }
 _UNITS, _WORDS = {"seconds": "s"}, ("hung", "event")
 _PARTS = [part for part in (*SERVERS, DATABASE, *SERVICES) if part != "flows"]
@@ -83,7 +84,7 @@ def _drift() -> list[Place]:
 def quick() -> list[Place]:
     """Give a few places, of each kind."""
     wanted = {"nothing", "fit after", "register_model after", "conclude after", "all that met it"}
-    wanted |= {"act after", "bring_back after"}
+    wanted |= {"act after", "bring_back after", "http, when promoted"}
     return [place for place in places() if place.name in wanted]
 
 
@@ -117,6 +118,7 @@ def totals(found: list[Outcome]) -> list[Result]:
         ("lost", sum(wanted > n for _, wanted, n in ends), ""),
         ("doubled", sum(n > wanted for _, wanted, n in ends), ""),
         ("places that were not reached", sum(each.unreached for each in found), ""),
+        ("trained although nothing was lost", sum(each.needless for each in found), ""),
         ("answers lost or doubled", sum(each.unanswered for each in found), ""),
         ("hung", sum(bool(each.hung) for each in found), ""),
         ("longest chain", max(each.seconds for each in found), "s"),
@@ -127,6 +129,7 @@ def totals(found: list[Outcome]) -> list[Result]:
 def failed(whole: list[Result]) -> bool:
     """Tell whether anything was lost or doubled, was not killed, or did not come to its end."""
     never = {"lost", "doubled", "places that were not reached", "answers lost or doubled", "hung"}
+    never |= {"trained although nothing was lost"}
     return any(result.metric in never and result.value for result in whole)
 
 

@@ -22,7 +22,7 @@ from schemas.log import await_group, consumer
 REQUESTS, DRIFTED_BY = 60, 1.5
 PATIENCE_S = 240.0
 _HOUR, _LOOK_S, _LOOKS = 3_600_000, 0.1, 10
-ALERTED, ON_TRIAL, LABELLED = "alerted", "on trial", "labelled"
+ALERTED, ON_TRIAL, LABELLED, PROMOTED = "alerted", "on trial", "labelled", "promoted"
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Outcome:
 
     `trials` are those of the search, `shares` those of a canary, `runs` is how many runs one key has at most,
     `announced` 1 where the log has each of the registry's events, `trained` how often a model was learned,
-    `unanswered` how many requests have not one row in the log, `unreached` at how many places nothing was
-    killed.
+    `needless` how often although nobody had died with what was learned, `unanswered` how many requests have
+    not one row in the log, `unreached` at how many places nothing was killed.
     """
 
     seconds: float
@@ -55,6 +55,7 @@ class Outcome:
     runs: int
     announced: int
     trained: int
+    needless: int
     unanswered: int
     unreached: int
     hung: str = ""
@@ -111,6 +112,7 @@ class Chain:
         self.kill(LABELLED)
         self._pass_days()
         self.take_over()
+        self.kill(PROMOTED)
         until(lambda: self.served()["champion_version"] == 2, "the door serves the new champion")
 
     def decided(self) -> bool:
@@ -201,6 +203,7 @@ class Chain:
         events, versions = registry.history.events(self.model), registry.versions(self.model)
         kinds = Counter(event.kind for event in events if event.by != BY)
         runs = Counter(run["name"] for run in self._runs())
+        trained = (self.at.folder() / DONE).read_text().splitlines().count("fit")
         await_group(self.at.settings.kafka_bootstrap, "augury.sink", PATIENCE_S, log_level=0)
         answers = self.at.warehouse.query(
             "SELECT count(), uniqExact(request_id) FROM model_prediction_log FINAL "
@@ -217,7 +220,8 @@ class Chain:
             shares=kinds["canary_started"] + kinds["canary_grew"],
             runs=max(runs.values(), default=0),
             announced=int(self._announced() == {event.event_id for event in events}),
-            trained=(self.at.folder() / DONE).read_text().splitlines().count("fit"),
+            trained=trained,
+            needless=max(0, trained - 1 - self.place.steps.count("fit after")),
             unanswered=abs(self.asked - int(answers[0])) + abs(int(answers[0]) - int(answers[1])),
             unreached=len((self.at.folder() / POINT).read_text().splitlines()),
             hung=hung,

@@ -21,9 +21,9 @@ from features.search import Integer, Search
 DRIFT, HARM, FALL_BACK = "drift", "harm", "fall back"
 """What a chain begins with: a window that has drifted; harm that retrains, and ends with a canary; harm that
 brings the champion before back."""
-FIRST = {DRIFT: 0, HARM: 100, FALL_BACK: 130}
+FIRST = {DRIFT: 0, HARM: 110, FALL_BACK: 140}
 """The first model of each kind of chain."""
-MODELS = 150
+MODELS = 160
 SHARES = (0.3, 0.6)
 """Of a canary."""
 TRIALS = 3

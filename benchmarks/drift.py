@@ -249,7 +249,7 @@ def _reading(running: Warehouse, work: Work) -> list[Result]:
         for at in range(0, len(names), 10):
             running.client.query(
                 f"SELECT {', '.join(map(order, names[at : at + 10]))} FROM features_wide_v1 FINAL "
-                f"WHERE event_timestamp >= {since} AND event_timestamp < {until} "
+                f"PREWHERE event_timestamp >= {since} AND event_timestamp < {until} "
                 "SETTINGS compile_aggregate_expressions = 0"
             )
 

@@ -25,12 +25,13 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature as a reader meets it; `default` is None where none is stated."""
+    """A feature as a reader meets it; `default` and `range` are None where none is stated."""
 
     name: str
     type: str
     computation: str
     default: Value = None
+    range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,13 @@ def _entry(contract: dict[str, Any]) -> Entry:
         where=contract["where"],
         windows=tuple(f"{spell(w['size'])}, hop {spell(w['hop'])}" for w in contract["windows"]),
         features=tuple(
-            Feature(name, types[name], text, contract.get("defaults", {}).get(name))
+            Feature(
+                name,
+                types[name],
+                text,
+                contract.get("defaults", {}).get(name),
+                contract.get("ranges", {}).get(name),
+            )
             for name, text in computations(contract).items()
         ),
         **contract["freshness"],

@@ -13,6 +13,7 @@ from features.expressions.tree import substitute
 from features.inputs import event_columns, shared_columns
 from features.naming import check_name
 from features.plan import CUBED_BOUND, Argument, Feature, GroupPlan, NamedExpression, PlannedAggregate
+from features.ranges import compile_ranges
 from features.types import DataType
 from features.windows import Window, milliseconds
 
@@ -65,6 +66,7 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
         aggregates=aggregates,
         derived=tuple(NamedExpression(name, expression) for name, expression in derived.items()),
         defaults=defaults,
+        ranges=compile_ranges(group.ranges, features, place),
         expected_max_lag_ms=lag,
         alert_threshold_ms=alert,
         on_stale=on_stale,

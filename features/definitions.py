@@ -107,7 +107,9 @@ class FeatureGroup:
     `lookups` add the latest values of other sources to each event. `where` keeps the events for which it
     is true; `columns` are row columns that aggregates may name; `derived` are computed from the
     aggregates of the same row. `defaults` are the values, by feature, that a vector has where the entity
-    has no row (a timestamp's is in ms); a NULL in a row stays NULL.
+    has no row (a timestamp's is in ms); a NULL in a row stays NULL. `ranges` are the least and the greatest
+    value that is possible, of features that are numbers: a drifted feature beyond its range looks broken, and
+    nothing is trained on it; rows are what they are.
     """
 
     name: str
@@ -120,6 +122,7 @@ class FeatureGroup:
     columns: Mapping[str, str] = field(default_factory=dict)
     derived: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Value] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     freshness: Freshness = Freshness()
     owner: str = ""
     meaning: str = ""

@@ -16,14 +16,14 @@ from features.windows import spell
 
 Contract = Mapping[str, Any]
 _IDENTITY = {"group", "version"}
-_DESCRIPTION = ("meaning", "owner", "freshness")
+_DESCRIPTION = ("meaning", "owner", "freshness", "ranges")
 _FEATURES = {"aggregates", "derived", "arguments", "windows", "defaults"}
 
 
 class Effect(StrEnum):
     """What a difference does to those who read the group, the mildest first."""
 
-    DESCRIPTION = "description"  # meaning, owner or freshness: each value is what it was
+    DESCRIPTION = "description"  # meaning, owner, freshness or ranges: each value is what it was
     FORM = "form"  # the same values in rows of another layout
     ADDITIVE = "additive"  # more features; the old ones are what they were
     DEFAULTS = "defaults"  # the same rows; vectors differ where there is no row, or a stale one

@@ -37,6 +37,10 @@ Defaults = tuple[tuple[str, Value], ...]
 """Features' defaults by name, in the order of the row."""
 
 
+Ranges = tuple[tuple[str, tuple[float, float]], ...]
+"""Which values of features are possible, by name: the least and the greatest, in the order of the row."""
+
+
 def in_row_order(stated: Mapping[str, Value], features: Iterable[Feature]) -> Defaults:
     """Give the defaults that are stated of some features."""
     return tuple((f.name, stated[f.name]) for f in features if f.name in stated)
@@ -112,6 +116,7 @@ class GroupPlan:
     aggregates: tuple[PlannedAggregate, ...]
     derived: tuple[NamedExpression, ...]
     defaults: Defaults
+    ranges: Ranges
     expected_max_lag_ms: int
     alert_threshold_ms: int
     on_stale: str
@@ -218,8 +223,9 @@ class GroupPlan:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the contract as plain data; of defaults and quiet sources it says what is stated."""
+        """Give the contract as plain data; of defaults, ranges and quiet sources it says what is stated."""
         defaults = {"defaults": dict(self.defaults)} if self.defaults else {}
+        ranges = {"ranges": {name: list(ends) for name, ends in self.ranges}} if self.ranges else {}
         quiet = {} if self.quiet_after_ms is None else {"quiet_after_ms": self.quiet_after_ms}
         return {
             "group": self.name,
@@ -240,6 +246,7 @@ class GroupPlan:
             "aggregates": [a.to_dict() for a in self.aggregates],
             "derived": [_named(d) for d in self.derived],
             **defaults,
+            **ranges,
             "freshness": {
                 "expected_max_lag_ms": self.expected_max_lag_ms,
                 "alert_threshold_ms": self.alert_threshold_ms,

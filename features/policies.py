@@ -55,7 +55,8 @@ class DriftPolicy:
 
     With `retrain` an alert sets off a retraining, unless it looks like a broken pipeline. Then `on_broken`
     says what follows: "tell", or "freeze" the features that look broken at their defaults. Of the one and of
-    the other there is at most one in each `debounce`.
+    the other there is at most one in each `debounce`; and of all the retrainings of a model that drift and
+    harm ask for by themselves at most `actions_per_day` a day.
 
     Raises `DefinitionError`.
     """
@@ -74,6 +75,7 @@ class DriftPolicy:
     retrain: bool = False
     debounce: str = "1d"
     on_broken: str = "tell"
+    actions_per_day: int = 1
 
     def __post_init__(self) -> None:
         place = f"drift policy {self.name}"
@@ -95,6 +97,7 @@ class DriftPolicy:
         if self.on_broken == "freeze" and not (self.group is not None and self.group.defaults):
             rule = "a feature is frozen at its default, which its group states"
             raise DefinitionError(place, rule, "nothing could be frozen", self.subject)
+        _check_actions(self.actions_per_day, place)
         milliseconds(self.window, f"{place}, window")
         _check_level(self.level, place, self.false_alarms_per_month)
 
@@ -149,13 +152,17 @@ class MonitoringPolicy:
     what is estimated while labels are missing; or by a sequential test of the loss against the holdout's,
     which errs with a probability of at most `alpha` in the champion's whole life.
 
+    With `losses` it is harm, too, that the losses are larger than the holdout's: that their distributions
+    are apart, on that side, by a Kolmogorov-Smirnov distance beyond `losses`. A metric's mean may hide that.
+
     `segments` are entities, inputs or features of the model: requests with one value are a segment, which
     alarms where it is worse than the others of its kind by more than `gap` (`threshold` where it is not
     stated). Windows and segments of less than `min_units` are reported and not judged.
 
     `on_harm` is "retrain", "tell" or "fall_back" to the champion before: at most `actions_per_day` times a
-    day, and never where the alert looks like a broken pipeline. It follows harm that labels show;
-    `on_estimated` is what follows where harm is estimated alone, the same where it is not stated.
+    day, retrainings that drift asks for counted too, and never where the alert looks like a broken pipeline.
+    It follows harm that labels show; `on_estimated` is what follows where harm is estimated alone, the same
+    where it is not stated.
 
     Raises `DefinitionError`.
     """
@@ -168,6 +175,7 @@ class MonitoringPolicy:
     k: float = 0.1
     segments: tuple[str, ...] = ()
     gap: float | None = None
+    losses: float | None = None
     alpha: float = 0.05
     false_alarms_per_month: float = 0.5
     min_units: int = 200
@@ -193,6 +201,9 @@ class MonitoringPolicy:
         if self.threshold < 0 or (self.gap is not None and self.gap < 0):
             rule = "a difference that is tolerated is 0 or more"
             raise DefinitionError(place, rule, "a better model would be called worse", self.threshold)
+        if self.losses is not None and not 0 <= self.losses < 1:
+            rule = "a distance of distributions that is tolerated lies between 0 and 1"
+            raise DefinitionError(place, rule, "no losses could be beyond it", self.losses)
         if not 0 < self.alpha < 1:
             rule = "the error rate of a test lies between 0 and 1"
             raise DefinitionError(
@@ -201,9 +212,7 @@ class MonitoringPolicy:
         if self.min_units < 2:
             rule = "what is judged has at least two units"
             raise DefinitionError(place, rule, "its error could not be told", self.min_units)
-        if not 1 <= self.actions_per_day <= 24:
-            rule = "harm sets off 1 to 24 actions a day"
-            raise DefinitionError(place, rule, "nothing would follow, or too much", self.actions_per_day)
+        _check_actions(self.actions_per_day, place)
         milliseconds(self.window, f"{place}, window")
         _check_level(self.level, place, self.false_alarms_per_month)
         known = {e.name for e in self.model.entities} | {*self.model.inputs, *self.model.on_demand}
@@ -212,6 +221,11 @@ class MonitoringPolicy:
             if name not in known:
                 rule = "a segment is by an entity, an input or a feature of its model"
                 raise DefinitionError(place, rule, "no request could be told to be in it", name)
+
+    @property
+    def acts(self) -> bool:
+        """Whether harm may set anything off."""
+        return (self.on_harm, self.on_estimated) != ("tell", "tell")
 
     @property
     def name(self) -> str:
@@ -376,3 +390,9 @@ def _check_level(level: float, place: str, false_alarms_per_month: float) -> Non
         rule = "false alarms are allowed in at most half of the windows, and in some"
         consequence = "an alert would tell nothing, or there could be none"
         raise DefinitionError(place, rule, consequence, false_alarms_per_month)
+
+
+def _check_actions(per_day: int, place: str) -> None:
+    if not 1 <= per_day <= 24:
+        rule = "a policy sets off 1 to 24 actions a day"
+        raise DefinitionError(place, rule, "nothing would follow, or too much", per_day)

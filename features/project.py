@@ -14,7 +14,7 @@ from features.definitions import FeatureGroup, Model, Source
 from features.errors import DefinitionError
 from features.inputs import SourcePlan
 from features.plan import GroupPlan
-from features.policies import DriftPolicy, Policy
+from features.policies import DriftPolicy, MonitoringPolicy, Policy
 from features.vector import ModelPlan
 
 T = TypeVar("T")
@@ -44,6 +44,35 @@ class Project:
     def model_plans(self) -> dict[str, ModelPlan]:
         """The compiled models by name. Raises `DefinitionError`."""
         return {m.name: compile_model(m) for m in self.models}
+
+    def ranges(self, plan: ModelPlan) -> dict[str, tuple[float, float]]:
+        """Give which values of a model's stored features are possible, as `<group>.<feature>`."""
+        groups = [self.group_plans[g.label] for g in plan.groups if g.label in self.group_plans]
+        return {f"{group.name}.{name}": ends for group in groups for name, ends in group.ranges}
+
+    def watching(self, model_name: str) -> list[DriftPolicy]:
+        """Give what tells whether a model's features look broken: its drift policies, and more.
+
+        Harm sets nothing off on a broken pipeline. So where it could, the groups that the model reads and
+        nobody watches are looked at as well, by the usual policy, in the windows of the one that harm is
+        found by.
+        """
+        stated = [p for p in self.policies if isinstance(p, DriftPolicy) and p.model.name == model_name]
+        acting = [
+            p
+            for p in self.policies
+            if isinstance(p, MonitoringPolicy) and p.model.name == model_name and p.acts
+        ]
+        if not acting:
+            return stated
+        watched = {p.group.label for p in stated if p.group is not None}
+        model, window, every = acting[0].model, acting[0].window, acting[0].every
+        read = {ref.group.label: ref.group for ref in model.features}
+        return stated + [
+            DriftPolicy(group, model, window=window, every=every)
+            for label, group in read.items()
+            if label not in watched
+        ]
 
     def inexact(self, plan: ModelPlan) -> frozenset[str]:
         """Name the stored features, as `<group>.<feature>`, that engines may compute some ulps apart."""

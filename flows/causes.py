@@ -11,8 +11,9 @@ import numpy as np
 
 from warehouse.references import Reference
 
-NULLS, CONSTANT, NEW_CATEGORY, SCALED, STALE, SILENT, DATA = (
+NULLS, BEYOND, CONSTANT, NEW_CATEGORY, SCALED, STALE, SILENT, DATA = (
     "missing values",
+    "beyond its range",
     "constant",
     "new category",
     "scaled",
@@ -22,6 +23,9 @@ NULLS, CONSTANT, NEW_CATEGORY, SCALED, STALE, SILENT, DATA = (
 )
 NULLS_JUMP = 0.05
 """Missing values jumped where their share rose by this much, and at least doubled."""
+BEYOND_SHARE = 0.01
+"""A number is beyond its range where so many of its values are impossible by the group's contract: another
+unit, offset or meaning, whatever the shape of the distribution says."""
 CONSTANT_BEFORE = 0.95
 """A category became constant where all values are one that this share at most were before."""
 NUMBER_BEFORE = 0.25
@@ -49,17 +53,21 @@ def causes(
     deciles: Sequence[float],
     stale_share: float,
     silent: Mapping[str, float] = MappingProxyType({}),
+    beyond: float = 0.0,
 ) -> tuple[str, ...]:
     """Name what a drifted feature shows; `data` where no rule speaks of a broken pipeline.
 
     `counts` and `deciles` are the window's, as the reference has its own; `silent` has the entities that are,
-    each with the share of vectors that it had then.
+    each with the share of vectors that it had then, and `beyond` is the share of values beyond the range that
+    the contract states.
     """
     rows = max(sum(counts), 1)
     before, after = reference.counts[-1] / max(reference.rows, 1), counts[-1] / rows
     found = []
     if after - before >= NULLS_JUMP and after >= 2 * before:
         found.append(NULLS)
+    if beyond >= BEYOND_SHARE:
+        found.append(BEYOND)
     if reference.bins.levels is None:
         if 2 * counts[-1] <= rows and _became_constant(reference.deciles, deciles):
             found.append(CONSTANT)

@@ -67,6 +67,7 @@ def body(notice: Notice, documents: str = "") -> str:
         *(line for name, value in facts.items() for line in _lines(name, value)),
         f"owner: {alert['owner'] or 'nobody is named'}",
         f"playbook: {documents.rstrip('/') + '/' if documents else ''}{alert['playbook']}",
+        f"the events behind it: augury alerts show '{notice.incident}'",
         f"augury alerts ack '{notice.incident}'",
     ]
     return "\n".join(lines)

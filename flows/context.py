@@ -27,6 +27,7 @@ from flows.contracts import (
     FreezeReferences,
     KeepExperiment,
     LookAtCanary,
+    Pictures,
     Query,
     ResolveAlerts,
     SendAlert,
@@ -48,7 +49,8 @@ class Context:
     log's clock), and raises where it still lags. `training_set` gives what a former version was trained on,
     and `changed_values` what a training set has that was not so at the request. `on_trial` is told of each
     trial of a search that has been kept. `stalled_groups` gives the labels of groups whose pipeline stands
-    still. `documents_url` is where docs/playbooks is published, if anywhere.
+    still. `pictures` draws what is put on the pages of runs. `documents_url` is where docs/playbooks is
+    published, if anywhere.
     """
 
     project: Project
@@ -73,6 +75,7 @@ class Context:
     stalled_groups: Callable[[], Collection[str]] = tuple
     windows_done: WindowsDone = lambda policy, version: ()  # noqa: ARG005
     keep_experiment: KeepExperiment = lambda experiment_id: None  # noqa: ARG005
+    pictures: Pictures | None = None
     documents_url: str = ""
     seed: int = 1
     threads: int = 1

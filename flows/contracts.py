@@ -67,6 +67,19 @@ class Artifacts(Protocol):
         """Read a file; raises where it is not there, or is another."""
 
 
+class Pictures(Protocol):
+    """Draws what was found lately, as SVG; None where there is nothing to draw."""
+
+    def drift(self, policy: str, model: str) -> str | None:
+        """Draw how far a drift policy's features have moved, window by window."""
+
+    def performance(self, policy: str, model: str) -> str | None:
+        """Draw a monitoring policy's metric by window."""
+
+    def search(self, study: str) -> str | None:
+        """Draw the trials of a study."""
+
+
 class TrainingSet(Protocol):
     """Reads what a former version was trained on."""
 

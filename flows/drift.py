@@ -1,6 +1,7 @@
 """The flow that looks for drift: each policy's newest window, and an alert where it drifted."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from prefect import flow, task
 
@@ -11,7 +12,7 @@ from flows.context import current
 from flows.looks import interval, looks
 from flows.parameters import Moment, PolicyName
 from flows.retrain import await_warehouse
-from flows.steps import RETRIED, show
+from flows.steps import RETRIED, show, show_drawn
 
 DRIFT = "drift"
 """The flow's name, and the kind of its alerts."""
@@ -67,5 +68,8 @@ def drift(policy: PolicyName | None = None, at: Moment | None = None) -> int:
         facts[one.name] = drifted or f"none of {len(newest.findings)} features drifted"
         if len(reports) > 1:
             facts[f"{one.name}, before"] = f"{len(reports) - 1} windows were made up for"
+        if (pictures := context.pictures) is not None:
+            draw = partial(pictures.drift, one.name, one.model.name)
+            show_drawn(f"drift-picture-{one.name}", f"Drift by {one.name}, by window", draw)
     show(DRIFT, "Drift", facts)
     return found

@@ -95,27 +95,39 @@ def missing(columns: Mapping[str, Column], reference: Mapping[str, Column], poli
 
 
 def anomalies(
-    columns: Mapping[str, Column], reference: Mapping[str, Column], policy: GatePolicy
+    columns: Mapping[str, Column],
+    reference: Mapping[str, Column],
+    ranges: Mapping[str, tuple[float, float]],
+    policy: GatePolicy,
 ) -> GateResult:
-    """Judge values by the range they had in the champion's training set, widened by itself on both sides.
+    """Judge values by the range that the contract states.
 
-    A feature that never varied there has no range, and is not judged.
+    Where it states none that is the range they had in the champion's training set, widened by itself on both
+    sides. A feature that never varied there has no range, and is not judged.
     """
     shares = {}
-    for name in columns.keys() & reference.keys():
-        held, seen = reference[name][~np.isnan(reference[name])], columns[name][~np.isnan(columns[name])]
-        if held.size and seen.size and (width := float(held.max() - held.min())) > 0:
-            outside = (seen < held.min() - width) | (seen > held.max() + width)
-            shares[name] = float(outside.mean())
+    for name, values in columns.items():
+        seen = values[~np.isnan(values)]
+        possible = ranges.get(name) or _widened(reference.get(name))
+        if seen.size and possible is not None:
+            shares[name] = float(((seen < possible[0]) | (seen > possible[1])).mean())
     broken = [f"{n}: {s:.1%}" for n, s in sorted(shares.items()) if s > policy.max_anomalous_share]
     return GateResult(
         "anomalous values",
         not broken,
-        f"at most {policy.max_anomalous_share:.1%} of a feature's values lie further outside its range in "
-        "the champion's training set than that is wide",
+        f"at most {policy.max_anomalous_share:.1%} of a feature's values lie beyond the range that its "
+        "contract states, or else further outside its range in the champion's training set than that is wide",
         "; ".join(broken) or (f"most in {_worst(shares)}" if shares else "not judged: there is no reference"),
         "a unit or a meaning has changed under the old contract",
     )
+
+
+def _widened(held: Column | None) -> tuple[float, float] | None:
+    """Give the range of values, widened by itself on both sides; None where they do not vary."""
+    known = np.array([]) if held is None else held[~np.isnan(held)]
+    if not known.size or not (width := float(known.max() - known.min())) > 0:
+        return None
+    return float(known.min()) - width, float(known.max()) + width
 
 
 def single_features(columns: Mapping[str, Column], labels: Column, policy: GatePolicy) -> GateResult:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from prefect import flow, task
@@ -17,7 +18,7 @@ from flows.looks import interval, looks
 from flows.parameters import Moment, PolicyName
 from flows.performance import PERFORMANCE, SEGMENTS, Performance
 from flows.retrain import await_warehouse
-from flows.steps import RETRIED, show
+from flows.steps import RETRIED, show, show_drawn
 from inference.registry import ModelVersion
 from warehouse.drift_reports import Finding
 
@@ -79,6 +80,9 @@ def monitor(policy: PolicyName | None = None, at: Moment | None = None) -> int:
         facts[one.name] = ", ".join(sorted(raised)) or _said(newest)
         if len(windows) > 1:
             facts[f"{one.name}, before"] = f"{len(windows) - 1} windows were made up for"
+        if (pictures := context.pictures) is not None:
+            draw = partial(pictures.performance, one.name, one.model.name)
+            show_drawn(f"performance-picture-{one.name}", f"{one.name}, by window", draw)
     show(MONITOR, "Performance", facts)
     return sent
 
@@ -86,11 +90,12 @@ def monitor(policy: PolicyName | None = None, at: Moment | None = None) -> int:
 def _explained(policy: MonitoringPolicy, champion: ModelVersion, end: int) -> dict[str, Any]:
     """Tell which of the model's features drifted meanwhile, the most first, and what that looks like.
 
-    A group that the model reads, or that is watched for it, is broken where its pipeline stands still.
+    Groups that nobody watches are looked at too, where harm could set something off. One that the model
+    reads, or that is watched for it, is broken where its pipeline stands still.
     """
     drifted, frozen = list[tuple[str, Finding]](), set[str]()
     context = current()
-    watching = [p for p in context.drift_policies if p.model.name == policy.model.name]
+    watching = context.project.watching(policy.model.name)
     for watched in watching:
         with suppress(NoReferenceError):
             report = context.check_drift(watched, champion, window_end(watched, end))

@@ -25,8 +25,8 @@ from warehouse.performance_reports import Row, Watched, keep
 MEASURED = "measured"
 PERFORMANCE, SEGMENTS = "performance", "segments"
 """The kinds of alerts: of all requests, and of gaps between segments."""
-_RULES = 3
-"""How many share what false alarms a window is allowed: of what is measured, estimated, and of segments."""
+LOSSES = "losses"
+"""Harm that the distribution of losses shows."""
 _SAMPLE = 20_000
 _TOLD = 5
 """How many segments an alert names: those whose units together are worse by the most."""
@@ -47,6 +47,7 @@ class Performance:
         """By which rules all requests are served worse than the holdout was."""
         whole = [row for row in self.rows if not row.segment_by]
         found = [row.basis for row in whole if row.breached]
+        found += [LOSSES for row in whole if row.ks_breached]
         late = any(row.log_e is not None and rejects(row.log_e, self.policy.alpha) for row in whole)
         return [*found, "sequential"] if late else found
 
@@ -119,9 +120,17 @@ def check_performance(
     units = arrived(model, version.version, horizon, start, end, policy.segments)
     rows = judged(policy, measure(client, policy.metric, units, policy.k), reference)
     if rows:
-        statistic, p_value = ks(client, before, units) or (None, None)
         log_e = _evidence(client, policy, version, closed(model, version.version, horizon, end))
-        rows[0] = replace(rows[0], log_e=log_e, ks_statistic=statistic, ks_p_value=p_value)
+        rows[0] = replace(rows[0], log_e=log_e)
+        apart = ks(client, before, units)
+        if apart is not None:
+            rows[0] = replace(
+                rows[0],
+                ks_statistic=apart.statistic,
+                ks_p_value=apart.p_value,
+                ks_larger=apart.larger,
+                ks_breached=larger_losses(policy, apart.larger, reference.units, rows[0].units),
+            )
     guessed = _estimate(client, policy, before, asked(model, version.version, start, end))
     if guessed is not None:
         rows.append(estimated(policy, guessed, reference))
@@ -141,6 +150,25 @@ def _estimate(client: Client, policy: MonitoringPolicy, before: Units, now: Unit
     if policy.model.task != BINARY:
         return estimate_numbers(labels, scores, new) if policy.metric == "rmse" else None
     return estimate(policy.metric, labels, scores, new, k=policy.k)
+
+
+def larger_losses(policy: MonitoringPolicy, distance: float, before: int, now: int) -> bool:
+    """Tell whether losses of `now` units are larger than those of `before` by more than the policy tolerates.
+
+    `distance` is what their empirical distributions have. It exceeds that of the true ones by t with a
+    probability of at most 2 exp(-2 t^2 n m / (sqrt n + sqrt m)^2), whatever these are: by the inequality of
+    Dvoretzky, Kiefer and Wolfowitz for each sample, with Massart's constant (1990).
+    """
+    beyond = distance - (policy.losses or 0.0)
+    if policy.losses is None or beyond <= 0 or min(before, now) < policy.min_units:
+        return False
+    exponent = 2 * beyond**2 * before * now / (math.sqrt(before) + math.sqrt(now)) ** 2
+    return 2 * math.exp(-exponent) <= policy.level / _rules(policy)
+
+
+def _rules(policy: MonitoringPolicy) -> int:
+    """Count who share a window's false alarms: what is measured, what is estimated, segments and losses."""
+    return 3 if policy.losses is None else 4
 
 
 def judged(policy: MonitoringPolicy, measures: Sequence[Measure], reference: Measure) -> list[Row]:
@@ -170,7 +198,7 @@ def _beside(policy: MonitoringPolicy, basis: str, found: Measure, reference: Mea
     error = math.hypot(found.error, reference.error or 0.0)
     beyond = row.worse - policy.threshold
     p_value = float(norm.sf(beyond / error)) if error else float(beyond <= 0)
-    return replace(row, p_value=p_value, breached=p_value <= policy.level / _RULES)
+    return replace(row, p_value=p_value, breached=p_value <= policy.level / _rules(policy))
 
 
 def _among(policy: MonitoringPolicy, found: Measure, others: Sequence[Measure], reference: Measure) -> Row:
@@ -185,7 +213,7 @@ def _among(policy: MonitoringPolicy, found: Measure, others: Sequence[Measure], 
     error = math.hypot(found.error, math.sqrt(sum((units * e / n) ** 2 for units, _, e in known)))
     gap = METRICS[policy.metric] * (mean - found.value)
     kinds = max(1, len(policy.segments))
-    reach = float(norm.isf(policy.level / _RULES / kinds / (len(known) + 1))) * error
+    reach = float(norm.isf(policy.level / _rules(policy) / kinds / (len(known) + 1))) * error
     breached = gap - reach > policy.tolerated_gap
     return replace(row, gap=gap, gap_low=gap - reach, gap_high=gap + reach, breached=breached)
 

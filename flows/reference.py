@@ -26,16 +26,15 @@ def freeze(
     scores: ArrayLike,
     labels: ArrayLike,
 ) -> None:
-    """Freeze the references of all of a model's drift policies, and its holdout for monitoring policies.
+    """Freeze the references of all that watches a model's features, and its holdout for monitoring policies.
 
     `table` is the training set's. `scores`, shape (n,), are the model's predictions of what it was not
     trained on, `labels` what came true: those on the training set itself would be too sure. Raises
     `NothingWatchedError`.
     """
     keep_holdout(client, experiment_id, np.asarray(scores).tolist(), np.asarray(labels).tolist())
-    for policy in project.policies:
-        if isinstance(policy, DriftPolicy) and policy.model.name == model_name:
-            keep(client, experiment_id, policy.name, references(client, project, policy, table, scores))
+    for policy in project.watching(model_name):
+        keep(client, experiment_id, policy.name, references(client, project, policy, table, scores))
 
 
 def references(

@@ -43,6 +43,22 @@ def find_registered(model_name: str, experiment_id: str) -> int | None:
 
 
 @task(**RETRIED)
+def may_retrain(model_name: str, alert_id: str, policy: str, at: int) -> bool:
+    """Tell whether the day of `at` (ms) has a retraining left for an alert of a policy, and take it.
+
+    Whoever asks by hand has no bound.
+    """
+    context = current()
+    bounds = {p.name: p.actions_per_day for p in context.drift_policies}
+    bounds |= {p.name: p.actions_per_day for p in context.monitoring_policies}
+    per_day = bounds.get(policy)
+    if per_day is None:
+        return True
+    take = context.registry.actions.take
+    return take(model_name, RETRAIN, alert_id=alert_id, policy=policy, at=at, per_day=per_day)
+
+
+@task(**RETRIED)
 def tuning_is_due(model_name: str, at: int) -> bool:
     """Tell whether better parameters are to be searched first."""
     return due(current(), model_name, at)
@@ -117,8 +133,10 @@ def publish_changes() -> int:
 
 
 @flow(name=RETRAIN)
-def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> int:
+def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> int | None:
     """Retrain `model_name` on what the log held at `at` (ms) and give the version registered.
+
+    None where the policy that asks allows no more retrainings of the model that day: its alert has told.
 
     The alert is the identity: a second run for it, after a crash too, ends with the same version. Where a
     gate fails the run does too, with `GateError`, and nothing is registered; the training set, the experiment
@@ -129,6 +147,13 @@ def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> in
     if known is not None:
         publish_changes()  # the run that registered it may have died before
         return known
+    if not may_retrain(model_name, alert_id, policy, at):
+        show(
+            f"model-{model_name}",
+            f"{model_name} was not retrained",
+            {"because of": f"{policy} (alert {alert_id})", "rule": "actions_per_day are taken for its day"},
+        )
+        return None
     await_warehouse(at)
     dataset = build_dataset(model_name, name, at)
     check_data(model_name, name, dataset, at)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -30,6 +31,7 @@ from flows.rows import TrainingDataError
 from flows.study import TuningError
 from inference.registry import ConflictError
 
+_log = logging.getLogger(__name__)
 _FINAL = (
     AlertedError,
     ExportMismatchError,
@@ -107,6 +109,17 @@ def once(*what: str) -> dict[str, Any]:
 
     kept = {name: value for name, value in RETRIED.items() if name != "cache_policy"}
     return {**kept, "cache_key_fn": key, "persist_result": True}
+
+
+def show_drawn(key: str, title: str, draw: Callable[[], str | None]) -> None:
+    """Put what `draw` gives, if anything, on the page of the flow run; where it fails that is said alone."""
+    try:
+        drawn = draw()
+    except Exception as error:  # nothing that was found depends on its picture
+        _log.warning("%s: the picture is left out: %s", title, error)
+        return
+    if drawn is not None:
+        show_picture(key, title, drawn)
 
 
 def show_picture(key: str, title: str, svg: str) -> None:

@@ -13,7 +13,7 @@ from flows.divergence import compare, psi
 from flows.watched import window
 from inference.registry import ModelVersion
 from warehouse.client import Client
-from warehouse.drift import count, count_by_segment, frozen, quantiles, stale_share
+from warehouse.drift import beyond, count, count_by_segment, frozen, quantiles, stale_share
 from warehouse.drift_reports import Finding
 from warehouse.references import DECILES, Reference
 from warehouse.silence import silent
@@ -69,17 +69,30 @@ class Stretch:
         if not drifted:
             return {}
         client, group, model = self.client, self.policy.group, self.policy.model.name
-        stale, quiet = 0.0, dict[str, float]()
+        stale, quiet, ranges = 0.0, dict[str, float](), dict[str, tuple[float, float]]()
         if group is not None:
+            ranges = dict(self.project.group_plans[group.label].ranges)
             stale = stale_share(client, model, group.name, self.start, self.end)
             table = self.project.group_plans[group.label].table
             quiet = silent(client, model, group.name, table, self.start, self.end)
         deciles: dict[str, list[float]] = {}
+        impossible: dict[str, float] = {}
         for sample in window(self.policy, self.project, self.version.version, self.start, self.end):
             numbers = [n for n in sample.columns if n in drifted and drifted[n].reference.bins.levels is None]
             deciles |= quantiles(client, sample, numbers, DECILES)
+            impossible |= beyond(client, sample, {n: r for n, r in ranges.items() if n in numbers})
         return {
-            name: replace(f, causes=causes(f.reference, f.counts, deciles.get(name, ()), stale, quiet))
+            name: replace(
+                f,
+                causes=causes(
+                    f.reference,
+                    f.counts,
+                    deciles.get(name, ()),
+                    stale,
+                    quiet,
+                    impossible.get(name, 0.0),
+                ),
+            )
             for name, f in drifted.items()
         }
 

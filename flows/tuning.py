@@ -1,5 +1,6 @@
 """Tuning's steps: a study is begun, its trials run, and the best is what the next training starts from."""
 
+from functools import partial
 from importlib.metadata import version as installed
 
 from prefect import task
@@ -11,7 +12,7 @@ from flows.experiments import TRAINER, environment, next_recipe
 from flows.folds import Folds
 from flows.rows import read_rows
 from flows.search import Budget, search
-from flows.steps import RETRIED, artifact_key, show_progress, stop_if_cancelled
+from flows.steps import RETRIED, artifact_key, show_drawn, show_progress, stop_if_cancelled
 from flows.study import Study, TuningError, best
 from inference.registry import Experiment, ExperimentKind, Trial
 
@@ -148,6 +149,8 @@ def keep_best(model_name: str, study_id: str, study: Study) -> int:
         ],
         description=f"Trials of {study_id}",
     )
+    if (pictures := context.pictures) is not None:
+        show_drawn(f"search-{model_name}", f"Trials of {study_id}", partial(pictures.search, study_id))
     found = best(trials)
     if found is None:
         why = trials[-1].reason if trials else "none has ended"

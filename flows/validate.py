@@ -46,7 +46,7 @@ def check_data(model_name: str, experiment_id: str, dataset: Dataset, at: int) -
         reference = _reference(context, model_name, plan)
         results += [
             gates.missing(columns, reference, policy),
-            gates.anomalies(columns, reference, policy),
+            gates.anomalies(columns, reference, context.project.ranges(plan), policy),
             gates.single_features(columns, labels, policy),
             gates.changed_values(context.changed_values(model_name, dataset.table), policy),
             gates.known_labels(table, policy),

@@ -23,6 +23,7 @@ from schemas.records import TOPICS, load
 
 BATCHES, PROGRESS = "prediction.batches", "prediction.progress"
 _SLICE = 500  # rows between two looks at the single requests
+_SHARED = ("model_name", "model_version", "variant", "requested_at", "explain")  # by all rows
 _ID_CHARACTERS = ID_CHARACTERS - 20  # the rest is for the row's number
 _OUTAGE_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
@@ -154,9 +155,7 @@ class Batches:
     def _open(self, partition: int, message: Message) -> _Batch:
         record = self._codec.decode(message.value() or b"")
         done, failed = self._done(partition, message)
-        fields = {
-            name: record.get(name) for name in ("model_name", "model_version", "variant", "requested_at")
-        }
+        fields = {name: record.get(name) for name in _SHARED}
         batch_id, uri, rows = (record.get(name) for name in ("batch_id", "uri", "rows"))
         if not isinstance(batch_id, str) or not 1 <= len(batch_id) <= _ID_CHARACTERS:
             raise BatchError(

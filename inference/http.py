@@ -49,7 +49,7 @@ def create_app(
     tracing: Tracing | None = None,
     beside: AbstractAsyncContextManager[object] | None = None,
 ) -> ASGIApp:
-    """Build the application. `ping` raises where the online store cannot be reached; `clock` gives ms.
+    """Build the application. `ping` raises where no calls should come; `clock` gives ms.
 
     All routes but those of health ask `access`: predictions for the scope `predict`, all else for `read`.
     A body has at most 1 MiB, and at most `limit` requests are answered at a time. Every error is an

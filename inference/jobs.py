@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from features.types import Value
-from inference.models import LoadedModel, Models, OutageError, Variants
+from inference.models import LoadedModel, Models, OutageError, Serving, Variants
 from inference.records import Explanation, Request, RequestError, Variant, VectorRow, check_inputs
 from inference.routing import entity_text, takes_challenger
 from inference.runtime import Matrix
@@ -44,9 +44,12 @@ class Job:
     explanation: Explanation | None = None
 
 
-def accept(request: Request, requested_at: int, models: Models) -> Job:
-    """Route a request and check it; raises `RequestError`, and `OutageError` in an outage."""
-    variants = models.variants(request.model_name)
+def accept(request: Request, requested_at: int, serving: Serving, models: Models) -> Job:
+    """Route a request to who answers at one moment, and check it; `models` has the versions that are pinned.
+
+    Raises `RequestError`, and `OutageError` in an outage.
+    """
+    variants = serving.of(request.model_name)
     entities = _entities(request, variants)
     model, variant = _route(request, entities, variants, models)
     job = job_for(request, requested_at, model, variant, entities)

@@ -65,6 +65,21 @@ class Variants:
         return self.champion, self.challenger, self.shadow
 
 
+class Serving(dict[str, Variants]):
+    """Who answers for each model name at one moment."""
+
+    def of(self, model_name: str) -> Variants:
+        """Give who answers; raises `RequestError` (unknown-model)."""
+        found = self.get(model_name)
+        if found is None:
+            raise RequestError(
+                "unknown-model",
+                f"a request names a registered model ({', '.join(sorted(self)) or 'there is none'}); nothing "
+                f"can answer for {model_name!r}",
+            )
+        return found
+
+
 class _Reading(NamedTuple):
     """What is read otherwise than signatures say: other versions of groups, defaults for frozen features."""
 
@@ -83,7 +98,7 @@ class Models:
     def __init__(self, registry: Registry, artifacts: ArtifactStore) -> None:
         self._registry = registry
         self._artifacts = artifacts
-        self._variants: dict[str, Variants] = {}
+        self._serving = Serving()
         self._pinned: OrderedDict[tuple[str, int], LoadedModel] = OrderedDict()
         self._failed: dict[tuple[str, int], tuple[float, RequestError | OutageError]] = {}
         self._reading = _Reading({}, {})
@@ -92,18 +107,15 @@ class Models:
 
     def names(self) -> list[str]:
         """Give the names of all models, sorted."""
-        return sorted(self._variants)
+        return sorted(self._serving)
+
+    def serving(self) -> Serving:
+        """Give who answers now; it stays as it is, whatever is swapped meanwhile."""
+        return self._serving
 
     def variants(self, model_name: str) -> Variants:
-        """Give who answers now; raises `RequestError` (unknown-model)."""
-        found = self._variants.get(model_name)
-        if found is None:
-            raise RequestError(
-                "unknown-model",
-                f"a request names a registered model ({', '.join(self.names()) or 'there is none'}); nothing "
-                f"can answer for {model_name!r}",
-            )
-        return found
+        """Give who answers for one model now; raises `RequestError` (unknown-model)."""
+        return self._serving.of(model_name)
 
     def version(self, model_name: str, version: int) -> LoadedModel:
         """Give one version, loaded on its first use.
@@ -155,7 +167,7 @@ class Models:
 
     def holds(self, model_name: str, version: int) -> bool:
         """Tell whether `version` would give a version without loading it first."""
-        found = self._variants.get(model_name, Variants())
+        found = self._serving.get(model_name, Variants())
         pinned = (model_name, version) in self._pinned
         return pinned or any(model is not None and model.version == version for model in found.served)
 
@@ -176,18 +188,18 @@ class Models:
 
     def _bring(self, names: Iterable[str], reading: _Reading) -> None:
         new = {name: self._now(name, reading) for name in names}
-        variants = self._variants | new
+        serving = Serving(self._serving | new)
         if reading != self._reading:
             self._pinned.clear()
         for name, now in new.items():
-            before = self._variants.get(name)
+            before = self._serving.get(name)
             if before is not None and before.served != now.served:
                 self.swaps[name] += 1
-        self._variants, self._reading = variants, reading
+        self._serving, self._reading = serving, reading
 
     def _now(self, model_name: str, reading: _Reading) -> Variants:
         """Give who answers by what the registry says; what is loaded already is kept."""
-        old = self._variants.get(model_name, Variants())
+        old = self._serving.get(model_name, Variants())
         config = self._registry.serving_config(model_name)
         champion = self._registry.champion(model_name)
         problems: dict[str, bool] = {}

@@ -75,7 +75,7 @@ def infers(path: str) -> bool:
 
 
 class OpenInference:
-    """The protocol's routes. `ping` raises where the online store cannot be reached."""
+    """The protocol's routes. `ping` raises where no calls should come."""
 
     def __init__(
         self, door: Door, models: Models, ping: Callable[[], object], name: str, version: str

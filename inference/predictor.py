@@ -63,12 +63,13 @@ class Predictor:
         """
         started = perf_counter()
         now = self._clock()
+        serving = self._models.serving()  # one for all: a swap leaves no call with answers of both sides
         accepted: list[Job | RequestError] = []
         for place, request in enumerate(requests):
             try:
                 if request.timeout_ms is not None and received is not None:
                     _in_time(request.timeout_ms, now - received[place])
-                accepted.append(accept(request, self._time(request, now), self._models))
+                accepted.append(accept(request, self._time(request, now), serving, self._models))
             except OutageError:  # the whole batch waits
                 raise
             except Exception as error:  # whatever is wrong with it, the others of its batch are answered

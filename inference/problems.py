@@ -26,6 +26,7 @@ _STATUS = {
     "model-failed": HTTPStatus.INTERNAL_SERVER_ERROR,
     "deadline-exceeded": HTTPStatus.GATEWAY_TIMEOUT,
     "busy": HTTPStatus.TOO_MANY_REQUESTS,
+    "draining": HTTPStatus.SERVICE_UNAVAILABLE,
     "online-store-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "registry-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "spool-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,

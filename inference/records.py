@@ -230,6 +230,7 @@ _REQUIRED: dict[str, Callable[[object], bool]] = {
 _OPTIONAL: dict[str, Callable[[object], bool]] = {
     "model_version": _is_version,
     "explain": lambda explain: isinstance(explain, bool),
+    "entity_id": _is_text,
     "variant": lambda variant: variant in get_args(Variant),
     "entity_keys": lambda keys: isinstance(keys, dict) and all(map(_is_text, keys.values())),
     "inputs": lambda inputs: isinstance(inputs, dict) and all(map(_is_scalar, inputs.values())),

@@ -57,7 +57,7 @@ class Place:
 class RpcDoor:
     """Answers the protocol's calls; to be entered in the event loop of the HTTP door.
 
-    `ping` raises where the online store cannot be reached. Entering raises `RuntimeError` where the port is
+    `ping` raises where no calls should come. Entering raises `RuntimeError` where the port is
     taken.
     """
 
@@ -142,7 +142,7 @@ class RpcDoor:
     async def _ready(self, _: Any, __: _Context) -> Any:  # noqa: ANN401
         try:
             await asyncio.to_thread(self._ping)
-        except RedisError:
+        except (RedisError, RequestError):
             return MESSAGES["ServerReadyResponse"](ready=False)
         return MESSAGES["ServerReadyResponse"](ready=True)
 

@@ -26,6 +26,7 @@ from inference.batches import Batches
 from inference.connections import BoundedConnection, bound_unread
 from inference.delivery import Delivery
 from inference.door import Door
+from inference.draining import Drain, DrainingServer
 from inference.encoding import ResultEncoder
 from inference.files import BatchFiles
 from inference.follower import follow_registry
@@ -119,6 +120,7 @@ def serve_http(
     port: int,
     grpc_port: int = 0,
     limit: int = LIMIT,
+    drain_s: float = 0.0,
     spool: Path,
     spool_bytes: int = DEFAULT_BYTES,
     spool_shed: bool = False,
@@ -136,7 +138,8 @@ def serve_http(
     ones are refused; with `spool_shed` they leave, and are in no log. `clock` gives ms since the epoch; with
     `replay` requests are judged by their own `requested_at`; with `tls` the door speaks HTTPS; at
     `grpc_port`, if it is not 0, the Open Inference Protocol is spoken over gRPC. Each of the two holds at
-    most `limit` requests at a time. `ready` is called when connections are taken. Raises `SpoolError` where
+    most `limit` requests at a time. After SIGTERM the door answers on for `drain_s` seconds, and says that it
+    is not ready. `ready` is called when connections are taken. Raises `SpoolError` where
     another process holds the folder, `OSError` where the port is taken or a file of `tls` cannot be read,
     `SystemExit` where gRPC's port is taken, `OpenDoorError` where others than this host could come in
     without a token.
@@ -154,16 +157,22 @@ def serve_http(
         counted.watch_spool(spooled.depth)
         predictor = Predictor(models, rows, clock, replay)
         log = AnswerLog(spooled, ResultEncoder(codec), counted.unlogged if spool_shed else None)
+        drain = Drain(drain_s)
+
+        def ping() -> None:
+            drain.check()
+            rows.ping()
+
         beside = None
         if grpc_port:
             place = Place(host, grpc_port, None if tls is None else tls.credentials())
             rpc = Door(models, predictor, log, clock, limit, counted, tracing, "grpc")
-            beside = RpcDoor(place, rpc, models, rows.ping, access, clock, version("augury"))
+            beside = RpcDoor(place, rpc, models, ping, access, clock, version("augury"))
         app = create_app(
             models,
             predictor,
             log,
-            rows.ping,
+            ping,
             clock,
             access,
             limit,
@@ -190,7 +199,7 @@ def serve_http(
                 bound_unread(listening)
                 ready()
                 signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it is done
-                uvicorn.Server(config).run([listening])
+                DrainingServer(config, drain).run([listening])
         finally:
             shipper.stop()
 

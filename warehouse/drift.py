@@ -101,6 +101,21 @@ def quantiles(
     return found
 
 
+def beyond(client: Client, sample: Sample, ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """Give the share of each number's values, missing ones aside, that lie beyond what is possible."""
+    if not ranges:
+        return {}
+    each = []
+    for name, (low, high) in ranges.items():
+        value = f"toFloat64({sample.columns[name]})"
+        each.append(f"countIf({value} < {low!r} OR {value} > {high!r}), countIf({value} <= inf)")
+    row = _row(client, f"SELECT {', '.join(each)} FROM {sample.rows}", sample)
+    return {
+        name: int(out) / max(int(rows), 1)
+        for name, out, rows in zip(ranges, row[::2], row[1::2], strict=True)
+    }
+
+
 def levels(
     client: Client, sample: Sample, names: Iterable[str], at_most: int = MAX_LEVELS
 ) -> dict[str, list[str]]:

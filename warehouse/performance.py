@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
@@ -80,8 +80,20 @@ def log_wealth(
     return int(row[0]), [float(v) for v in row[1:]]
 
 
-def ks(client: Client, one: Units, other: Units) -> tuple[float, float] | None:
-    """Compare the squared errors of two samples by the test of Kolmogorov and Smirnov: statistic, p value."""
+class Distance(NamedTuple):
+    """How far the squared errors of two samples are apart.
+
+    Statistic and p value are those of the two-sided test of Kolmogorov and Smirnov; `larger` is the one-sided
+    statistic, by which those of the second sample are larger.
+    """
+
+    statistic: float
+    p_value: float
+    larger: float
+
+
+def ks(client: Client, one: Units, other: Units) -> Distance | None:
+    """Compare the squared errors of two samples; None where one of them has none."""
     losses = " UNION ALL ".join(
         f"SELECT pow(prediction - label, 2) AS loss, {side} AS side FROM ({units.sql})"
         for side, units in enumerate((one, other))
@@ -89,11 +101,12 @@ def ks(client: Client, one: Units, other: Units) -> tuple[float, float] | None:
     held = one.parameters | other.parameters
     if client.query(f"SELECT uniqExact(side) FROM ({losses})", held).result_rows[0][0] < 2:
         return None  # the test refuses an empty side
-    statistic, p_value = client.query(
-        f"SELECT kolmogorovSmirnovTest('two-sided', 'asymptotic')(loss, side) AS t, t.1, t.2 FROM ({losses})",
+    statistic, p_value, larger = client.query(
+        "SELECT kolmogorovSmirnovTest('two-sided', 'asymptotic')(loss, side) AS two, two.1, two.2, "
+        f"kolmogorovSmirnovTest('greater', 'asymptotic')(loss, side).1 FROM ({losses})",
         held,
     ).result_rows[0][1:]
-    return float(statistic), float(p_value)
+    return Distance(float(statistic), float(p_value), float(larger))
 
 
 def predictions(client: Client, units: Units, at_most: int) -> pa.Table:

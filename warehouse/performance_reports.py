@@ -42,6 +42,8 @@ class Row:
     log_e: float | None = None
     ks_statistic: float | None = None
     ks_p_value: float | None = None
+    ks_larger: float | None = None
+    ks_breached: bool = False
     breached: bool = False
 
 

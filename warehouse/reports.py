@@ -75,6 +75,10 @@ class PerformanceWindow:
     gap_high: float | None
     log_e: float | None
     breached: bool
+    ks_statistic: float | None
+    ks_p_value: float | None
+    ks_larger: float | None
+    ks_breached: bool
 
 
 @dataclass(frozen=True)
@@ -202,8 +206,8 @@ def drift_windows(client: Client, model: str, group: str, days: int) -> list[Dri
 def windows_done(client: Client, view: str, alarm: str, policy: str, model: str, version: int) -> set[int]:
     """Give the ends (ms) of the windows of a policy in a view in which a version was checked.
 
-    One in which the column `alarm` is set counts once the log has its alert. Of those up to the newest alert
-    the last alone is given: nobody is told of the others any more.
+    One in which `alarm`, a condition on its columns, holds counts once the log has its alert. Of those up to
+    the newest alert the last alone is given: nobody is told of the others any more.
     """
     of = "policy = {policy:String}"
     windows = (

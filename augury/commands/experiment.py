@@ -8,21 +8,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 from augury.clients import warehouse
 from augury.experiments import Experiments
 from augury.models import artifacts, registry
-from augury.options import utc
+from augury.options import COLUMNS, utc
 from augury.services.flows import code_version
 from augury.settings import Settings
 from augury.spelling import spelled
 from augury.tables import console, table
-from augury.training import stored_set
+from augury.training import StoredDataset, stored_set
 from augury.trials import trials_table
 from flows.export import ExportMismatchError
-from flows.rerun import Difference, RerunError, require_rerunnable
-from flows.rerun import rerun as run_again
+from flows.rerun import Difference, RerunError, require_recipe, rerun_trials
+from flows.rerun import rerun as train_again
 from flows.study import Study, best
 from inference.registry import Experiment, ExperimentKind, GateResult, Registry
 
@@ -99,13 +100,14 @@ def show(experiment: Id) -> None:
 def rerun(experiment: Id) -> None:
     """Train again by an experiment's row; exit status 1 where metrics or artifact differ.
 
-    The rerun is recorded as an experiment that names this one as its parent. No version is registered.
+    The rerun is recorded as an experiment that names this one as its parent. No version is registered. Of a
+    study each trial's losses are computed again, and nothing is recorded.
     """
     settings, out = Settings(), console()
     held = registry(settings)
     found = _asked(held, experiment)
     try:
-        require_rerunnable(found)
+        require_recipe(found)
         client = warehouse(settings)
         dataset = stored_set(client, found.training_dataset_version)
         if dataset is None:
@@ -113,21 +115,30 @@ def rerun(experiment: Id) -> None:
                 f"an experiment is run again on what it learned from; the warehouse no longer holds "
                 f"{found.training_dataset_version}, so nothing was trained"
             )
-        identity = f"{experiment}-rerun-{uuid.uuid4().hex[:8]}"
-        with out.status(f"training {identity}"):
-            done = run_again(
-                found,
-                dataset,
-                held,
-                artifacts(settings),
-                experiment_id=identity,
-                code_version=code_version(),
-            )
-            Experiments(settings, held)(identity)
+        run_again = _study_again if found.kind is ExperimentKind.TUNING else _training_again
+        same = run_again(settings, held, found, dataset, out)
     except (RerunError, ExportMismatchError) as error:
         typer.echo(f"augury: {error}", err=True)
         raise typer.Exit(1) from error
-    out.print(f"{identity} is recorded, as a child of {experiment}", highlight=False)
+    if not same:
+        raise typer.Exit(1)
+
+
+def _training_again(
+    settings: Settings, held: Registry, found: Experiment, dataset: StoredDataset, out: Console
+) -> bool:
+    identity = f"{found.experiment_id}-rerun-{uuid.uuid4().hex[:8]}"
+    with out.status(f"training {identity}"):
+        done = train_again(
+            found,
+            dataset,
+            held,
+            artifacts(settings),
+            experiment_id=identity,
+            code_version=code_version(),
+        )
+        Experiments(settings, held)(identity)
+    out.print(f"{identity} is recorded, as a child of {found.experiment_id}", highlight=False)
     rows = done.metrics if done.sha256.before == done.sha256.after else (*done.metrics, done.sha256)
     if rows:
         _print(out, "differs", rows)
@@ -135,8 +146,20 @@ def rerun(experiment: Id) -> None:
     out.print(f"artifact: {'the same' if len(rows) == len(done.metrics) else 'differs'}, {done.sha256.after}")
     if done.environment:
         _print(out, "made with", done.environment)
-    if not done.same:
-        raise typer.Exit(1)
+    return done.same
+
+
+def _study_again(
+    _settings: Settings, held: Registry, found: Experiment, dataset: StoredDataset, out: Console
+) -> bool:
+    trials = held.experiments.trials(found.experiment_id)
+    with Progress(*COLUMNS, console=out, transient=True) as bar:
+        task = bar.add_task(f"trials of {found.experiment_id}", total=len(trials))
+        differ = rerun_trials(found, trials, dataset, lambda: bar.advance(task))
+    if differ:
+        _print(out, "differs", differ)
+    out.print(f"losses of {len(trials)} trials: {'differ' if differ else 'the same'}", highlight=False)
+    return not differ
 
 
 def _gates(gates: Sequence[GateResult]) -> Table:

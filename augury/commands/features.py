@@ -152,8 +152,9 @@ def _show(out: Console, entry: Entry) -> None:
     for name, text in lines.items():
         if text:
             out.print(f"  {name:<10}{escape(text)}", highlight=False, soft_wrap=True)
-    shown = table("feature", "type", "computed as", "default")
+    shown = table("feature", "type", "computed as", "default", "possible")
     for feature in entry.features:
         default = "" if feature.default is None else repr(feature.default)
-        shown.add_row(feature.name, feature.type, escape(feature.computation), escape(default))
+        possible = "" if feature.range is None else "{:g} to {:g}".format(*feature.range)
+        shown.add_row(feature.name, feature.type, escape(feature.computation), escape(default), possible)
     out.print(shown)

@@ -26,6 +26,9 @@ def score(
         str, typer.Argument(help="Parquet or Arrow: a local file, or a URL below AUGURY_BATCHES_URL.")
     ],
     version: Annotated[int | None, typer.Option(help="The champion without it.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Have each result tell what each feature contributed.")
+    ] = False,
 ) -> None:
     """Have the worker answer a request for each row, and show how far it is.
 
@@ -50,7 +53,7 @@ def score(
     progress = None
     with Progress(*COLUMNS, console=console, transient=True) as bar:
         task = bar.add_task(f"scoring {batch_id}", total=None)
-        for progress in ask(Batch(batch_id, model, version, uri, entities), settings):
+        for progress in ask(Batch(batch_id, model, version, uri, entities, explain), settings):
             bar.update(task, completed=progress["done"], total=progress["total"])
     assert progress is not None  # the last one ends it
     if progress["error"] is not None:

@@ -134,18 +134,16 @@ def _summary(watches: Sequence[Watch]) -> Markup:
 
 
 def _section(watch: Watch) -> list[Markup]:
-    ends = sorted({w.window_end for f in watch.features for w in f.windows})
     parts = [element("h2", watch.policy), element("p", watch.rule)]
-    shaded = watch.features[:_MOST_SHADED]
-    told = f"PSI of {len(shaded)} features of {watch.policy} in {len(ends)} windows"
+    shaded = len(watch.features[:_MOST_SHADED])
     among = (
         ""
-        if len(shaded) == len(watch.features)
-        else f" The {len(shaded)} of {len(watch.features)} that moved most; all are in the table."
+        if shaded == len(watch.features)
+        else f" The {shaded} of {len(watch.features)} that moved most; all are in the table."
     )
     parts.append(
         figure(
-            _shades(shaded, ends, told),
+            shades(watch),
             f"PSI by the end of the window; a dot where the feature drifted.{among}",
         )
     )
@@ -160,7 +158,11 @@ def _section(watch: Watch) -> list[Markup]:
     return parts
 
 
-def _shades(features: Sequence[Feature], ends: Sequence[int], told: str) -> Markup:
+def shades(watch: Watch) -> Markup:
+    """Draw the PSI of the features that moved most, window by window."""
+    features = watch.features[:_MOST_SHADED]
+    ends = sorted({w.window_end for f in watch.features for w in f.windows})
+    told = f"PSI of {len(features)} features of {watch.policy} in {len(ends)} windows"
     known = [{w.window_end: w for w in f.windows} for f in features]
     values = [[_index(w[end]) if end in w else None for end in ends] for w in known]
     marks = [[end in w and w[end].drifted for end in ends] for w in known]

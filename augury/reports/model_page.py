@@ -119,22 +119,26 @@ def _performance(windows: Sequence[PerformanceWindow]) -> list[Markup]:
     if not by_policy:
         return [*parts, element("p", _NOTHING)]
     for policy, found in by_policy.items():
-        courses = [
-            _course(basis, [w for w in found if w.basis == basis])
-            for basis in sorted({w.basis for w in found})
-        ]
-        known = [w.reference for w in found if w.reference is not None]
-        limits = [("holdout", known[-1])] if known else []
         caption = (
             "With 95 % intervals; a dot where the window alarmed. An alarm is worse than the holdout by "
             f"more than {short(found[-1].threshold)}."
         )
-        drawn = chart([c for c in courses if c.times], f"{policy} by window", limits)
-        parts += [element("h3", policy), figure(drawn, caption)]
+        parts += [element("h3", policy), figure(performance_chart(policy, found), caption)]
         rows = [_window_row(w) for w in sorted(found, key=lambda w: (-w.window_end, w.basis))]
         headings = ["window to", "basis", "version", "units", "value", "low", "high", "holdout"]
-        parts.append(table([*headings, "worse by", "p", "log evidence", "alarm"], rows))
+        parts.append(table([*headings, "worse by", "p", "log evidence", "losses larger by", "alarm"], rows))
     return parts
+
+
+def performance_chart(policy: str, windows: Sequence[PerformanceWindow]) -> Markup:
+    """Draw a policy's metric of all requests by window, measured and estimated, beside the holdout's."""
+    courses = [
+        _course(basis, [w for w in windows if w.basis == basis])
+        for basis in sorted({w.basis for w in windows})
+    ]
+    known = [w.reference for w in windows if w.reference is not None]
+    limits = [("holdout", known[-1])] if known else []
+    return chart([c for c in courses if c.times], f"{policy} by window", limits)
 
 
 def _course(basis: str, windows: Sequence[PerformanceWindow]) -> Course:
@@ -146,13 +150,13 @@ def _course(basis: str, windows: Sequence[PerformanceWindow]) -> Course:
         dashed=basis != "measured",
         low=[w.low for w in windows],
         high=[w.high for w in windows],
-        marks=[w.breached for w in windows],
+        marks=[w.breached or w.ks_breached for w in windows],
     )
 
 
 def _window_row(w: PerformanceWindow) -> list[str]:
-    figures = (w.value, w.low, w.high, w.reference, w.worse, w.p_value, w.log_e)
-    alarm = "yes" if w.breached else ""
+    figures = (w.value, w.low, w.high, w.reference, w.worse, w.p_value, w.log_e, w.ks_larger)
+    alarm = "yes" if w.breached or w.ks_breached else ""
     return [day(w.window_end), w.basis, f"{w.model_version}", f"{w.units:,}", *map(short, figures), alarm]
 
 

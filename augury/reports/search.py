@@ -59,7 +59,7 @@ def search_parts(search: Search | None) -> list[Markup]:
         said = f"Trial {search.chosen} of {len(search.trials)} of {search.study} has the smallest "
         said += f"{search.metric}."
         caption = f"{search.metric} of each trial that has one, and the best of those before and with it."
-        parts += [figure(_picture(search), caption)]
+        parts += [figure(search_picture(search), caption)]
     names = list(dict.fromkeys(name for trial in search.trials for name in trial.hyperparameters))
     rows = [
         [
@@ -76,7 +76,8 @@ def search_parts(search: Search | None) -> list[Markup]:
     return [*parts, element("p", said), table(headings, rows)]
 
 
-def _picture(search: Search) -> Markup:
+def search_picture(search: Search) -> Markup:
+    """Draw the value of each trial that has one, and the best so far."""
     valued = [(n, trial.value) for n, trial in enumerate(search.trials) if trial.value is not None]
     y = spanning([value for _, value in valued], _HEIGHT - 4, 12)
     x = Scale(0, max(len(search.trials) - 1, 1), _LEFT + 6, _WIDTH - _RIGHT - 6)

@@ -15,6 +15,7 @@ from augury.clients import project_clock, send_alert, warehouse
 from augury.clock import wall_ms
 from augury.experiments import Experiments
 from augury.models import artifacts, publish, registry
+from augury.reports.pictures import Pictures
 from augury.settings import ROOT, Settings
 from augury.training import ChangedValues, Datasets, Query, TrainingSets, Windows
 from features.project import Project
@@ -102,6 +103,7 @@ def collaborators(project: Project, settings: Settings) -> Context:
         stalled_groups=partial(stalled_groups, client),
         windows_done=Windows(client),
         keep_experiment=Experiments(settings, held),
+        pictures=Pictures(client, held),
         documents_url=settings.documents_url,
     )
 

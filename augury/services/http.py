@@ -29,6 +29,7 @@ def run(
             port=settings.http_port,
             grpc_port=settings.grpc_port,
             limit=settings.http_limit,
+            drain_s=settings.http_drain_s,
             spool=spool(settings),
             spool_bytes=settings.spool_max_mb << 20,
             spool_shed=settings.spool_shed,

@@ -188,6 +188,15 @@ origin_weather = FeatureGroup(
         "visibility_min_6h": 10.0,
         "dew_point_spread": 13.0,
     },
+    ranges={
+        "temperature_last": (-40, 130),  # Fahrenheit
+        "dew_point_last": (-60, 100),
+        "humidity_last": (0, 105),
+        "pressure_last": (870, 1085),  # millibars: the lowest and the highest ever measured at sea level
+        "visibility_last": (0, 100),
+        "wind_speed_mean_6h": (0, 200),
+        "precipitation_sum_6h": (0, 60),
+    },
     freshness=Freshness(expected_max_lag="1h", alert_threshold_minutes=120, on_stale="serve"),
     owner="meteorology",
     meaning="The weather at an airport, and what it has been",
@@ -288,7 +297,9 @@ late_arrival = Model(
             "num_leaves": Integer(7, 127, log=True),
             "min_child_samples": Integer(20, 500, log=True),
         },
-        trials=30,
+        trials=8,
+        folds=2,
+        every="180d",
     ),
     owner="operations",
     meaning="Lands more than 15 minutes late",

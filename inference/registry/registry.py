@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from inference.registry import tables
+from inference.registry.actions import Actions
 from inference.registry.canaries import Canaries
 from inference.registry.cutovers import Cutovers
 from inference.registry.database import Database
@@ -50,6 +51,7 @@ class Registry:
     def __init__(self, url: str, clock: Callable[[], int]) -> None:
         self._database = Database(url)
         self._clock = clock
+        self.actions = Actions(self._database, clock)
         self.canaries = Canaries(self._database, clock)
         self.cutovers = Cutovers(self._database, clock)
         self.experiments = Experiments(self._database, clock)

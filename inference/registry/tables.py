@@ -198,6 +198,18 @@ class FeatureCutover(Base):
     at: Mapped[int]
 
 
+class Action(Base):
+    """What an alert has set off by itself for a model, counted by `day` (ms) of the log's clock."""
+
+    __tablename__ = "actions"
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    action: Mapped[str] = mapped_column(primary_key=True)
+    alert_id: Mapped[str] = mapped_column(primary_key=True)
+    policy: Mapped[str]
+    day: Mapped[int]
+    taken_at: Mapped[int]
+
+
 class FeatureFreeze(Base):
     """One step by which a feature of a model is frozen at its default, or thawed. Append-only by trigger.
 
@@ -266,6 +278,7 @@ class DriftPolicyRow(Base):
     min_rows: Mapped[int]
     retrain: Mapped[bool]
     debounce: Mapped[str]
+    actions_per_day: Mapped[int]
     on_broken: Mapped[str]
     updated_at: Mapped[int]
 
@@ -282,6 +295,7 @@ class MonitoringPolicyRow(Base):
     k: Mapped[float]
     segments: Mapped[list[str]]
     gap: Mapped[float | None]
+    losses: Mapped[float | None]
     alpha: Mapped[float]
     false_alarms_per_month: Mapped[float]
     min_units: Mapped[int]

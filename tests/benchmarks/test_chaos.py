@@ -21,6 +21,7 @@ FINE = Outcome(
     runs=1,
     announced=1,
     trained=1,
+    needless=0,
     unanswered=0,
     unreached=0,
 )
@@ -72,7 +73,12 @@ def test_every_step_is_killed_on_both_sides_and_every_part_at_every_moment() -> 
     assert chain | {"look at the trial"} < set(steps())
     assert "clear" not in steps()  # of a window without drift, which begins no chain
     assert {"bridge, when alerted", "kafka, when labelled", "database, when on trial"} < set(found)
-    assert {"a trial of the search after", "http, when on a canary", "twice at a share"} < set(found)
+    assert {
+        "a trial of the search after",
+        "http, when on a canary",
+        "twice at a share",
+        "http, when promoted",
+    } < set(found)
     assert set(steps_of(HARM)) == {"monitor", "look at performance", "canary", "look at the canary", "act"}
     assert set(steps_of(FALL_BACK)) == {"fall-back", "bring_back"}
     assert {place.event for place in quick()} == set(FIRST)
@@ -87,6 +93,7 @@ def test_every_step_is_killed_on_both_sides_and_every_part_at_every_moment() -> 
         ({"event": FALL_BACK, "trials": 0}, "doubled"),
         ({"unreached": 1}, "places that were not reached"),
         ({"unanswered": 1}, "answers lost or doubled"),
+        ({"needless": 1}, "trained although nothing was lost"),
         ({"hung": "it waits"}, "hung"),
     ],
 )

@@ -2,13 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from py4j.java_gateway import JavaGateway
+from typer.testing import CliRunner
 
+from augury.cli import app
+from augury.models import registry
 from augury.preview import preview
 from augury.replay import Replayer
 from augury.stack import Stack
@@ -86,6 +90,22 @@ def test_services_tell_what_they_did(flights: Flights) -> None:
     assert written.keys() == {plan.name for plan in flights.plans}
     assert min(written.values()) > 0
     assert set(scraped("sink", "augury_log_lag_records", "topic").values()) == {0}
+
+
+def test_who_asks_for_a_training_gets_one_version(flights: Flights) -> None:
+    asked = ["train", "examples.flights", "late_arrival", "--name", "three-days"]
+    for _ in range(2):
+        told = CliRunner().invoke(app, asked, env=flights.settings.environment())
+        assert told.exit_code == 0, told.output
+        assert "late_arrival version 1 is registered, and its status is staging" in told.output
+    with closing(registry(flights.settings)) as held:
+        (version,) = held.versions("late_arrival")
+        found = held.training_config("late_arrival")
+        assert held.experiments.get(version.experiment_id).hyperparameters == found.hyperparameters
+    assert (version.experiment_id, found.provenance["study"]) == (
+        "late_arrival-three-days",
+        "late_arrival-three-days-tuning",
+    )
 
 
 def test_what_stands_is_left_as_it_is(flights: Flights) -> None:

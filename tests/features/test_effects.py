@@ -33,6 +33,7 @@ CHANGES: dict[str, tuple[FeatureGroup, list[tuple[str, str]]]] = {
     "meaning": (replace(BASE, meaning="Else"), [("description", "meaning")]),
     "owner": (replace(BASE, owner="ops"), [("description", "owner")]),
     "freshness": (replace(BASE, freshness=Freshness("1m")), [("description", "freshness")]),
+    "a range": (replace(BASE, ranges={"pace": (0, 9)}), [("description", "ranges")]),
     "a default": (replace(BASE, defaults={"pace": 0.5}), [("defaults", "pace")]),
     "a default of a feature more": (
         replace(BASE, derived={**BASE.derived, "slow": "pace < 1"}, defaults={"slow": True}),

@@ -3,8 +3,9 @@ from types import ModuleType
 
 import pytest
 
-from features import DefinitionError, DriftPolicy, EvaluationPolicy
+from features import DefinitionError, DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from features.compile import compile_group
+from features.policies import Policy
 from features.project import collect, load_project
 from tests.definitions import landed, plain
 from tests.definitions import late as two_sources
@@ -52,6 +53,22 @@ def test_groups_and_models_that_only_a_model_or_a_policy_names_come_along() -> N
     watched = replace(plain, name="watched")
     project = collect(module(drift=DriftPolicy(watched, late)))
     assert (project.models, project.groups) == ((late,), (plain, watched))
+
+
+def test_where_harm_sets_something_off_all_that_the_model_reads_is_looked_at() -> None:
+    second = replace(plain, name="second")
+    model = replace(late, features=[plain["count_1h"], second["count_1h"]])
+    drift = DriftPolicy(plain, model, method="ks")
+
+    def watching(*policies: Policy) -> list[DriftPolicy]:
+        stated = {f"policy_{place}": policy for place, policy in enumerate(policies)}
+        return collect(module(model=model, **stated)).watching("late")
+
+    assert watching(drift) == [drift]
+    assert watching(drift, MonitoringPolicy(model, on_harm="tell")) == [drift]
+    for acts in ({}, {"on_harm": "fall_back"}, {"on_harm": "tell", "on_estimated": "retrain"}):
+        found = watching(drift, MonitoringPolicy(model, window="2d", every="12h", **acts))
+        assert found == [drift, DriftPolicy(second, model, window="2d", every="12h")]
 
 
 def test_equal_definitions_are_one() -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.causes import CONSTANT, DATA, NEW_CATEGORY, NULLS, SILENT, STALE, broken, causes, scale
+from flows.causes import BEYOND, CONSTANT, DATA, NEW_CATEGORY, NULLS, SILENT, STALE, broken, causes, scale
 from flows.divergence import CHI_SQUARED, PSI
 from warehouse.bins import Bins
 from warehouse.references import DECILES, Reference
@@ -38,6 +38,13 @@ def test_missing_values_jump_by_a_share_and_a_factor(missing: int, found: str) -
 def test_many_missing_values_that_become_some_more_are_no_jump() -> None:
     held = Reference("x", PSI, NUMBER.bins, (*[300] * 10, 2_000), SPREAD)  # 40 %
     assert causes(held, [*[50] * 10, 500], deciles(HELD), 0.0) == (DATA,)
+
+
+@pytest.mark.parametrize(("beyond", "found"), [(0.009, DATA), (0.01, BEYOND), (1.0, BEYOND)])
+def test_impossible_values_are_a_fault_whatever_their_shape(beyond: float, found: str) -> None:
+    celsius = deciles(RANDOM.lognormal(3.1, 0.5, 1_000))
+    assert causes(NUMBER, [*[100] * 10, 20], celsius, 0.0, beyond=beyond) == (found,)
+    assert broken((found,)) == (found == BEYOND)
 
 
 @given(st.floats(0.001, 1_000), st.integers(0, 1_000))

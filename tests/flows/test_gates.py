@@ -46,7 +46,7 @@ def test_a_sound_training_set_passes_every_gate(plan: ModelPlan, policy: GatePol
         gates.schema(data, plan),
         gates.rows(data, policy),
         gates.missing(columns(data), before, policy),
-        gates.anomalies(columns(data), before, policy),
+        gates.anomalies(columns(data), before, {}, policy),
         gates.single_features(columns(data), labels(data), policy),
         gates.changed_values([Changes("a", 1_000, 10)], policy),
         gates.known_labels(data, policy),
@@ -95,12 +95,24 @@ def test_missing_values_are_judged_by_themselves_and_by_the_reference(policy: Ga
 
 def test_a_changed_unit_is_anomalous_and_a_shift_is_not(policy: GatePolicy) -> None:
     data = columns(table())
-    assert gates.anomalies(data | {"delay": data["delay"] + 2}, data, policy).passed
-    found = gates.anomalies(data | {"delay": data["delay"] * 60}, data, policy)
+    assert gates.anomalies(data | {"delay": data["delay"] + 2}, data, {}, policy).passed
+    found = gates.anomalies(data | {"delay": data["delay"] * 60}, data, {}, policy)
     assert not found.passed
     assert found.value.startswith("delay: ")
     constant = {"delay": np.zeros(4_000)}
-    assert "not judged" in gates.anomalies(data, constant, policy).value
+    assert "not judged" in gates.anomalies(data, constant, {}, policy).value
+
+
+def test_what_the_contract_calls_impossible_is_anomalous_from_the_first_version_on(
+    policy: GatePolicy,
+) -> None:
+    data = columns(table())
+    possible = {"delay": (float(data["delay"].min()), float(data["delay"].max()))}
+    assert gates.anomalies(data, {}, possible, policy).passed
+    kelvin = data | {"delay": np.where(np.arange(4_000) % 50 == 0, data["delay"] + 273.15, data["delay"])}
+    found = gates.anomalies(kelvin, {}, possible, policy)
+    assert (found.passed, found.value) == (False, "delay: 2.0%")
+    assert not gates.anomalies(kelvin, kelvin, possible, policy).passed  # whatever was learned from before
 
 
 def test_a_feature_that_knows_the_label_is_a_leak(policy: GatePolicy) -> None:

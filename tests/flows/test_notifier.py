@@ -86,6 +86,7 @@ def test_a_webhook_gets_evidence_owner_and_playbook(door: Door) -> None:
         "looks_like: a change of the data",
         "owner: ops",
         "playbook: https://example.com/augury/docs/playbooks/drift.md",
+        "the events behind it: augury alerts show 'drift/p/x'",
         "augury alerts ack 'drift/p/x'",
     ):
         assert line in lines

@@ -3,12 +3,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
 from features.policies import METRICS, MonitoringPolicy
 from flows.check import NoReferenceError
 from flows.estimation import Estimate
 from flows.metrics import metric
-from flows.performance import Performance, check_performance, estimated, judged
+from flows.performance import Performance, check_performance, estimated, judged, larger_losses
 from schemas.codec import Codec
 from schemas.records import load
 from tests.flows.drifting import DAY, END, MODEL, VERSION, History, project, values
@@ -76,6 +77,28 @@ def test_harm_is_one_alert_with_its_evidence(tried: History) -> None:
     assert estimated["basis"] == "estimated"
     codec = Codec(LocalSchemas())
     assert codec.decoder(load("alert"))(codec.encoder("alerts", load("alert"))(alert.record)) == alert.record
+
+
+@pytest.mark.stack
+def test_larger_losses_are_harm_where_a_policy_says_by_how_much(tried: History) -> None:
+    tried.served(outcomes(2_000, 2, shift=0.35))
+    lenient = replace(POLICY, threshold=9.0)
+    assert checked(tried, lenient).harm == []
+    assert checked(tried, replace(lenient, losses=0.05)).harm == ["losses"]
+    assert checked(tried, replace(lenient, losses=0.9)).harm == []
+    assert checked(tried, replace(lenient, losses=0.05, min_units=5_000)).harm == []
+
+
+def test_no_more_windows_than_stated_have_losses_beyond_what_is_tolerated() -> None:
+    policy, random = replace(POLICY, losses=0.1, false_alarms_per_month=12.0), np.random.default_rng(1)
+    alarms = 0
+    for _ in range(500):  # at the edge: a tenth of what was small is large now
+        before, now = random.random(400), random.random(300) + (random.random(300) < 0.1)
+        greater = ks_2samp(before, now, alternative="greater").statistic
+        alarms += larger_losses(policy, float(greater), 400, 300)
+    assert alarms / 500 <= policy.level / 4
+    assert larger_losses(policy, 0.5, 400, 300)
+    assert not larger_losses(policy, 0.1, 10**9, 10**9)
 
 
 @pytest.mark.stack

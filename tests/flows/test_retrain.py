@@ -26,7 +26,7 @@ from inference.artifacts import ArtifactStore
 from inference.explainer import explainer_of
 from inference.registry import ModelStatus
 from tests.flows.tables import table
-from tests.flows.world import NOW, TableDataset, World
+from tests.flows.world import DAY, NOW, TableDataset, World
 
 pytestmark = pytest.mark.stack
 
@@ -75,7 +75,19 @@ def test_an_alert_ends_with_one_version_in_staging(world: World, stack: Any, tmp
     assert retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW) == 1
     assert len(world.registry.versions("punctual")) == 1
     assert len(world.asked) == 1
-    assert retrain("punctual", "alert-2", "line_trips.v1/punctual", NOW) == 2
+    assert retrain("punctual", "alert-2", "line_trips.v1/punctual", NOW + DAY) == 2
+
+
+def test_policies_of_a_model_share_what_a_day_may_set_off_and_who_asks_by_hand_does_not(
+    world: World,
+) -> None:
+    day = NOW - NOW % DAY
+    assert retrain("punctual", "drifted", "line_trips.v1/punctual", day) == 1
+    assert retrain("punctual", "harmed", "auc/punctual", day + DAY - 1) is None
+    assert world.registry.experiments.find("punctual-harmed") is None
+    assert retrain("punctual", "drifted", "line_trips.v1/punctual", day) == 1  # it has its own
+    assert retrain("punctual", "wanted", "augury train", day) == 2
+    assert retrain("punctual", "harmed-again", "auc/punctual", day + DAY) == 3
 
 
 def test_a_run_that_died_before_publishing_is_finished_by_the_next(
@@ -169,7 +181,7 @@ def test_a_challenger_is_measured_beside_the_champion(world: World) -> None:
     retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW)
     world.registry.promote("punctual", 1, by="ann", why="the first")
     configure(replace(world.context, training_set=training_set))
-    assert retrain("punctual", "alert-2", "line_trips.v1/punctual", NOW) == 2
+    assert retrain("punctual", "alert-2", "line_trips.v1/punctual", NOW + DAY) == 2
     found = {r.gate: r.value for r in world.registry.gates.results("punctual-alert-2")}
     assert read == ["punctual-alert-1@1"]
     assert found["improvement"].startswith("+0.0000: ")  # it was trained on the same rows
@@ -183,7 +195,7 @@ def test_a_champion_that_has_learned_from_the_holdout_is_no_measure(world: World
     longer = world.registry.experiments.get("punctual-alert-1").evaluation_metrics["holdout_start"]
     assert longer is not None
     configure(replace(world.context, dataset=lambda _model, name, _end: TableDataset(name, 1_500)))
-    retrain("punctual", "shorter", "line_trips.v1/punctual", NOW)
+    retrain("punctual", "shorter", "line_trips.v1/punctual", NOW + DAY)
     found = {r.gate: r for r in world.registry.gates.results("punctual-shorter")}
     said = f"not judged: version 1 has learned from rows of this holdout, .* its own at {longer:.0f} ms"
     assert re.match(said, found["improvement"].value)

@@ -139,5 +139,5 @@ def test_a_retraining_learns_by_what_it_has_found(world: World, served: str) -> 
     trained = world.registry.experiments.get("punctual-alert-1")
     assert trained.hyperparameters["num_leaves"] == found[1].hyperparameters["num_leaves"]
     assert world.asked == [("punctual", "punctual-alert-1", NOW)]  # one training set for both
-    assert retrain("punctual", "alert-2", "line_trips.v1/punctual", NOW) == 2
+    assert retrain("punctual", "alert-2", "line_trips.v1/punctual", NOW + DAY) == 2
     assert world.registry.experiments.all(kind=ExperimentKind.TUNING, model_name="punctual")[1:] == []

@@ -116,15 +116,18 @@ def test_batches_of_rows_and_files_are_answered_row_by_row(asked: Asked) -> None
     listed = asked.ask("listed", rows=rows)
     filed = asked.ask("filed", **asked.file(1_203))
     named = asked.ask("named", rows=rows[:1], variant="shadow")
+    explained = asked.ask("explained", rows=rows[:1], explain=True)
     with asked.worker():
-        told = {name: asked.done(name) for name in (listed, filed, named)}
+        told = {name: asked.done(name) for name in (listed, filed, named, explained)}
         (by_shadow,) = asked.results(named).values()
+        (without_trees,) = asked.results(explained).values()
         few, many = asked.results(listed), asked.results(filed)
         shadows = asked.results(filed, "prediction.shadow")
     assert (told[listed]["total"], told[listed]["failed"]) == (2, 1)
     assert few[0]["error"] is None
     assert "brings every input" in few[1]["error"]
     assert (by_shadow["variant"], by_shadow["model_version_used"]) == ("pinned", 2)
+    assert "registered without" in without_trees["error"]
     assert (told[filed]["total"], told[filed]["failed"]) == (1_203, 0)
     assert many.keys() == shadows.keys() == set(range(1_203))
     assert all(r["feature_values_used"]["carrier_delay.count_1d"] == n % 1_000 for n, r in many.items())

@@ -51,7 +51,7 @@ def mostly(fields: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[
 
 REQUESTS = st.fixed_dictionaries(
     {"model_name": MODELS, "model_version": VERSIONS},
-    optional={"entity_keys": mostly(KEYS), "inputs": mostly(INPUTS)},
+    optional={"entity_keys": mostly(KEYS), "inputs": mostly(INPUTS), "entity_id": st.text(max_size=5)},
 ) | st.fixed_dictionaries({"model_name": MODELS, "model_version": VERSIONS, "vector": VECTORS})
 
 

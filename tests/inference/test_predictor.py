@@ -1,6 +1,6 @@
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from inference.jobs import accept
 from inference.models import OutageError
 from inference.predictor import Predictor
 from inference.records import Request
-from inference.registry import ServingConfig
+from inference.registry import ModelStatus, ServingConfig
 
 from .onnx_models import classes, classifier, regressor, targets, trees
 from .world import NOW, World, make_plan
@@ -94,12 +94,42 @@ def test_a_wrong_request_is_a_result_and_spoils_no_other(
     assert re.search(text, result.error)
 
 
+class Swapping(list[Request]):
+    """Requests of one call, between which another champion comes."""
+
+    def __init__(self, requests: list[Request], swap: Callable[[], None]) -> None:
+        super().__init__(requests)
+        self.swap = swap
+
+    def __iter__(self) -> Iterator[Request]:
+        for request in super().__iter__():
+            yield request
+            self.swap()
+
+
+def test_a_swap_leaves_no_call_with_answers_of_both_sides(world: World) -> None:
+    fill(world)
+    world.serve(regressor(6))
+    world.register(regressor(6, 2.0))
+
+    def swap() -> None:
+        if world.registry.get("late", 2).status is not ModelStatus.CHAMPION:
+            world.promote(2)
+            world.models.refresh()
+
+    call = Swapping([replace(REQUEST, request_id=f"r{n}") for n in range(3)], swap)
+    answers = world.predictor.predict(call, "http")
+    assert [answer.result.model_version_used for answer in answers] == [1, 1, 1]
+    (after,) = world.predictor.predict([REQUEST], "http")
+    assert after.result.model_version_used == 2
+
+
 def test_a_fault_in_one_request_is_its_result_and_spoils_no_other(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(world)
     world.serve()
-    job = accept(REQUEST, NOW, world.models)
+    job = accept(REQUEST, NOW, world.models.serving(), world.models)
     reader = job.model.reader
     compute, calls = reader.on_demand, iter((False, True, False))
 

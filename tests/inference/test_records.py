@@ -42,6 +42,8 @@ def test_another_is_refused(at: object) -> None:
         {"entity_keys": {"carrier": 1}},
         {"inputs": {"a": [1]}},
         {"vector": ["1"]},
+        {"entity_id": 1},
+        {"explain": "yes"},
     ],
     ids=str,
 )

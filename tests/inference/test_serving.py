@@ -223,3 +223,20 @@ def test_a_cut_over_reaches_a_running_door_without_a_failed_request(served: Serv
         door.send_signal(signal.SIGTERM)
         assert door.wait(30) == 0
     assert results["first"][0]["rows"][0]["version"] == 1
+
+
+def test_a_door_that_drains_is_not_ready_and_answers_until_it_is_over(served: Served) -> None:
+    draining = HTTP.replace("clock=wall_ms,", "clock=wall_ms, drain_s=600.0,")
+    with running(draining, *served.arguments[1:]) as door:
+        served.await_ready()
+        assert served.client.get("/v2/health/ready").json() == {"ready": True}
+        door.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 60
+        while served.client.get("/readyz").status_code == 200:
+            assert time.monotonic() < deadline
+        assert served.client.get("/readyz").json()["type"] == "urn:augury:draining"
+        assert served.client.get("/v2/health/ready").status_code == 503
+        with httpx.Client(base_url=served.client.base_url) as new:  # who has not heard of it yet
+            assert served.ask(new, "late to hear")["prediction"] == 6.0
+        door.send_signal(signal.SIGTERM)
+        assert door.wait(30) == 0

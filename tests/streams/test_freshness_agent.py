@@ -26,7 +26,7 @@ from schemas.log import Topic, consumer, create_topics, producer
 from schemas.records import TOPICS, load
 from schemas.registry import SchemaRegistry
 from streams.freshness import FRESH, QUIET, STALLED, Changes, Limits
-from streams.freshness_agent import CHANGELOG, FreshnessAgent
+from streams.freshness_agent import APP, CHANGELOG, FreshnessAgent
 from streams.materialiser import CLOCKS
 from streams.reporter import REPORTS, TOPIC, Reporter
 from tests.definitions import carrier, landed
@@ -248,3 +248,25 @@ def test_a_killed_materialiser_is_told_of_once_though_the_agent_is_killed_too(
     processes.materialiser()
     world.until(lambda: processes.kept(FRESH))
     assert processes.told() == [["ready"], ["raised", alert_id], ["ready"], ["resolved", alert_id]]
+
+
+def test_an_agent_that_was_taken_for_dead_goes_on(processes: Processes) -> None:
+    world = processes.world
+    world.tick(START)
+    world.show(START)
+    agent = processes.agent()
+    world.until(lambda: ["ready"] in processes.told() and processes.kept(FRESH))
+    agent.send_signal(signal.SIGSTOP)
+    world.until(lambda: not members(world.settings.kafka_bootstrap), report=False)
+    agent.send_signal(signal.SIGCONT)
+
+    world.now = START + world.plan.alert_threshold_ms + MINUTE
+    world.tick(world.now)
+    world.until(lambda: processes.kept(STALLED))
+    assert agent.poll() is None
+
+
+def members(bootstrap: str) -> int:
+    """Count who reads the reports."""
+    (found,) = AdminClient({"bootstrap.servers": bootstrap}).describe_consumer_groups([APP]).values()
+    return len(found.result(timeout=10).members)

@@ -110,8 +110,15 @@ def test_losses_are_compared_by_kolmogorov_and_smirnov(database: Client) -> None
     found = ks(database, left, right)
     expected = ks_2samp((one[0] - one[1]) ** 2, (other[0] ** 2 - other[1]) ** 2, method="asymp")
     assert found is not None
-    assert found[0] == pytest.approx(expected.statistic, abs=1e-9)
-    assert found[1] == pytest.approx(expected.pvalue, rel=0.2)
+    assert found.statistic == pytest.approx(expected.statistic, abs=1e-9)
+    assert found.p_value == pytest.approx(expected.pvalue, rel=0.2)
+    for losses, others, apart in (
+        ((one[0] - one[1]) ** 2, (other[0] ** 2 - other[1]) ** 2, found),
+        ((other[0] ** 2 - other[1]) ** 2, (one[0] - one[1]) ** 2, ks(database, right, left)),
+    ):
+        greater = ks_2samp(losses, others, alternative="greater").statistic
+        assert apart is not None
+        assert apart.larger == pytest.approx(greater, abs=1e-9)
     assert ks(database, left, Units(right.sql, {"another": "none"})) is None
 
 

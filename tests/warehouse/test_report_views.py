@@ -201,8 +201,53 @@ def test_the_cost_of_predictions_is_in_bytes_of_the_tables(database: Client) -> 
 
 def test_the_document_lists_every_view_and_table_of_experiments() -> None:
     made = []
-    for name, what in (("0013_reports.sql", "VIEW"), ("0017_experiments.sql", "TABLE")):
+    for name, what in (
+        ("0013_reports.sql", "VIEW"),
+        ("0020_model_versions.sql", "VIEW"),
+        ("0017_experiments.sql", "TABLE"),
+    ):
         begin = rf"^CREATE {what} IF NOT EXISTS (\w+)"
         made += re.findall(begin, (MIGRATIONS / name).read_text(), re.MULTILINE)
     listed = re.findall(r"^\| `(\w+)` \| an? ", (ROOT / "docs" / "reports.md").read_text(), re.MULTILINE)
     assert listed == made
+
+
+def test_a_version_has_its_status_and_the_training_that_made_it(database: Client) -> None:
+    events = [
+        ("late", 1, "registered", "staging", 1, "file:///a"),
+        ("late", 2, "registered", "staging", 2, "file:///b"),
+        ("late", 1, "promoted", "champion", 3, "file:///a"),
+        ("late", 2, "trial_started", "challenger", 4, "file:///b"),
+        ("late", 2, "rejected", "retired", 5, "file:///b"),
+    ]
+    names = ["model_name", "version", "kind", "status", "position", "artifact_uri"]
+    more = ["event_id", "by", "why", "at", "sha256"]
+    database.insert(
+        "model_registry_events",
+        [[*event, f"e{n}", "ann", f"why {n}", START + n * DAY, "0"] for n, event in enumerate(events)],
+        column_names=names + more,
+    )
+    for name, at, path in (
+        ("first", 1, "file:///a"),
+        ("same bytes", 2, "file:///a"),
+        ("rerun", 3, "file:///b"),
+    ):
+        kind = "rerun" if name == "rerun" else "training"
+        database.insert(
+            "experiments",
+            [[name, kind, "late", path, f"{name}@1", START + at]],
+            column_names=[
+                *("experiment_id", "kind", "model_name", "artifact_path"),
+                *("training_dataset_version", "trained_at"),
+            ],
+        )
+    found = rows(
+        database,
+        "SELECT version, status, changed_by, changed_why, toUnixTimestamp64Milli(changed_at), "
+        "toUnixTimestamp64Milli(registered_at), experiment_id, training_dataset_version "
+        "FROM model_versions ORDER BY version",
+    )
+    assert found == [
+        (1, "champion", "ann", "why 2", START + 2 * DAY, START, "first", "first@1"),
+        (2, "retired", "ann", "why 4", START + 4 * DAY, START + DAY, "", ""),
+    ]

@@ -2,6 +2,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import Result
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from augury.cli import app
 from augury.clients import online_store, warehouse
 from augury.models import registry
+from augury.reports.pictures import Pictures
 from augury.settings import Settings
 from augury.stack import Stack
 from features import Integer
@@ -18,6 +20,7 @@ from flows.recipe import Recipe
 from flows.study import Study
 from inference.registry import ExperimentKind, GateResult, Registry, ServingConfig, Trial, TrialState
 from tests.augury.reports.told import Parsed, checked
+from tests.flows.searching import begin, study
 from tests.warehouse.reported import DAY, HOUR, MODEL, START, alerted, answering, drifting, watched
 from warehouse.client import Client, migrate
 
@@ -108,7 +111,9 @@ def test_a_report_of_drift(client: Client) -> None:
     row |= {"method": "psi", "categorical": [], "bins": None, "values": "served", "window": "1d"}
     row |= {"every": "1d", "false_alarms_per_month": 0.5, "threshold": None, "min_rows": 50}
     held = registry(Settings())
-    held.policies.save([row | {"retrain": False, "on_broken": "tell", "debounce": "1d"}])
+    held.policies.save(
+        [row | {"retrain": False, "on_broken": "tell", "debounce": "1d", "actions_per_day": 1}]
+    )
     held.close()
 
     page = written("drift", "--out", "page.html")
@@ -142,7 +147,7 @@ def test_a_report_of_a_model(client: Client, held: Registry) -> None:
     assert champions[1][4:6] == ["ann", "the first"]
     assert '"e_value": 41.5' in champions[2][6]
     assert versions[1][3:8] == ["0.73", "1,000", "2013-01-02 00:00:00 UTC", "1 of 2", "late@1"]
-    estimated = ["estimated", "1", "900", "0.61", "0.58", "0.62", "0.71", "", "", "", ""]
+    estimated = ["estimated", "1", "900", "0.61", "0.58", "0.62", "0.71", "", "", "", "", ""]
     assert windows[1][1:] == estimated
     assert [row[-1] for row in windows[1:5]] == ["", "yes", "", ""]
     assert [row[2] for row in segments[1:]] == ["UA", "<AA>"]
@@ -275,3 +280,27 @@ def test_where_there_is_nothing_to_show_it_is_said(client: Client) -> None:
     done = report("experiment", "gone")
     assert done.exit_code == 1
     assert "there are no experiments of the id 'gone'" in done.output
+
+
+def test_what_was_found_lately_is_drawn_for_the_pages_of_runs(client: Client) -> None:
+    held = registry(Settings())
+    pictures = Pictures(client, held)
+    assert pictures.drift("plain.v1/late", "late") is pictures.performance("auc/late", "late") is None
+    drifting(client)
+    watched(client)
+    begin(held, "study", study())
+    assert pictures.search("study") is None  # there is no trial yet
+    for leaves, loss in ((7, 0.6), (9, 0.5)):
+        held.experiments.record_trial(
+            "study", Trial({"num_leaves": leaves}, TrialState.COMPLETE, (loss, loss), loss), 9
+        )
+    for drawn, told in (
+        (pictures.drift("plain.v1/late", "late"), "PSI of 2 features of plain.v1/late in 3 windows"),
+        (pictures.performance("auc/late", "late"), "auc/late by window"),
+        (pictures.search("study"), "best log_loss over the trials"),
+    ):
+        assert drawn is not None
+        root = ElementTree.fromstring(drawn)
+        assert (root.tag, root.get("aria-label")) == ("{http://www.w3.org/2000/svg}svg", told)
+    assert pictures.drift("other.v1/late", "late") is None
+    held.close()

@@ -207,6 +207,9 @@ def test_an_interrupted_search_goes_on_and_the_next_training_starts_from_the_bes
     assert "gates" in shown
     assert all(f"{trial.value:.6f}" in shown for trial in trials(world)[1] if trial.value is not None)
     assert told_of(world, TRIALS, study) == set(range(int(budget)))
+    again = run("experiment", "rerun", study)
+    assert again.exit_code == 0, again.output
+    assert f"losses of {budget} trials: the same" in again.output
 
 
 def test_workers_run_trials_at_once(world: World) -> None:
