@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 SEVERITIES = ("info", "warning", "critical")
@@ -19,12 +20,27 @@ class AlertedError(RuntimeError):
     """Ends what has sent an alert of its own; another try would give the same."""
 
 
+class Playbook(StrEnum):
+    """The documents of docs/playbooks: each tells what to do."""
+
+    AUDIT = "audit"
+    BROKEN_PIPELINE = "broken-pipeline"
+    CANARY = "canary"
+    DRIFT = "drift"
+    FAILED_GATE = "failed-gate"
+    FAILED_RUN = "failed-run"
+    PERFORMANCE = "performance"
+    QUIET_SOURCE = "quiet-source"
+    SEGMENTS = "segments"
+    STALLED_PIPELINE = "stalled-pipeline"
+
+
 @dataclass(frozen=True)
 class Alert:
     """One finding. Raised again under its `alert_id` it is the same one.
 
     `evidence` is what JSON can hold, `at` ms on the log's clock. `owner` is whose the subject is, `playbook`
-    names the document of docs/playbooks that tells what to do.
+    tells what to do.
     """
 
     alert_id: str
@@ -34,7 +50,7 @@ class Alert:
     severity: str
     evidence: Mapping[str, Any]
     at: int
-    playbook: str
+    playbook: Playbook
     owner: str = ""
     model_name: str | None = None
 

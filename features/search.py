@@ -48,9 +48,10 @@ Space = Mapping[str, Dimension]
 class Search:
     """A search of a trainer's parameters: each in a dimension of `space`, under the trainer's own name.
 
-    It ends with `trials` trials, or where no further one begins after `minutes`. A trial is judged on `folds`
-    blocks of newer rows, each by what was known as it began. With `every`, a retraining searches first where
-    what was found last is that much older, on the log's clock; without it, only `augury tune` searches.
+    It ends with `trials` trials, or after `minutes`, when no further fold of one begins. A trial is judged on
+    `folds` blocks of newer rows, each by what was known as it began. With `every`, a retraining searches
+    first where what was found last is that much older, on the log's clock; without it, only `augury tune`
+    searches.
     """
 
     space: Space

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from prefect import flow, task
 
-from features.alerts import Alert, AlertedError
+from features.alerts import Alert, AlertedError, Playbook
 from flows.alerting import send
 from flows.context import current
 from flows.retrain import await_warehouse
@@ -50,7 +50,7 @@ def audit(model_name: str, since: int, until: int, sample: int | None = None) ->
             severity="critical",
             evidence=asdict(found),
             at=until,
-            playbook=AUDIT,
+            playbook=Playbook.AUDIT,
             owner=current().model(model_name).owner,
             model_name=model_name,
         )

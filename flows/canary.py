@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow, task
 
-from features.alerts import Alert
+from features.alerts import Alert, Playbook
 from features.evaluation import EvaluationPolicy
 from features.policies import CanaryPolicy, Policy
 from flows.alerting import clear, send
@@ -111,7 +111,7 @@ def _alert(policy: CanaryPolicy, on: Canary, found: Look) -> Alert:
             **asdict(found),
         },
         at=found.traffic.until,
-        playbook=NAME,
+        playbook=Playbook.CANARY,
         owner=policy.model.owner,
         model_name=on.model_name,
     )

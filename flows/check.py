@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from features.alerts import BROKEN, CHANGED, Alert
+from features.alerts import BROKEN, CHANGED, Alert, Playbook
 from features.policies import DriftPolicy, MonitoringPolicy
 from features.project import Project
 from features.windows import floor, milliseconds
@@ -88,7 +88,7 @@ class Report:
             severity="warning",
             evidence=evidence,
             at=window.end,
-            playbook="broken-pipeline" if looks_broken else "drift",
+            playbook=Playbook.BROKEN_PIPELINE if looks_broken else Playbook.DRIFT,
             owner=self.owner,
             model_name=window.model_name,
         )

@@ -21,7 +21,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry, Scheduled
 
-from features.alerts import Alert, incident
+from features.alerts import Alert, Playbook, incident
 from flows.contracts import ResolveAlerts, SendAlert
 from flows.steps import is_final, sent_its_alert
 
@@ -174,7 +174,7 @@ def of(flow: str, run: FlowRun, at: int, owner: str) -> Alert:
             "starts": run.run_count,
         },
         at=at,
-        playbook="failed-run",
+        playbook=Playbook.FAILED_RUN,
         owner=owner,
         model_name=model_name,
     )

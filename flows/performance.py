@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from features.alerts import BROKEN, ESTIMATED, Alert
+from features.alerts import BROKEN, ESTIMATED, Alert, Playbook
 from features.policies import METRICS, MonitoringPolicy
 from features.project import Project
 from features.training import BINARY
@@ -75,15 +75,15 @@ class Performance:
             evidence = {"harm": self.harm, "metric": policy.metric, "of": whole} | self.explanation
             evidence |= {"segments": [_told(row) for row in worst[:_TOLD]]} | rates
             severity = "warning" if self.harm == [ESTIMATED] else "critical"
-            playbook = "broken-pipeline" if broken else PERFORMANCE
+            playbook = Playbook.BROKEN_PIPELINE if broken else Playbook.PERFORMANCE
             found.append(self._alert(PERFORMANCE, severity, playbook, evidence))
         if self.gaps:
             evidence = {"metric": policy.metric, "of": whole, "segments": [_told(r) for r in self.gaps]}
             evidence |= rates
-            found.append(self._alert(SEGMENTS, "warning", SEGMENTS, evidence))
+            found.append(self._alert(SEGMENTS, "warning", Playbook.SEGMENTS, evidence))
         return found
 
-    def _alert(self, kind: str, severity: str, playbook: str, evidence: dict[str, Any]) -> Alert:
+    def _alert(self, kind: str, severity: str, playbook: Playbook, evidence: dict[str, Any]) -> Alert:
         watched = self.watched
         facts = {"model_version": watched.model_version, "window_start": watched.start}
         return Alert(

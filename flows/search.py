@@ -6,10 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from features.training import Parameter
-from flows.folds import Folds, Pool, processes
+from flows.folds import Folds, processes
 from flows.study import Study
 from flows.suggestions import Suggestions
 from inference.registry import Registry, Trial, TrialState
@@ -17,9 +16,9 @@ from inference.registry import Registry, Trial, TrialState
 
 @dataclass(frozen=True)
 class Budget:
-    """A search ends with `trials` trials of the study, or begins none after `minutes`; `workers` run at once.
+    """A search ends with `trials` trials of the study, or after `minutes`; `workers` run at once.
 
-    Trials of former searches of the study count, minutes do not.
+    Trials of former searches of the study count, minutes do not. No fold of a trial begins after them.
     """
 
     trials: int
@@ -31,8 +30,8 @@ class Budget:
 class _Open:
     key: int
     hyperparameters: dict[str, Parameter]
+    began: float
     losses: list[float] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
 
 
 def search(
@@ -42,45 +41,41 @@ def search(
     registry: Registry,
     budget: Budget,
     told: Callable[[Trial], None] = lambda _trial: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run trials of a study that is recorded as `study_id`; `told` is called with each that has been kept.
 
     A trial is kept as it ends, so that whoever is killed loses the open ones alone, and another call goes on.
+    Those that are open when time is over, by `clock` (s), are lost alike.
     """
     suggestions, kept = Suggestions(study), registry.experiments
-    deadline = math.inf if budget.minutes is None else time.monotonic() + budget.minutes * 60
+    deadline = math.inf if budget.minutes is None else clock() + budget.minutes * 60
     running: dict[Future[float], _Open] = {}
     with processes(folds, budget.workers) as pool:
         while True:
             ended = kept.trials(study_id)
             suggestions.learn(ended)
-            while (
-                len(running) < min(budget.workers, budget.trials - len(ended)) and time.monotonic() < deadline
-            ):
-                opened = _Open(*suggestions.ask())
+            while len(running) < min(budget.workers, budget.trials - len(ended)) and clock() < deadline:
+                opened = _Open(*suggestions.ask(), clock())
                 running[pool.loss(opened.hyperparameters, 0)] = opened
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 opened = running.pop(future)
-                trial = _go_on(future, opened, study, suggestions, pool, running)
-                if trial is None:
+                trial = _ended(future, opened, study, suggestions)
+                if trial is None and clock() < deadline:
+                    running[pool.loss(opened.hyperparameters, len(opened.losses))] = opened
                     continue
                 suggestions.close(opened.key)
-                trial = replace(trial, seconds=time.monotonic() - opened.began)
+                if trial is None:
+                    continue
+                trial = replace(trial, seconds=clock() - opened.began)
                 if kept.record_trial(study_id, trial, budget.trials) is not None:
                     told(trial)
 
 
-def _go_on(
-    future: "Future[float]",
-    opened: _Open,
-    study: Study,
-    suggestions: Suggestions,
-    pool: Pool,
-    running: dict["Future[float]", Any],
-) -> Trial | None:
-    """Take the loss of a fold: give the trial where it has ended, or begin its next fold."""
+def _ended(future: "Future[float]", opened: _Open, study: Study, suggestions: Suggestions) -> Trial | None:
+    """Take the loss of a fold, and give the trial where it has ended with it."""
     stated, losses = opened.hyperparameters, opened.losses
     try:
         loss = future.result()
@@ -95,5 +90,4 @@ def _go_on(
         return Trial(stated, TrialState.COMPLETE, tuple(losses), math.fsum(losses) / len(losses))
     if suggestions.hopeless(opened.key, losses):
         return Trial(stated, TrialState.PRUNED, tuple(losses))
-    running[pool.loss(stated, len(losses))] = opened
     return None

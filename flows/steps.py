@@ -5,10 +5,18 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
+from uuid import UUID
 
 import httpx
-from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext, SyncClientContext, TaskRunContext
@@ -133,6 +141,25 @@ def show(key: str, title: str, facts: Mapping[str, object]) -> None:
 def show_link(key: str, title: str, link: str) -> None:
     """Put a link on the page of the flow run; its versions stand under `key`."""
     create_link_artifact(link, key=artifact_key(key), link_text=title, description=title)
+
+
+def show_progress(key: str, what: str, done: int, of: int) -> Callable[[int], None]:
+    """Put a bar on the page of the flow run, and give what moves it to as many as are done then.
+
+    A server that cannot be asked leaves it where it was.
+    """
+
+    def told(done: int) -> tuple[float, str]:
+        return 100 * min(done, of) / of, f"{done} of {of} {what}"
+
+    percent, text = told(done)
+    shown = cast(UUID, create_progress_artifact(percent, key=artifact_key(key), description=text))
+
+    def move(done: int) -> None:
+        with suppress(httpx.HTTPError, ObjectNotFound), temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            update_progress_artifact(shown, *told(done))
+
+    return move
 
 
 def artifact_key(text: str) -> str:

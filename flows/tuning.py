@@ -12,7 +12,7 @@ from flows.experiments import TRAINER, environment, next_recipe
 from flows.folds import Folds
 from flows.rows import read_rows
 from flows.search import Budget, search
-from flows.steps import RETRIED, artifact_key, show_drawn, stop_if_cancelled
+from flows.steps import RETRIED, artifact_key, show_drawn, show_progress, stop_if_cancelled
 from flows.study import Study, TuningError, best
 from inference.registry import Experiment, ExperimentKind, Trial
 
@@ -70,8 +70,8 @@ def tune_on(
     study = begin_study(model_name, study_id, dataset, at)
     stated = current().model(model_name).search
     assert stated is not None  # a study has begun
-    budget = Budget(trials or stated.trials, minutes or stated.minutes, workers)
-    run_trials(study_id, study, dataset, budget)
+    budget = Budget(trials or stated.trials, stated.minutes if minutes is None else minutes, workers)
+    run_trials(model_name, study_id, study, dataset, budget)
     return keep_best(model_name, study_id, study)
 
 
@@ -107,11 +107,16 @@ def begin_study(model_name: str, study_id: str, dataset: Dataset, at: int) -> St
 
 
 @task(**RETRIED)
-def run_trials(study_id: str, study: Study, dataset: Dataset, budget: Budget) -> None:
-    """Run trials up to the budget, or until the flow run is cancelled."""
+def run_trials(model_name: str, study_id: str, study: Study, dataset: Dataset, budget: Budget) -> None:
+    """Run trials up to the budget, or until the flow run is cancelled, and show how many have ended."""
     context = current()
+    kept = context.registry.experiments
+    move = show_progress(
+        f"search-{model_name}", f"trials of {study_id}", len(kept.trials(study_id)), budget.trials
+    )
 
     def told(trial: Trial) -> None:
+        move(len(kept.trials(study_id)))
         context.on_trial(trial)
         stop_if_cancelled()
 

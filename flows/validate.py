@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
 
-from features.alerts import Alert
+from features.alerts import Alert, Playbook
 from features.vector import ModelPlan
 from flows import gates
 from flows.alerting import tell
@@ -153,7 +153,7 @@ def _conclude(
         severity="critical",
         evidence={"stage": stage, "failed": evidence},
         at=at,
-        playbook="failed-gate",
+        playbook=Playbook.FAILED_GATE,
         owner=context.model(model_name).owner,
         model_name=model_name,
     )

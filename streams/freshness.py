@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from features.alerts import RESOLVED, Alert, state
+from features.alerts import RESOLVED, Alert, Playbook, state
 from features.plan import GroupPlan
 
 KIND = "freshness"
 FRESH, STALLED, QUIET = "fresh", "stalled", "quiet"
 _SEVERITY = {STALLED: "critical", QUIET: "warning"}
-_PLAYBOOK = {STALLED: "stalled-pipeline", QUIET: "quiet-source"}
+_PLAYBOOK = {STALLED: Playbook.STALLED_PIPELINE, QUIET: Playbook.QUIET_SOURCE}
 BY = "freshness"
 """Who resolves its alerts."""
 

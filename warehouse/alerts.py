@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from clickhouse_connect.driver.client import Client
 
-from features.alerts import RESOLVED, SEVERITIES
+from features.alerts import RESOLVED, SEVERITIES, Playbook
 from warehouse.events import moment
 from warehouse.outcomes import in_segment
 from warehouse.samples import text
@@ -65,7 +65,7 @@ def stalled_groups(client: Client) -> set[str]:
     """Give the labels of the groups of which an open alert says that their pipeline stands still."""
     found = client.query(
         "SELECT subject FROM alerts_open "
-        "WHERE kind = 'freshness' AND endsWith(playbook, 'stalled-pipeline.md')"
+        f"WHERE kind = 'freshness' AND endsWith(playbook, '{Playbook.STALLED_PIPELINE}.md')"
     )
     return {str(row[0]) for row in found.result_rows}
 

@@ -34,7 +34,7 @@ def tune(
     project: Annotated[str, typer.Argument(help="The project's module, such as examples.flights.")],
     model: Annotated[str, typer.Argument(help="A model of the project whose definition states a search.")],
     trials: Annotated[int | None, typer.Option(min=1, help="Of the study in all; else the model's.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0, help="No trial begins later.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="No trial or fold begins later.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="How many trials run at once.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the model's newest study.")] = False,
 ) -> None:

@@ -25,12 +25,12 @@ def allowed(trials: int, level: float) -> float:
     return trials * level + 3.1 * (trials * level * (1 - level)) ** 0.5
 
 
-def test_a_published_index() -> None:
-    # Siddiqi, Credit Risk Scorecards (2006): shares of eight score bands, development and recent.
-    expected = np.array([6, 10, 12, 12, 8, 7, 8, 12, 25]) * 1_000
-    actual = np.array([7, 8, 10, 11, 10, 9, 9, 11, 25]) * 1_000
-    by_hand = sum((a - e) / 100 * np.log(a / e) for e, a in zip(expected / 1e3, actual / 1e3, strict=True))
-    assert psi(expected, actual) == pytest.approx(by_hand, abs=1e-5)
+def test_an_index_worked_out_by_hand() -> None:
+    # Shares of 1/2, 1/4, 1/4 become 1/4, 1/4, 1/2: the outer two give (1/4 - 1/2) ln(1/2) = (1/4) ln 2 each,
+    # the inner one nothing. That is (1/2) ln 2 = 0.346574.
+    assert psi([50_000, 25_000, 25_000], [25_000, 25_000, 50_000]) == pytest.approx(0.346574, abs=1e-4)
+    # 1/3, 2/3 become 2/3, 1/3: (2/3) ln 2; how many there are on a side is nothing to the index.
+    assert psi([20_000, 40_000], [160_000, 80_000]) == pytest.approx(0.462098, abs=1e-4)
 
 
 @given(counts, st.randoms())

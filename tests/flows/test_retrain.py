@@ -17,11 +17,11 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from features import GatePolicy
 from features.vector import ModelPlan
 from flows.context import configure
-from flows.export import export
+from flows.export import ExportMismatchError, export
 from flows.gates import GateError
 from flows.recipe import Recipe
 from flows.retrain import retrain
-from flows.training import train
+from flows.training import Trained, train
 from inference.artifacts import ArtifactStore
 from inference.explainer import explainer_of
 from inference.registry import ModelStatus
@@ -100,6 +100,30 @@ def test_a_run_that_died_before_publishing_is_finished_by_the_next(
     assert world.published == []
     assert retrain("punctual", "alert-1", "line_trips.v1/punctual", NOW) == 1
     assert world.published == ["registered 1"]
+
+
+def test_a_run_that_failed_after_training_goes_on_with_what_was_trained(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[Trained] = []
+
+    def counted(*of: Any) -> Trained:
+        trained.append(train(*of))
+        return trained[-1]
+
+    def refused(_trained: Trained) -> bytes:
+        raise ExportMismatchError(1.0, 1)
+
+    monkeypatch.setattr("flows.retrain.train", counted)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("flows.retrain.export", refused)
+        with pytest.raises(ExportMismatchError):
+            retrain("punctual", "exported-later", "line_trips.v1/punctual", NOW)
+    assert world.registry.versions("punctual") == []
+    assert retrain("punctual", "exported-later", "line_trips.v1/punctual", NOW) == 1
+    (version,) = world.registry.versions("punctual")
+    (once,) = trained
+    assert world.registry.experiments.get(version.experiment_id).evaluation_metrics == once.metrics
 
 
 def gated(world: World, **limits: Any) -> None:

@@ -10,7 +10,8 @@ from features import Choice, Integer
 from flows.search import Budget
 from flows.study import best
 from inference.registry import Registry, TrialState
-from tests.flows.searching import begin, opened, run, study
+from tests.flows.searching import begin, noted, opened, run, study
+from tests.flows.trainers.noted import begun
 
 _PATIENCE_S = 120
 
@@ -48,6 +49,32 @@ def test_no_trial_begins_when_time_is_over(url: str) -> None:
     begin(registry, "s", study())
     run(registry, "s", Budget(10, minutes=0.0))
     assert registry.experiments.trials("s") == []
+
+
+def test_a_trial_that_is_open_when_time_is_over_ends_after_its_fold_and_is_tried_again(
+    url: str, tmp_path: Path
+) -> None:
+    registry, fits = opened(url), {identity: tmp_path / identity for identity in ("s", "through")}
+    for identity, folder in fits.items():
+        begin(registry, identity, noted(folder))
+    # by a clock that a fit takes a minute of, time is over with the first of the second trial's three folds
+    run(registry, "s", Budget(3, minutes=4), clock=lambda: 60.0 * begun(fits["s"]))
+    (kept,) = registry.experiments.trials("s")
+    assert kept.state is TrialState.COMPLETE
+    assert begun(fits["s"]) == 4
+    for identity in fits:
+        run(registry, identity, Budget(3))
+    trials = registry.experiments.trials("s")
+    assert trials[0] == kept
+    assert len(trials) == 3
+    assert trials == registry.experiments.trials("through")
+
+
+def test_as_many_trials_as_there_are_workers_are_open_at_once(url: str, tmp_path: Path) -> None:
+    registry = opened(url)
+    begin(registry, "s", noted(tmp_path / "fits", together=2))  # a trial's first fold waits for another's
+    run(registry, "s", Budget(2, workers=2))
+    assert [t.state for t in registry.experiments.trials("s")] == [TrialState.COMPLETE] * 2
 
 
 def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(url: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from features import Integer, Search
@@ -90,6 +91,8 @@ def test_the_best_of_a_study_is_what_the_next_training_starts_from(world: World,
     assert world.registry.experiments.trials("tuned-1")[:3] == trials
     assert len(world.registry.experiments.trials("tuned-1")) == 4
 
+    with pytest.raises(TuningError, match="none of the 0 trials of no-time"):
+        tune("punctual", "no-time", NOW, minutes=0.0)
     configure(searched(world, replace(SEARCH, folds=3)))
     with pytest.raises(TuningError, match="the definition of punctual has changed since tuned-1"):
         tune("punctual", "tuned-1", NOW)
@@ -105,6 +108,25 @@ def test_a_study_in_which_nothing_can_be_trained_changes_nothing(world: World, s
         tune("punctual", "tuned-1", NOW)
     assert [t.state for t in world.registry.experiments.trials("tuned-1")] == [TrialState.FAILED] * 2
     assert world.registry.training_config("punctual") is None
+
+
+@pytest.mark.stack
+def test_the_page_of_a_retraining_shows_how_far_its_search_has_come(world: World, served: str) -> None:
+    shown: list[tuple[str, float, str]] = []
+
+    def look(_trial: Trial) -> None:
+        asked = {"artifacts": {"key": {"any_": ["search-punctual"]}}, "sort": "CREATED_DESC"}
+        for bar in httpx.post(f"{served}/artifacts/filter", json=asked).json():
+            if bar["flow_run_id"] == flow_run.get_id():
+                shown.append((bar["type"], bar["data"], bar["description"]))
+                if len(shown) == 3:  # a bar that somebody deletes stops nothing
+                    httpx.delete(f"{served}/artifacts/{bar['id']}").raise_for_status()
+
+    configure(replace(searched(world, replace(SEARCH, trials=4, every="7d")), on_trial=look))
+    assert retrain("punctual", "shown", "line_trips.v1/punctual", NOW) == 1
+    study = "punctual-shown-tuning"
+    assert shown == [("progress", 25 * n, f"{n} of 4 trials of {study}") for n in (1, 2, 3)]
+    assert len(world.registry.experiments.trials(study)) == 4
 
 
 @pytest.mark.stack

@@ -19,10 +19,12 @@ from flows.evaluate import evaluate, start_trial
 from flows.retrain import retrain
 from flows.runs import PrefectRuns, prefect_client
 from flows.steps import RETRIED
+from flows.tune import tune
 from flows.worker import FlowWorker
-from inference.registry import ModelStatus
+from inference.registry import ModelStatus, Trial
 from tests.flows.test_bridge import eventually
 from tests.flows.test_trial import WIN
+from tests.flows.test_tune import SEARCH, searched
 from tests.flows.world import NOW, World
 
 pytestmark = pytest.mark.stack
@@ -211,3 +213,33 @@ def test_a_cancelled_retraining_leaves_nothing_half_done_and_may_be_run_again(
         eventually(lambda: state(api, run) == "COMPLETED")
     assert world.registry.get("punctual", 2).status is ModelStatus.STAGING
     assert active_slots(api, "punctual") == 0
+
+
+def test_a_cancelled_search_ends_at_its_next_trial_and_goes_on_where_it_was(
+    stack: Any, tmp_path: Path
+) -> None:
+    world = World(tmp_path)
+    api, study = stack.settings.prefect_api_url, uuid.uuid4().hex
+    context = searched(world, SEARCH)
+
+    def cancelled_meanwhile(_trial: Trial) -> None:
+        cancel(api, str(flow_run.get_id()))
+        configure(context)
+
+    configure(replace(context, on_trial=cancelled_meanwhile))
+    worker = FlowWorker(api, [tune], study, training=[tune.name], poll_s=0.1)
+    with working(worker), PrefectRuns(api) as runs:
+        run = runs(tune.name, {"model_name": "punctual", "study": study, "at": NOW}, study)
+        eventually(lambda: bool(worker.ended))
+        assert state(api, run) == "CANCELLED"
+        (kept,) = world.registry.experiments.trials(study)
+        assert world.registry.training_config("punctual") is None
+        asked(api, "POST", f"/flow_runs/{run}/set_state", state={"type": "SCHEDULED"})
+        eventually(lambda: state(api, run) == "COMPLETED")
+    assert worker.ended == {(tune.name, "cancelled"): 1, (tune.name, "completed"): 1}
+    trials = world.registry.experiments.trials(study)
+    assert trials[0] == kept
+    assert len(trials) == SEARCH.trials
+    config = world.registry.training_config("punctual")
+    assert config is not None
+    assert config.provenance["study"] == study

@@ -26,7 +26,7 @@ from features.reference import LogRecord
 from flows.experiments import next_recipe, record
 from flows.export import export
 from flows.training import train
-from inference.registry import ExperimentKind, Registry, Trial
+from inference.registry import ExperimentKind, Registry, Trial, TrialState
 from schemas.log import COORDINATING, Topic, consumer, create_topics
 from tests.features.logs import HOUR, START
 from tests.warehouse.history import write_log
@@ -49,6 +49,18 @@ tuned = Model(
     search=Search({"num_leaves": Integer(2, 31, log=True)}, trials=4, folds=2),
 )
 gates = GatePolicy(tuned, min_rows=100)
+met = Model(
+    "met",
+    [Entity("line")],
+    [],
+    Label(trips, "trip", "late", due="due", lead="2h", horizon="1d"),
+    inputs={"a": DataType.DOUBLE},
+    on_demand={"twice": "a + a"},
+    trainer="tests.flows.trainers.noted:fit",
+    parameters={"max_depth": 3, "folder": str(Path(__file__).parent / "fits"), "together": 2},
+    search=Search({"max_depth": Integer(1, 6)}, trials=2, folds=2),
+)
+met_gates = GatePolicy(met, min_rows=100)
 """
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 COLUMNS = {
@@ -145,9 +157,9 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-def trials(world: World) -> tuple[str, list[Trial]]:
-    """Give the newest study, and its trials."""
-    studies = world.registry.experiments.all(model_name="tuned", kind=ExperimentKind.TUNING)
+def trials(world: World, model_name: str = "tuned") -> tuple[str, list[Trial]]:
+    """Give the newest study of a model, and its trials."""
+    studies = world.registry.experiments.all(model_name=model_name, kind=ExperimentKind.TUNING)
     return (
         (studies[-1].experiment_id, world.registry.experiments.trials(studies[-1].experiment_id))
         if studies
@@ -200,6 +212,12 @@ def test_an_interrupted_search_goes_on_and_the_next_training_starts_from_the_bes
     assert f"losses of {budget} trials: the same" in again.output
 
 
+def test_workers_run_trials_at_once(world: World) -> None:
+    done = run("tune", "tuned_project", "met", "--workers", "2")  # each trial's first fit waits for another's
+    assert done.exit_code == 0, done.output
+    assert [trial.state for trial in trials(world, "met")[1]] == [TrialState.COMPLETE] * 2
+
+
 def test_an_experiment_runs_again_as_long_as_its_training_set_stands(world: World) -> None:
     context = collaborators(world.project, world.settings)
     dataset = context.dataset("tuned", HELD, START + ROWS * HOUR)
@@ -225,4 +243,6 @@ def test_an_experiment_runs_again_as_long_as_its_training_set_stands(world: Worl
 
 
 def test_what_cannot_be_tuned_is_told(world: World) -> None:
-    assert "a model of the project states a search (tuned)" in run("tune", "tuned_project", "other").output
+    assert (
+        "a model of the project states a search (tuned, met)" in run("tune", "tuned_project", "other").output
+    )
