@@ -16,6 +16,9 @@ from warehouse.outcomes import keep_holdout
 from warehouse.references import DECILES, Reference, keep
 from warehouse.samples import PREDICTION, Sample
 
+ROWS_A_LEVEL = 10
+"""Of so many rows a level of a category none that is as frequent as the others is likely to be missing."""
+
 
 def freeze(
     client: Client,
@@ -64,15 +67,17 @@ def categories(
 
     Of more than `MAX_LEVELS` the most frequent have bins of their own. Those are chosen on one half of the
     sample and counted on the other: where they were chosen they are more frequent than elsewhere, and every
-    window would seem to have drifted.
+    window would seem to have drifted. So it is where a category has less than `ROWS_A_LEVEL` rows, for a
+    level that the sample happens to lack is in every window.
     """
     found = levels(client, sample, names, MAX_LEVELS + 1)
-    many = [name for name, known in found.items() if len(known) > MAX_LEVELS]
+    all_known = {n: Bins(levels=tuple(known)) for n, known in found.items() if len(known) <= MAX_LEVELS}
+    counts = count(client, sample, all_known)
+    dense = {n: b for n, b in all_known.items() if sum(counts[n]) >= ROWS_A_LEVEL * len(b.levels or ())}
+    sparse = [name for name in found if name not in dense]
     chosen, rest = sample.halves()
-    bins = {n: Bins(levels=tuple(known)) for n, known in (found | levels(client, chosen, many)).items()}
-    few = {name: held for name, held in bins.items() if name not in many}
-    crowded = count(client, rest, {name: bins[name] for name in many})
-    return bins, count(client, sample, few) | crowded
+    bins = {name: Bins(levels=tuple(known)) for name, known in levels(client, chosen, sparse).items()}
+    return dense | bins, {name: counts[name] for name in dense} | count(client, rest, bins)
 
 
 def edges(policy: DriftPolicy, values: list[float]) -> tuple[float, ...]:

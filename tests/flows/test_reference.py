@@ -103,6 +103,20 @@ def test_more_categories_than_have_bins_raise_no_more_alarms_than_stated(
     assert alarms <= 3  # of ten at 5 %: one chance in a hundred to be more
 
 
+def test_levels_that_a_sparse_reference_lacks_are_no_drift(history: History) -> None:
+    def drawn(rows: int, seed: int) -> Sample:
+        values = f"SELECT number, toString(sipHash64(number, {seed}) % 200) AS t FROM numbers({rows})"
+        return Sample(f"({values})", {"t": "t"}, identity="number")
+
+    bins, counts = categories(history.client, drawn(2_500, 1), ["t"])
+    assert (len(bins["t"].levels or ()), sum(counts["t"])) == (200, 2_500)
+    bins, counts = categories(history.client, drawn(1_000, 1), ["t"])
+    assert len(bins["t"].levels or ()) < 200
+    *_, others, _ = counts["t"]
+    assert others > 0  # of the half that chose none
+    assert sum(counts["t"]) == pytest.approx(500, abs=80)
+
+
 def test_a_label_that_is_a_number_is_compared_as_one() -> None:
     assert methods(OUTPUTS, project())["label"] == CHI_SQUARED
     number = replace(OUTPUTS, model=replace(MODEL, task="regression", trainer="lightgbm"))
