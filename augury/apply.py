@@ -67,13 +67,14 @@ def apply(
     """Make the project so. Each step may be run again, so an apply that was cut short is repeated whole.
 
     `from_history` names the groups, by label, whose jobs begin at a cut in the log's clock: what was before
-    is backfilled, and `progress` told of it. Raises `DefinitionError` before anything is touched, for a
-    mistake, for a group whose contract changed under its old version, or for one whose job does not run and
-    left a state that does not fit; and `HandoverError`.
+    is backfilled, and `progress` told of it. Raises `DefinitionError` before anything of the project is
+    touched, for a mistake, for a group whose contract changed under its old version, or for one whose job
+    does not run and left a state that does not fit; and `HandoverError`.
     """
     plans = compiled(project)
     client = warehouse(settings)
     try:
+        migrate(client)  # no contract is touched, and what runs already may need it
         done = Applied(changes(plans, applied(client)))
         refuse_changed(done.changes)
         there = cluster(settings)
@@ -98,7 +99,6 @@ def apply(
             settings.kafka_bootstrap, _topics(project, settings), **settings.kafka_client()
         )
         report("tables")
-        migrate(client)
         # before the jobs: what may be running already must not be taken for another contract later
         new = {change.label for change in done.changes if change.kind is ChangeKind.CREATE}
         record(client, [plan for plan in plans if plan.label in new], wall_ms())

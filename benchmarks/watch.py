@@ -29,7 +29,7 @@ from examples.flights.faults import Fault, broken_feed, inches, injected, lost
 from examples.flights.project import origin_weather
 from examples.flights.scenario import scenario
 from features.project import load_project
-from flows.causes import DATA, NULLS, SCALED, SILENT
+from flows.causes import BEYOND, DATA, NULLS, SILENT
 
 _DAY, _HOUR = 86_400_000, 3_600_000
 ASKED_MS = 10 * 60_000
@@ -53,7 +53,7 @@ def _faulty(
 STRETCHES = (
     Stretch("without a fault", _day("2013-03-01"), _day("2013-03-04")),
     _faulty("a broken weather feed", "2013-03-04", broken_feed, NULLS, freezes=True),
-    _faulty("a change of unit", "2013-03-08", inches, SCALED, freezes=True),
+    _faulty("a change of unit", "2013-03-08", inches, BEYOND, freezes=True),
     _faulty("a lost airport", "2013-03-12", lost("EWR"), f"{SILENT}: EWR", freezes=False),
     Stretch("the season", _day("2013-04-25"), _day("2013-04-28"), origin_weather.label, DATA, retrainings=1),
 )

@@ -66,7 +66,7 @@ def compile_group(group: FeatureGroup) -> GroupPlan:
         aggregates=aggregates,
         derived=tuple(NamedExpression(name, expression) for name, expression in derived.items()),
         defaults=defaults,
-        ranges=compile_ranges(group.ranges, features, place),
+        ranges=compile_ranges(group.ranges, features, defaults, place),
         expected_max_lag_ms=lag,
         alert_threshold_ms=alert,
         on_stale=on_stale,

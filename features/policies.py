@@ -159,8 +159,8 @@ class MonitoringPolicy:
     alarms where it is worse than the others of its kind by more than `gap` (`threshold` where it is not
     stated). Windows and segments of less than `min_units` are reported and not judged.
 
-    `on_harm` is "retrain", "tell" or "fall_back" to the champion before: at most `actions_per_day` times a
-    day, retrainings that drift asks for counted too, and never where the alert looks like a broken pipeline.
+    `on_harm` is "retrain", "tell" or "fall_back" to the champion before: each at most `actions_per_day` times
+    a day, with retrainings that drift asks for, and never where the alert looks like a broken pipeline.
     It follows harm that labels show; `on_estimated` is what follows where harm is estimated alone, the same
     where it is not stated.
 
@@ -254,7 +254,8 @@ class GatePolicy:
 
     Of the training set: `min_rows` labelled vectors; a feature is missing in at most `max_missing_share` of
     them, and in no more than `max_missing_rise` more than in the champion's training set; at most
-    `max_anomalous_share` of its values lie further outside the range they had there than that range is wide.
+    `max_anomalous_share` of its values lie beyond the range that its group states, or else further outside
+    the range they had there than that range is wide.
     `max_feature_auc` is how well one feature alone may rank the label, and `max_changed_share` the share of
     requests of which training may read another value than was known at the request, or a label that was
     known already.

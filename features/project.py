@@ -16,6 +16,7 @@ from features.inputs import SourcePlan
 from features.plan import GroupPlan
 from features.policies import DriftPolicy, MonitoringPolicy, Policy
 from features.vector import ModelPlan
+from features.windows import milliseconds
 
 T = TypeVar("T")
 
@@ -54,8 +55,8 @@ class Project:
         """Give what tells whether a model's features look broken: its drift policies, and more.
 
         Harm sets nothing off on a broken pipeline. So where it could, the groups that the model reads and
-        nobody watches are looked at as well, by the usual policy, in the windows of the one that harm is
-        found by.
+        nobody watches are looked at as well: by the default rule, in the longest of the windows that harm is
+        found in.
         """
         stated = [p for p in self.policies if isinstance(p, DriftPolicy) and p.model.name == model_name]
         acting = [
@@ -65,11 +66,17 @@ class Project:
         ]
         if not acting:
             return stated
+        longest = max(acting, key=lambda p: milliseconds(p.window, p.name))
         watched = {p.group.label for p in stated if p.group is not None}
-        model, window, every = acting[0].model, acting[0].window, acting[0].every
-        read = {ref.group.label: ref.group for ref in model.features}
+        read = {ref.group.label: ref.group for ref in longest.model.features}
         return stated + [
-            DriftPolicy(group, model, window=window, every=every)
+            DriftPolicy(
+                group,
+                longest.model,
+                window=longest.window,
+                every=longest.every,
+                false_alarms_per_month=longest.false_alarms_per_month,
+            )
             for label, group in read.items()
             if label not in watched
         ]

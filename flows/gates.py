@@ -117,7 +117,10 @@ def anomalies(
         not broken,
         f"at most {policy.max_anomalous_share:.1%} of a feature's values lie beyond the range that its "
         "contract states, or else further outside its range in the champion's training set than that is wide",
-        "; ".join(broken) or (f"most in {_worst(shares)}" if shares else "not judged: there is no reference"),
+        "; ".join(broken)
+        or (
+            f"most in {_worst(shares)}" if shares else "not judged: there is neither a range nor a reference"
+        ),
         "a unit or a meaning has changed under the old contract",
     )
 

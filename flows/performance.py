@@ -156,8 +156,8 @@ def larger_losses(policy: MonitoringPolicy, distance: float, before: int, now: i
     """Tell whether losses of `now` units are larger than those of `before` by more than the policy tolerates.
 
     `distance` is what their empirical distributions have. It exceeds that of the true ones by t with a
-    probability of at most 2 exp(-2 t^2 n m / (sqrt n + sqrt m)^2), whatever these are: by the inequality of
-    Dvoretzky, Kiefer and Wolfowitz for each sample, with Massart's constant (1990).
+    probability of at most 2 exp(-2 t^2 n m / (sqrt n + sqrt m)^2), whatever these are, of independent units:
+    by the inequality of Dvoretzky, Kiefer and Wolfowitz for each sample, with Massart's constant (1990).
     """
     beyond = distance - (policy.losses or 0.0)
     if policy.losses is None or beyond <= 0 or min(before, now) < policy.min_units:

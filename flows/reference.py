@@ -1,6 +1,6 @@
 """The reference of drift checks: what a model was trained on, frozen with its experiment."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -52,7 +52,7 @@ def references(
     deciles = {name: tuple(values[: len(DECILES)]) for name, values in found.items()}
     bins = {name: Bins(edges(policy, values[len(DECILES) :])) for name, values in found.items()}
     counts = count(client, sample, bins)
-    named, counted = categories(client, sample, [name for name in held if name not in bins])
+    named, counted = categories(client, sample, [n for n in held if n not in bins], policy.min_rows)
     bins, counts = bins | named, counts | counted
     frozen = [
         Reference(name, held[name], bins[name], tuple(counts[name]), deciles.get(name, ())) for name in held
@@ -61,23 +61,27 @@ def references(
 
 
 def categories(
-    client: Client, sample: Sample, names: Iterable[str]
+    client: Client, sample: Sample, names: Iterable[str], min_rows: int = 0
 ) -> tuple[dict[str, Bins], dict[str, list[int]]]:
     """Give the bins of categories and how many values are in each.
 
     Of more than `MAX_LEVELS` the most frequent have bins of their own. Those are chosen on one half of the
     sample and counted on the other: where they were chosen they are more frequent than elsewhere, and every
-    window would seem to have drifted. So it is where a category has less than `ROWS_A_LEVEL` rows, for a
-    level that the sample happens to lack is in every window.
+    window would seem to have drifted. So it is where a level has less than `ROWS_A_LEVEL` rows, for one that
+    the sample happens to lack is in every window; unless a half has less than `min_rows`.
     """
     found = levels(client, sample, names, MAX_LEVELS + 1)
     all_known = {n: Bins(levels=tuple(known)) for n, known in found.items() if len(known) <= MAX_LEVELS}
     counts = count(client, sample, all_known)
-    dense = {n: b for n, b in all_known.items() if sum(counts[n]) >= ROWS_A_LEVEL * len(b.levels or ())}
+    dense = {n: b for n, b in all_known.items() if not _is_sparse(counts[n], len(b.levels or ()), min_rows)}
     sparse = [name for name in found if name not in dense]
     chosen, rest = sample.halves()
     bins = {name: Bins(levels=tuple(known)) for name, known in levels(client, chosen, sparse).items()}
     return dense | bins, {name: counts[name] for name in dense} | count(client, rest, bins)
+
+
+def _is_sparse(counts: Sequence[int], levels: int, min_rows: int) -> bool:
+    return sum(counts[:-1]) < ROWS_A_LEVEL * levels and sum(counts) >= 2 * min_rows
 
 
 def edges(policy: DriftPolicy, values: list[float]) -> tuple[float, ...]:

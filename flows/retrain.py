@@ -46,7 +46,7 @@ def find_registered(model_name: str, experiment_id: str) -> int | None:
 def may_retrain(model_name: str, alert_id: str, policy: str, at: int) -> bool:
     """Tell whether the day of `at` (ms) has a retraining left for an alert of a policy, and take it.
 
-    Whoever asks by hand has no bound.
+    What no policy of the project asks for has no bound: somebody has asked by hand.
     """
     context = current()
     bounds = {p.name: p.actions_per_day for p in context.drift_policies}
@@ -149,9 +149,13 @@ def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> in
         return known
     if not may_retrain(model_name, alert_id, policy, at):
         show(
-            f"model-{model_name}",
+            f"not-retrained-{model_name}",
             f"{model_name} was not retrained",
-            {"because of": f"{policy} (alert {alert_id})", "rule": "actions_per_day are taken for its day"},
+            {
+                "asked for by": f"{policy} (alert {alert_id})",
+                "rule": "the alert's day has no retraining left: actions_per_day of the policy that asks are "
+                "taken by others, whom the registry's table actions names",
+            },
         )
         return None
     await_warehouse(at)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
@@ -46,7 +46,8 @@ def search(
     """Run trials of a study that is recorded as `study_id`; `told` is called with each that has been kept.
 
     A trial is kept as it ends, so that whoever is killed loses the open ones alone, and another call goes on.
-    Those that are open when time is over, by `clock` (s), are lost alike.
+    Those that are open when time is over, by `clock` (s), are lost alike; but for the sake of a result one
+    that began in time is let go to its end where none has.
     """
     suggestions, kept = Suggestions(study), registry.experiments
     deadline = math.inf if budget.minutes is None else clock() + budget.minutes * 60
@@ -63,7 +64,7 @@ def search(
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 opened = running.pop(future)
                 trial = _ended(future, opened, study, suggestions)
-                if trial is None and clock() < deadline:
+                if trial is None and (clock() < deadline or not _any_complete(kept.trials(study_id))):
                     running[pool.loss(opened.hyperparameters, len(opened.losses))] = opened
                     continue
                 suggestions.close(opened.key)
@@ -72,6 +73,10 @@ def search(
                 trial = replace(trial, seconds=clock() - opened.began)
                 if kept.record_trial(study_id, trial, budget.trials) is not None:
                     told(trial)
+
+
+def _any_complete(trials: Iterable[Trial]) -> bool:
+    return any(trial.state is TrialState.COMPLETE for trial in trials)
 
 
 def _ended(future: "Future[float]", opened: _Open, study: Study, suggestions: Suggestions) -> Trial | None:

@@ -115,11 +115,10 @@ def show_drawn(key: str, title: str, draw: Callable[[], str | None]) -> None:
     """Put what `draw` gives, if anything, on the page of the flow run; where it fails that is said alone."""
     try:
         drawn = draw()
+        if drawn is not None:
+            show_picture(key, title, drawn)
     except Exception as error:  # nothing that was found depends on its picture
         _log.warning("%s: the picture is left out: %s", title, error)
-        return
-    if drawn is not None:
-        show_picture(key, title, drawn)
 
 
 def show_picture(key: str, title: str, svg: str) -> None:
@@ -144,13 +143,13 @@ def show_link(key: str, title: str, link: str) -> None:
 
 
 def show_progress(key: str, what: str, done: int, of: int) -> Callable[[int], None]:
-    """Put a bar on the page of the flow run, and give what moves it to as many as are done then.
+    """Put a bar on the page of the flow run, at `done` of `of`; give what moves it to how many are done then.
 
-    A server that cannot be asked leaves it where it was.
+    Where the server cannot be asked, that leaves it where it was.
     """
 
-    def told(done: int) -> tuple[float, str]:
-        return 100 * min(done, of) / of, f"{done} of {of} {what}"
+    def told(now: int) -> tuple[float, str]:
+        return 100 * min(now, of) / of, f"{now} of {of} {what}"
 
     percent, text = told(done)
     shown = cast(UUID, create_progress_artifact(percent, key=artifact_key(key), description=text))

@@ -86,6 +86,11 @@ def job_for(
 def _entities(request: Request, variants: Variants) -> dict[str, str]:
     if request.entity_id is None:
         return dict(request.entity_keys)
+    if request.entity_keys:
+        raise RequestError(
+            "wrong-entity",
+            "a request has entity_id or entity_keys, or it could not be told who is meant; this one has both",
+        )
     names = [] if variants.champion is None else list(variants.champion.plan.entities)
     if len(names) != 1:
         raise RequestError(
@@ -106,7 +111,8 @@ def _route(
                 "a request names a model_version, a variant or neither, or it could not be told who answers; "
                 f"this one names version {request.model_version} and the {request.variant}",
             )
-        return models.version(request.model_name, request.model_version), PINNED
+        held = (m for m in variants.served if m is not None and m.version == request.model_version)
+        return next(held, None) or models.version(request.model_name, request.model_version), PINNED
     if request.variant is not None:
         return named(request.variant, request.model_name, variants), PINNED
     challenger = variants.challenger

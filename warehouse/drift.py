@@ -103,17 +103,16 @@ def quantiles(
 
 def beyond(client: Client, sample: Sample, ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
     """Give the share of each number's values, missing ones aside, that lie beyond what is possible."""
-    if not ranges:
-        return {}
-    each = []
-    for name, (low, high) in ranges.items():
-        value = f"toFloat64({sample.columns[name]})"
-        each.append(f"countIf({value} < {low!r} OR {value} > {high!r}), countIf({value} <= inf)")
-    row = _row(client, f"SELECT {', '.join(each)} FROM {sample.rows}", sample)
-    return {
-        name: int(out) / max(int(rows), 1)
-        for name, out, rows in zip(ranges, row[::2], row[1::2], strict=True)
-    }
+    found = {}
+    for names in _batches(ranges):
+        each = []
+        for name in names:
+            value, (low, high) = f"toFloat64({sample.columns[name]})", ranges[name]
+            each.append(f"countIf({value} < {low!r} OR {value} > {high!r}), countIf({value} <= inf)")
+        row = _row(client, f"SELECT {', '.join(each)} FROM {sample.rows}", sample)
+        for name, out, rows in zip(names, row[::2], row[1::2], strict=True):
+            found[name] = int(out) / max(int(rows), 1)
+    return found
 
 
 def levels(

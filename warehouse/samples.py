@@ -43,10 +43,13 @@ def served(model_name: str, names: Mapping[str, str], since: int, until: int) ->
 
 
 def emitted(table: str, names: Iterable[str], since: int, until: int) -> Sample:
-    """Take a group's rows of [since, until) (ms) on the log's clock."""
+    """Take a group's rows of [since, until) (ms) on the log's clock.
+
+    A row that was written again is one, for rows of one entity and `seq` have one time, as the log has it.
+    """
     within = f"event_timestamp >= {moment(since)} AND event_timestamp < {moment(until)}"
     columns = {name: column(name) for name in names}
-    # Rows of one identity have one time, so those of other times need not be read to tell which is the last.
+    # so what lies outside need not be read to tell which is the last
     return Sample(f"{column(table)} FINAL PREWHERE {within}", columns, identity="entity, seq")
 
 

@@ -24,6 +24,7 @@ from augury.trials import trials_table
 from flows.export import ExportMismatchError
 from flows.rerun import Difference, RerunError, require_recipe, rerun_trials
 from flows.rerun import rerun as train_again
+from flows.rows import TrainingDataError
 from flows.study import Study, best
 from inference.registry import Experiment, ExperimentKind, GateResult, Registry
 
@@ -115,9 +116,11 @@ def rerun(experiment: Id) -> None:
                 f"an experiment is run again on what it learned from; the warehouse no longer holds "
                 f"{found.training_dataset_version}, so nothing was trained"
             )
-        run_again = _study_again if found.kind is ExperimentKind.TUNING else _training_again
-        same = run_again(settings, held, found, dataset, out)
-    except (RerunError, ExportMismatchError) as error:
+        if found.kind is ExperimentKind.TUNING:
+            same = _study_again(held, found, dataset, out)
+        else:
+            same = _training_again(settings, held, found, dataset, out)
+    except (RerunError, ExportMismatchError, TrainingDataError) as error:
         typer.echo(f"augury: {error}", err=True)
         raise typer.Exit(1) from error
     if not same:
@@ -149,16 +152,16 @@ def _training_again(
     return done.same
 
 
-def _study_again(
-    _settings: Settings, held: Registry, found: Experiment, dataset: StoredDataset, out: Console
-) -> bool:
+def _study_again(held: Registry, found: Experiment, dataset: StoredDataset, out: Console) -> bool:
     trials = held.experiments.trials(found.experiment_id)
+    valued = sum(bool(trial.losses) for trial in trials)
     with Progress(*COLUMNS, console=out, transient=True) as bar:
         task = bar.add_task(f"trials of {found.experiment_id}", total=len(trials))
         differ = rerun_trials(found, trials, dataset, lambda: bar.advance(task))
     if differ:
         _print(out, "differs", differ)
-    out.print(f"losses of {len(trials)} trials: {'differ' if differ else 'the same'}", highlight=False)
+    said = "differ" if differ else "the same"
+    out.print(f"losses of the {valued} of {len(trials)} trials that have some: {said}", highlight=False)
     return not differ
 
 

@@ -105,7 +105,10 @@ def _is_classical(row: Mapping[str, Any] | None) -> bool:
 
 def _rule(threshold: float, row: Mapping[str, Any] | None) -> str:
     if row is None:
-        return f"The registry has no such policy now. Its limit was {short(threshold)}."
+        return (
+            "The registry has no such policy: it is gone, or nobody stated it and the group was looked at "
+            f"because harm could have set something off. Its limit was {short(threshold)}."
+        )
     windows = (
         f"Windows of {row['window']} end each {row['every']}; under {row['min_rows']:,} rows none is judged."
     )

@@ -24,7 +24,7 @@ class Part:
     `ready` is asked of the running process until it answers True; it may raise OSError while nothing listens.
     `ports` maps the name of a setting to the loopback port that it gives the part. `prepare` runs before
     each start. A part in `after` is started before this one and stopped after it. One that ends before it is
-    ready is started `starts` times in all.
+    ready is started `starts` times in all. It has `grace` seconds to end after SIGTERM.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Part:
     prepare: Callable[[], None] = nothing
     after: tuple[str, ...] = ()
     starts: int = 1
+    grace: float = 20.0
 
 
 @dataclass(frozen=True)

@@ -44,4 +44,4 @@ def _http(settings: Settings, project: str) -> Part:
     address = f"{scheme}://{settings.http_host}:{settings.http_port}"
     part = _service(settings, project, "http")
     ports = {"http_port": settings.http_port} | ({"grpc_port": port} if (port := settings.grpc_port) else {})
-    return replace(part, address=address, ports=ports)
+    return replace(part, address=address, ports=ports, grace=part.grace + settings.http_drain_s)

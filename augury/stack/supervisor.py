@@ -19,7 +19,6 @@ from augury.stack.part import Part, PartError, PartStatus, State
 from augury.stack.processes import Tracked, end, exit_status, holder, memory, spawn, tail
 
 PATIENCE = 180.0  # seconds that a part may take to become ready on a busy machine
-GRACE = 20.0  # seconds that a part has to end after SIGTERM
 Report = Callable[[str, State], None]
 
 
@@ -51,13 +50,13 @@ class Supervisor:
                 with ThreadPoolExecutor(len(wanted) or 1) as pool:
                     self._await(pool, wanted, missing, report)
             except BaseException:
-                self._end([part.name for part in missing], GRACE)
+                self._end([part.name for part in missing])
                 raise
 
     def stop(self, names: Iterable[str], report: Report = silent) -> None:
         """End the named parts and all they started: dependents first, the others side by side."""
         with self._alone():
-            self._end(names, GRACE, report)
+            self._end(names, report)
 
     def kill(self, name: str) -> None:
         """End one part by SIGKILL, as a crash would; its state stays as it was left."""
@@ -135,19 +134,19 @@ class Supervisor:
         tracked = spawn(part.command, self._home, child_environment(**part.env), log)
         tracked.write(self._pid_file(part.name))
 
-    def _end(self, names: Iterable[str], grace: float, report: Report = silent) -> None:
+    def _end(self, names: Iterable[str], report: Report = silent) -> None:
         left = set(names)
         while left:
             dependents = {name for name in left if not any(name in self.parts[other].after for other in left)}
             with ThreadPoolExecutor(len(dependents)) as pool:
-                for name in pool.map(lambda each: self._end_one(each, grace), sorted(dependents)):
+                for name in pool.map(self._end_one, sorted(dependents)):
                     report(name, "down")
             left -= dependents
 
-    def _end_one(self, name: str, grace: float) -> str:
+    def _end_one(self, name: str) -> str:
         tracked = self._tracked(name)
         if tracked is not None:
-            end(tracked, grace)
+            end(tracked, self.parts[name].grace)
             self._pid_file(name).unlink(missing_ok=True)
         return name
 

@@ -22,7 +22,7 @@ from features.alerts import BROKEN, CHANGED
 from features.plan import GroupPlan
 from features.policies import DriftPolicy
 from features.project import load_project
-from flows.causes import DATA, NULLS, SILENT
+from flows.causes import BEYOND, DATA, NULLS, SILENT
 from flows.check import Report, check
 from flows.reference import freeze
 from inference.registry import ModelStatus, ModelVersion
@@ -169,14 +169,16 @@ def test_a_broken_feed_is_missing_values_of_the_first_day(watched: Client) -> No
     assert told(looked(watched, congestion_drift, report.window.end)) == {}
 
 
-def test_a_change_of_unit_is_a_factor_once_it_has_filled_a_day(watched: Client) -> None:
+def test_a_change_of_unit_is_impossible_at_once_and_a_factor_once_it_has_filled_a_day(
+    watched: Client,
+) -> None:
     first, second, _ = days(UNIT, UNIT + 2 * DAY)
-    assert told(looked(watched, weather_drift, first)) == {}
-    report = looked(watched, weather_drift, second)
-    assert told(report) == {"pressure_last": ("scaled by 0.0294",)}  # and it is a day of low pressure
-    alert = report.alert()
-    assert alert is not None
-    assert alert.evidence["looks_like"] == BROKEN
+    for end, causes in ((first, (BEYOND,)), (second, (BEYOND, "scaled by 0.0294"))):
+        report = looked(watched, weather_drift, end)
+        assert told(report) == {"pressure_last": causes}  # and it is a day of low pressure
+        alert = report.alert()
+        assert alert is not None
+        assert alert.evidence["looks_like"] == BROKEN
 
 
 def test_a_lost_airport_is_named_by_what_it_sends_by_the_hour_and_then_by_what_rests_at_night(

@@ -1,16 +1,18 @@
 import json
 from dataclasses import replace
+from types import ModuleType
 
 import pytest
 
 from features.policies import DriftPolicy
-from flows.causes import CONSTANT, DATA, NEW_CATEGORY, NULLS, STALE
+from features.project import collect
+from flows.causes import BEYOND, CONSTANT, DATA, NEW_CATEGORY, NULLS, STALE
 from flows.check import NoReferenceError, Report, check, window_end
 from flows.reference import freeze
 from flows.watched import NothingWatchedError
 from schemas.codec import Codec
 from schemas.records import load
-from tests.definitions import landed, whole
+from tests.definitions import landed, plain, whole
 from tests.flows.drifting import (
     DAY,
     END,
@@ -151,6 +153,22 @@ def test_what_looks_like_a_broken_pipeline_is_named(trained: History) -> None:
     assert alert is not None
     assert alert.evidence["looks_like"] == "a broken pipeline"
     assert alert.record["playbook"] == "docs/playbooks/broken-pipeline.md"
+
+
+def test_what_the_contract_calls_impossible_looks_broken_whatever_its_shape(trained: History) -> None:
+    drawn = values(SERVED, 2)
+    kelvin = [v and v + 273.15 for v in drawn["delay"]]
+    trained.served(drawn | {"delay": kelvin})
+    assert causes(checked(trained)) == {"delay_mean_1h": (DATA,)}
+    group = replace(plain, ranges={"delay_mean_1h": (-100, 150), "count_1h": (0, 1_000)})
+    model = replace(MODEL, features=[group["count_1h"], group["delay_mean_1h"]])
+    stated, module = replace(FEATURES, group=group, model=model), ModuleType("ranged")
+    vars(module).update(policy=stated)
+    report = check(trained.client, collect(module), stated, VERSION, END)
+    assert causes(report) == {"delay_mean_1h": (BEYOND,)}
+    alert = report.alert()
+    assert alert is not None
+    assert alert.evidence["looks_like"] == "a broken pipeline"
 
 
 def test_what_was_frozen_in_the_window_is_told_and_not_judged(trained: History) -> None:

@@ -12,6 +12,7 @@ from flows.check import NoReferenceError
 from flows.context import configure
 from flows.monitor import MONITOR, intervals, monitor
 from flows.performance import Performance
+from flows.triggers import Triggers
 from inference.registry import ModelVersion
 from tests.flows.drifting import FEATURES, MODEL
 from tests.flows.test_drift import report
@@ -79,6 +80,24 @@ def test_an_alert_tells_what_drifted_and_whether_a_pipeline_looks_broken(world: 
     assert monitor() == 1
     told = json.loads(world.alerts[3]["evidence"])
     assert (told["looks_like"], told["stalled"]) == ("a broken pipeline", ["line_trips.v1"])
+
+
+@pytest.mark.stack
+def test_a_broken_group_that_nobody_watches_is_seen_before_anything_is_set_off(world: World) -> None:
+    (policy,) = world.context.monitoring_policies
+    reading = replace(policy.model, features=[world.project.groups[0]["count_1h"]])
+    unwatched = replace(policy, model=reading)
+    configure(
+        replace(world.context, project=replace(world.project, models=(reading,), policies=(unwatched,)))
+    )
+    world.performances[NAME] = found(world, breached=True)
+    seen = report(drifted=True)
+    broken = (replace(seen.findings[0], causes=("missing values",)), seen.findings[1])
+    world.reports["line_trips.v1/punctual"] = replace(seen, findings=broken)
+    assert monitor() == 1
+    told = json.loads(world.alerts[0]["evidence"])
+    assert told["looks_like"] == "a broken pipeline"
+    assert Triggers([], [], [unwatched]).on_alert(world.alerts[0]) is None
 
 
 @pytest.mark.stack

@@ -97,7 +97,10 @@ def test_no_more_windows_than_stated_have_losses_beyond_what_is_tolerated() -> N
         greater = ks_2samp(before, now, alternative="greater").statistic
         alarms += larger_losses(policy, float(greater), 400, 300)
     assert alarms / 500 <= policy.level / 4
-    assert larger_losses(policy, 0.5, 400, 300)
+    # 2 exp(-2 t^2 400 300 / (20 + sqrt 300)^2) is 0.1 at t = 0.1319
+    assert policy.level / 4 == pytest.approx(0.1)
+    assert not larger_losses(policy, 0.1 + 0.131, 400, 300)
+    assert larger_losses(policy, 0.1 + 0.133, 400, 300)
     assert not larger_losses(policy, 0.1, 10**9, 10**9)
 
 

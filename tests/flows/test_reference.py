@@ -1,9 +1,11 @@
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from features.policies import DriftPolicy
+from features.policies import DriftPolicy, MonitoringPolicy
+from features.project import collect
 from flows.divergence import CHI_SQUARED, PSI, compare
 from flows.reference import categories, edges, freeze, references
 from flows.watched import methods
@@ -42,6 +44,18 @@ def test_quantile_bins_hold_equal_shares_and_missing_values_have_their_own(histo
     held = np.array([v for v in drawn["delay"] if v is not None])
     assert list(delay.deciles) == pytest.approx(np.quantile(held, np.arange(11) / 10), abs=0.3)
     assert set(count.bins.edges) <= set(drawn["count"])  # whole numbers never straddle a bound
+
+
+def test_groups_that_nobody_watches_have_references_where_harm_could_set_something_off(
+    history: History,
+) -> None:
+    drawn = values(TRAINED, 1)
+    history.trained(drawn)
+    for on_harm, kept in (("tell", []), ("retrain", ["count_1h", "delay_mean_1h"])):
+        module = ModuleType("unwatched")
+        vars(module).update(policy=MonitoringPolicy(MODEL, on_harm=on_harm))
+        freeze(history.client, collect(module), "late", on_harm, TABLE, drawn["prediction"], drawn["label"])
+        assert [r.feature for r in read(history.client, on_harm, "plain.v1/late")] == kept
 
 
 def test_outputs_are_the_holdouts_scores_and_the_training_sets_labels(history: History) -> None:

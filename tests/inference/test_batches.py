@@ -1,3 +1,4 @@
+import math
 import signal
 import time
 import uuid
@@ -15,6 +16,7 @@ from inference.files import BatchFiles
 from schemas.log import await_group
 from schemas.records import load
 
+from .onnx_models import trees
 from .processes import WORKER, running
 from .test_worker import Requests
 from .world import NOW
@@ -116,17 +118,22 @@ def test_batches_of_rows_and_files_are_answered_row_by_row(asked: Asked) -> None
     listed = asked.ask("listed", rows=rows)
     filed = asked.ask("filed", **asked.file(1_203))
     named = asked.ask("named", rows=rows[:1], variant="shadow")
-    explained = asked.ask("explained", rows=rows[:1], explain=True)
+    with_trees = asked.world.register_trees(*trees(6)).version
+    explained = asked.ask("explained", rows=rows[:1], explain=True, model_version=with_trees)
+    unexplained = asked.ask("unexplained", rows=rows[:1], explain=True)
     with asked.worker():
-        told = {name: asked.done(name) for name in (listed, filed, named, explained)}
+        told = {name: asked.done(name) for name in (listed, filed, named, explained, unexplained)}
         (by_shadow,) = asked.results(named).values()
-        (without_trees,) = asked.results(explained).values()
+        (by_trees,), (without_trees,) = (asked.results(b).values() for b in (explained, unexplained))
         few, many = asked.results(listed), asked.results(filed)
         shadows = asked.results(filed, "prediction.shadow")
     assert (told[listed]["total"], told[listed]["failed"]) == (2, 1)
     assert few[0]["error"] is None
     assert "brings every input" in few[1]["error"]
     assert (by_shadow["variant"], by_shadow["model_version_used"]) == ("pinned", 2)
+    raw = by_trees["bias"] + sum(by_trees["contributions"].values())
+    assert by_trees["prediction"] == pytest.approx(1 / (1 + math.exp(-raw)), abs=1e-5)
+    assert set(by_trees["contributions"]) == set(by_trees["feature_values_used"])
     assert "registered without" in without_trees["error"]
     assert (told[filed]["total"], told[filed]["failed"]) == (1_203, 0)
     assert many.keys() == shadows.keys() == set(range(1_203))

@@ -70,7 +70,8 @@ def test_an_answer_has_all_that_went_into_it(world: World) -> None:
         ),
         ({"entity_keys": {"carrier": "AA"}}, "missing-entity", "the rows of 'route' cannot be found"),
         ({"entity_keys": {**REQUEST.entity_keys, "plane": "N1"}}, "wrong-entity", "'plane' would be ignored"),
-        ({"entity_id": "AA"}, "wrong-entity", "carrier, route"),
+        ({"entity_id": "AA"}, "wrong-entity", "this one has both"),
+        ({"entity_id": "AA", "entity_keys": {}}, "wrong-entity", "carrier, route"),
         ({"inputs": {"distance": 1.0}}, "missing-input", "without 'scheduled_at'"),
         ({"inputs": {"scheduled_at": 1, "distance": "far"}}, "wrong-input", "of type double; .* from 'far'"),
         ({"inputs": {"scheduled_at": 1, "distance": math.nan}}, "wrong-input", "from nan"),
@@ -117,9 +118,13 @@ def test_a_swap_leaves_no_call_with_answers_of_both_sides(world: World) -> None:
             world.promote(2)
             world.models.refresh()
 
-    call = Swapping([replace(REQUEST, request_id=f"r{n}") for n in range(3)], swap)
+    before = world.models.variants("late").champion
+    call = Swapping(
+        [replace(REQUEST, request_id=f"r{n}", model_version=1 if n else None) for n in range(3)], swap
+    )
     answers = world.predictor.predict(call, "http")
     assert [answer.result.model_version_used for answer in answers] == [1, 1, 1]
+    assert {answer.job.model for answer in answers if answer.job is not None} == {before}
     (after,) = world.predictor.predict([REQUEST], "http")
     assert after.result.model_version_used == 2
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from warehouse.bins import Bins
 from warehouse.client import Client
-from warehouse.drift import COLUMNS, MAX_LEVELS, count, levels, quantiles
-from warehouse.samples import Sample
+from warehouse.drift import COLUMNS, MAX_LEVELS, beyond, count, levels, quantiles
+from warehouse.samples import Sample, emitted
 
 AWKWARD = [None, "", "a", "b'c", "a\\", "über", "%{x}", "z"]
 
@@ -46,6 +46,34 @@ def test_every_number_is_in_one_bin(database: Client, values: list[float | None]
     sample = held(database, {"x": ("Float64", list(values))})
     bounds = tuple(sorted(edges))
     assert count(database, sample, {"x": Bins(bounds)}) == {"x": by_hand(values, bounds)}
+
+
+def test_what_is_beyond_its_range_is_a_share_of_what_is_there(database: Client) -> None:
+    columns: dict[str, tuple[str, list[object]]] = {
+        f"x{n}": ("Float64", [-1.0, 0.0, 5.0, 9.0, math.nan, None]) for n in range(COLUMNS + 1)
+    }
+    columns["none"] = ("Float64", [None] * 6)
+    sample = held(database, columns)
+    ranges = {f"x{n}": (-0.5 * n, 9.0 - n) for n in range(COLUMNS + 1)} | {"none": (0.0, 1.0)}
+    found = beyond(database, sample, ranges)
+    assert list(found) == list(ranges)
+    for name, (low, high) in ranges.items():
+        there = [-1.0, 0.0, 5.0, 9.0] if name != "none" else []
+        assert found[name] == sum(not low <= v <= high for v in there) / max(len(there), 1)
+    assert beyond(database, sample, {}) == {}
+
+
+def test_rows_that_were_written_again_are_one(database: Client) -> None:
+    database.command("DROP TABLE IF EXISTS again")
+    database.command(
+        "CREATE TABLE again (entity String, seq Int64, event_timestamp DateTime64(3, 'UTC'), x Float64) "
+        "ENGINE = ReplacingMergeTree ORDER BY (entity, seq)"
+    )
+    rows = [["a", seq, 1_000 * seq, float(seq)] for seq in range(10)]
+    for lines in (rows, rows[2:8]):
+        database.insert("again", lines, column_names=["entity", "seq", "event_timestamp", "x"])
+    sample = emitted("again", ["x"], 3_000, 9_000)
+    assert count(database, sample, {"x": Bins((5.0,))}) == {"x": [3, 3, 0]}
 
 
 def test_many_features_of_all_types_are_counted_in_their_order(database: Client) -> None:

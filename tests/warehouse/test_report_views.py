@@ -22,8 +22,10 @@ from tests.warehouse.reported import (
     drifting,
     watched,
 )
+from warehouse import performance_reports
 from warehouse.client import Client
 from warehouse.contracts import record
+from warehouse.performance_reports import Row, Watched
 from warehouse.reports import windows_done
 
 pytestmark = pytest.mark.stack
@@ -54,6 +56,15 @@ def test_the_windows_that_are_done_are_a_version_s_own_and_were_told(database: C
     assert done(version) == {ends[-1]}  # of those before nobody is told any more
     assert done(version + 1) == set()
     assert done(version, "performance_windows", "breached") == set()
+
+
+def test_a_window_whose_losses_alarm_is_done_once_somebody_was_told(database: Client) -> None:
+    alarm = "breached OR ks_breached"
+    one = Watched("auc/late", MODEL, 1, "auc", 0.05, START, START + DAY)
+    row = Row("measured", "", "", 500, 0.7, ks_larger=0.4, ks_breached=True)
+    performance_reports.keep(database, one, [row])
+    assert windows_done(database, "performance_windows", "breached", one.policy, MODEL, 1) == {one.end}
+    assert windows_done(database, "performance_windows", alarm, one.policy, MODEL, 1) == set()
 
 
 def test_a_window_of_drift_has_shares_and_its_subject(database: Client) -> None:
@@ -244,7 +255,7 @@ def test_a_version_has_its_status_and_the_training_that_made_it(database: Client
     found = rows(
         database,
         "SELECT version, status, changed_by, changed_why, toUnixTimestamp64Milli(changed_at), "
-        "toUnixTimestamp64Milli(registered_at), experiment_id, training_dataset_version "
+        "toUnixTimestamp64Milli(registered_at), first_experiment_id, training_dataset_version "
         "FROM model_versions ORDER BY version",
     )
     assert found == [

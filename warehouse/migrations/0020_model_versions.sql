@@ -10,7 +10,7 @@ SELECT
     v.registered_at AS registered_at,
     v.sha256 AS sha256,
     v.artifact_uri AS artifact_uri,
-    x.experiment_id AS experiment_id,
+    x.experiment_id AS first_experiment_id,
     x.model_type AS model_type,
     x.training_dataset_version AS training_dataset_version,
     x.training_dataset_hash AS training_dataset_hash,
@@ -22,13 +22,13 @@ FROM (
     SELECT
         model_name,
         version,
-        argMax(e.status, e.position) AS status,
-        argMax(e.at, e.position) AS changed_at,
-        argMax(e.by, e.position) AS changed_by,
-        argMax(e.why, e.position) AS changed_why,
+        argMax(e.status, (e.position, e.at)) AS status,
+        argMax(e.at, (e.position, e.at)) AS changed_at,
+        argMax(e.by, (e.position, e.at)) AS changed_by,
+        argMax(e.why, (e.position, e.at)) AS changed_why,
         min(e.at) AS registered_at,
-        argMax(e.sha256, e.position) AS sha256,
-        argMax(e.artifact_uri, e.position) AS artifact_uri
+        argMax(e.sha256, (e.position, e.at)) AS sha256,
+        argMax(e.artifact_uri, (e.position, e.at)) AS artifact_uri
     FROM model_registry_events AS e FINAL
     GROUP BY model_name, version
 ) AS v
