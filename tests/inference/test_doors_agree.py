@@ -36,7 +36,8 @@ INPUTS = {
     "scheduled_at": st.integers(NOW - 10**9, NOW + 10**9) | SCALAR,
     "distance": st.floats(0, 5_000) | st.integers(0, 5_000) | SCALAR,
 }
-NUMBERS = st.none() | st.floats(-1e6, 1e6) | st.integers(-(10**6), 10**6)
+# Eighths, whose sums are exact in float32: batches of other sizes add in another order.
+NUMBERS = st.none() | st.integers(-(2**15), 2**15).map(lambda n: n / 8) | st.integers(-(2**12), 2**12)
 VECTORS = st.lists(NUMBERS, min_size=6, max_size=6) | st.lists(NUMBERS, max_size=8)
 MODELS = st.sampled_from(["late", "late", "late", "early", ""])
 VERSIONS = st.sampled_from([None, None, 1, 2, 3, 99])

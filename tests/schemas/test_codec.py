@@ -75,6 +75,7 @@ def test_inputs_keep_their_types(
         "timeout_ms": None,
         "variant": None,
         "explain": False,
+        "entity_id": None,
     }
     decoded = codec.decode(encode_request(request))
     assert decoded == request
