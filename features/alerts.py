@@ -40,7 +40,7 @@ class Alert:
     """One finding. Raised again under its `alert_id` it is the same one.
 
     `evidence` is what JSON can hold, `at` ms on the log's clock. `owner` is whose the subject is, `playbook`
-    tells what to do.
+    the document that tells what to do.
     """
 
     alert_id: str

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from features.aggregates import Option
 from features.expressions import Expression
@@ -20,6 +20,7 @@ from features.inputs import LookupPlan, SourcePlan, event_columns, shared_column
 from features.types import DataType, Value, to_avro
 from features.windows import Window
 
+T = TypeVar("T")
 SCALE = 6  # decimal places that a double keeps in an exact sum
 BOUND = 10**12  # a number beyond it is refused, so that no 128-bit sum can overflow
 CUBED_BOUND = 10**9  # the same where cubes are summed and the moments multiplied, in 256 bits
@@ -35,14 +36,12 @@ class Feature:
 
 Defaults = tuple[tuple[str, Value], ...]
 """Features' defaults by name, in the order of the row."""
-
-
 Ranges = tuple[tuple[str, tuple[float, float]], ...]
 """Which values of features are possible, by name: the least and the greatest, in the order of the row."""
 
 
-def in_row_order(stated: Mapping[str, Value], features: Iterable[Feature]) -> Defaults:
-    """Give the defaults that are stated of some features."""
+def in_row_order(stated: Mapping[str, T], features: Iterable[Feature]) -> tuple[tuple[str, T], ...]:
+    """Give what is stated of some features, by name."""
     return tuple((f.name, stated[f.name]) for f in features if f.name in stated)
 
 

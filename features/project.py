@@ -48,8 +48,7 @@ class Project:
 
     def ranges(self, plan: ModelPlan) -> dict[str, tuple[float, float]]:
         """Give which values of a model's stored features are possible, as `<group>.<feature>`."""
-        groups = [self.group_plans[g.label] for g in plan.groups if g.label in self.group_plans]
-        return {f"{group.name}.{name}": ends for group in groups for name, ends in group.ranges}
+        return {f"{group.name}.{name}": ends for group in self._read(plan) for name, ends in group.ranges}
 
     def watching(self, model_name: str) -> list[DriftPolicy]:
         """Give what tells whether a model's features look broken: its drift policies, and more.
@@ -83,8 +82,12 @@ class Project:
 
     def inexact(self, plan: ModelPlan) -> frozenset[str]:
         """Name the stored features, as `<group>.<feature>`, that engines may compute some ulps apart."""
-        groups = [self.group_plans[g.label] for g in plan.groups if g.label in self.group_plans]
-        return frozenset(f"{group.name}.{d.name}" for group in groups for d in group.derived if d.inexact)
+        read = self._read(plan)
+        return frozenset(f"{group.name}.{d.name}" for group in read for d in group.derived if d.inexact)
+
+    def _read(self, plan: ModelPlan) -> list[GroupPlan]:
+        """Give the groups of the project that a model reads."""
+        return [self.group_plans[g.label] for g in plan.groups if g.label in self.group_plans]
 
 
 def load_project(module_name: str) -> Project:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from features.errors import DefinitionError
-from features.plan import Defaults, Feature, Ranges
+from features.plan import Defaults, Feature, Ranges, in_row_order
 from features.types import DataType
 
 
@@ -31,7 +31,7 @@ def compile_ranges(
             raise DefinitionError(
                 f"{place}, ranges, {name}", rule, "what is served for want of a row would look broken", value
             )
-    return tuple((n, (float(stated[n][0]), float(stated[n][1]))) for n in known if n in stated)
+    return in_row_order({n: (float(low), float(high)) for n, (low, high) in stated.items()}, features)
 
 
 def _is_range(ends: object) -> bool:

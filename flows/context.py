@@ -4,7 +4,7 @@ A flow run brings only its parameters, as JSON; what it works with cannot travel
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from features.definitions import Model
@@ -27,6 +27,7 @@ from flows.contracts import (
     FreezeReferences,
     KeepExperiment,
     LookAtCanary,
+    NoPictures,
     Pictures,
     Query,
     ResolveAlerts,
@@ -75,7 +76,7 @@ class Context:
     stalled_groups: Callable[[], Collection[str]] = tuple
     windows_done: WindowsDone = lambda policy, version: ()  # noqa: ARG005
     keep_experiment: KeepExperiment = lambda experiment_id: None  # noqa: ARG005
-    pictures: Pictures | None = None
+    pictures: Pictures = field(default_factory=NoPictures)
     documents_url: str = ""
     seed: int = 1
     threads: int = 1

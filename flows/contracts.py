@@ -80,6 +80,10 @@ class Pictures(Protocol):
         """Draw the trials of a study."""
 
 
+class NoPictures(Pictures):
+    """Draws nothing."""
+
+
 class TrainingSet(Protocol):
     """Reads what a former version was trained on."""
 

@@ -68,8 +68,7 @@ def drift(policy: PolicyName | None = None, at: Moment | None = None) -> int:
         facts[one.name] = drifted or f"none of {len(newest.findings)} features drifted"
         if len(reports) > 1:
             facts[f"{one.name}, before"] = f"{len(reports) - 1} windows were made up for"
-        if (pictures := context.pictures) is not None:
-            draw = partial(pictures.drift, one.name, one.model.name)
-            show_drawn(f"drift-picture-{one.name}", f"Drift by {one.name}, by window", draw)
+        draw = partial(context.pictures.drift, one.name, one.model.name)
+        show_drawn(f"drift-picture-{one.name}", f"Drift by {one.name}, by window", draw)
     show(DRIFT, "Drift", facts)
     return found

@@ -80,9 +80,8 @@ def monitor(policy: PolicyName | None = None, at: Moment | None = None) -> int:
         facts[one.name] = ", ".join(sorted(raised)) or _said(newest)
         if len(windows) > 1:
             facts[f"{one.name}, before"] = f"{len(windows) - 1} windows were made up for"
-        if (pictures := context.pictures) is not None:
-            draw = partial(pictures.performance, one.name, one.model.name)
-            show_drawn(f"performance-picture-{one.name}", f"{one.name}, by window", draw)
+        draw = partial(context.pictures.performance, one.name, one.model.name)
+        show_drawn(f"performance-picture-{one.name}", f"{one.name}, by window", draw)
     show(MONITOR, "Performance", facts)
     return sent
 

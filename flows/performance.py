@@ -159,8 +159,10 @@ def larger_losses(policy: MonitoringPolicy, distance: float, before: int, now: i
     probability of at most 2 exp(-2 t^2 n m / (sqrt n + sqrt m)^2), whatever these are, of independent units:
     by the inequality of Dvoretzky, Kiefer and Wolfowitz for each sample, with Massart's constant (1990).
     """
-    beyond = distance - (policy.losses or 0.0)
-    if policy.losses is None or beyond <= 0 or min(before, now) < policy.min_units:
+    if policy.losses is None or min(before, now) < policy.min_units:
+        return False
+    beyond = distance - policy.losses
+    if beyond <= 0:
         return False
     exponent = 2 * beyond**2 * before * now / (math.sqrt(before) + math.sqrt(now)) ** 2
     return 2 * math.exp(-exponent) <= policy.level / rules(policy)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from prefect import flow, task
 
+from features.policies import DriftPolicy, MonitoringPolicy
 from flows.context import current
 from flows.contracts import Dataset
 from flows.experiments import next_recipe, record
@@ -49,9 +50,8 @@ def may_retrain(model_name: str, alert_id: str, policy: str, at: int) -> bool:
     What no policy of the project asks for has no bound: somebody has asked by hand.
     """
     context = current()
-    bounds = {p.name: p.actions_per_day for p in context.drift_policies}
-    bounds |= {p.name: p.actions_per_day for p in context.monitoring_policies}
-    per_day = bounds.get(policy)
+    asking = (p for p in context.project.policies if isinstance(p, DriftPolicy | MonitoringPolicy))
+    per_day = next((p.actions_per_day for p in asking if p.name == policy), None)
     if per_day is None:
         return True
     take = context.registry.actions.take

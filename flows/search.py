@@ -2,14 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 
 from features.training import Parameter
 from flows.folds import Folds, processes
-from flows.study import Study
+from flows.study import Study, best
 from flows.suggestions import Suggestions
 from inference.registry import Registry, Trial, TrialState
 
@@ -64,7 +64,7 @@ def search(
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 opened = running.pop(future)
                 trial = _ended(future, opened, study, suggestions)
-                if trial is None and (clock() < deadline or not _any_complete(kept.trials(study_id))):
+                if trial is None and (clock() < deadline or best(kept.trials(study_id)) is None):
                     running[pool.loss(opened.hyperparameters, len(opened.losses))] = opened
                     continue
                 suggestions.close(opened.key)
@@ -73,10 +73,6 @@ def search(
                 trial = replace(trial, seconds=clock() - opened.began)
                 if kept.record_trial(study_id, trial, budget.trials) is not None:
                     told(trial)
-
-
-def _any_complete(trials: Iterable[Trial]) -> bool:
-    return any(trial.state is TrialState.COMPLETE for trial in trials)
 
 
 def _ended(future: "Future[float]", opened: _Open, study: Study, suggestions: Suggestions) -> Trial | None:

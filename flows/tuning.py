@@ -149,10 +149,8 @@ def keep_best(model_name: str, study_id: str, study: Study) -> int:
         ],
         description=f"Trials of {study_id}",
     )
-    if (pictures := context.pictures) is not None:
-        show_drawn(
-            f"search-picture-{model_name}", f"Trials of {study_id}", partial(pictures.search, study_id)
-        )
+    draw = partial(context.pictures.search, study_id)
+    show_drawn(f"search-picture-{model_name}", f"Trials of {study_id}", draw)
     found = best(trials)
     if found is None:
         why = trials[-1].reason if trials else "none has ended"

@@ -111,8 +111,8 @@ def _route(
                 "a request names a model_version, a variant or neither, or it could not be told who answers; "
                 f"this one names version {request.model_version} and the {request.variant}",
             )
-        held = (m for m in variants.served if m is not None and m.version == request.model_version)
-        return next(held, None) or models.version(request.model_name, request.model_version), PINNED
+        held = variants.version(request.model_version)
+        return held or models.version(request.model_name, request.model_version), PINNED
     if request.variant is not None:
         return named(request.variant, request.model_name, variants), PINNED
     challenger = variants.challenger

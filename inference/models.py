@@ -64,6 +64,10 @@ class Variants:
         """The champion, the challenger and the shadow."""
         return self.champion, self.challenger, self.shadow
 
+    def version(self, version: int) -> LoadedModel | None:
+        """Give the one of them that is of a version, if there is one."""
+        return next((m for m in self.served if m is not None and m.version == version), None)
+
 
 class Serving(dict[str, Variants]):
     """Who answers for each model name at one moment."""
@@ -122,10 +126,9 @@ class Models:
 
         Raises `RequestError` (unknown or unloadable), and `OutageError`, which says nothing of the version.
         """
-        variants = self.variants(model_name)
-        for model in variants.served:
-            if model is not None and model.version == version:
-                return model
+        model = self.variants(model_name).version(version)
+        if model is not None:
+            return model
         known = self._pinned.get((model_name, version))
         if known is not None:  # without the lock, which a refresh holds while it loads
             with suppress(KeyError):  # it may be dropped meanwhile
@@ -168,8 +171,7 @@ class Models:
     def holds(self, model_name: str, version: int) -> bool:
         """Tell whether `version` would give a version without loading it first."""
         found = self._serving.get(model_name, Variants())
-        pinned = (model_name, version) in self._pinned
-        return pinned or any(model is not None and model.version == version for model in found.served)
+        return (model_name, version) in self._pinned or found.version(version) is not None
 
     def refresh(self) -> None:
         """Bring all models to what the registry says."""
@@ -235,9 +237,9 @@ class Models:
         if version is None:
             return None
         try:
-            for model in old.served:
-                if model is not None and model.version == version:
-                    return _read_by(model, reading)
+            held = old.version(version)
+            if held is not None:
+                return _read_by(held, reading)
             return self._load(self._registry.get(model_name, version), reading)
         except Exception as error:  # whatever is wrong with a new model must not end the old one
             text = f"{model_name} version {version} was not loaded, the rest goes on serving: {error}"

@@ -57,8 +57,7 @@ class Place:
 class RpcDoor:
     """Answers the protocol's calls; to be entered in the event loop of the HTTP door.
 
-    `ping` raises where no calls should come. Entering raises `RuntimeError` where the port is
-    taken.
+    `ping` raises where no calls should come. Entering raises `RuntimeError` where the port is taken.
     """
 
     def __init__(

@@ -165,18 +165,14 @@ def _rows(client: Client, queries: Sequence[str], sample: Sample) -> list[Sequen
         return [_row(client, sql, sample) for sql in queries]
     threads = int(client.query("SELECT getSetting('max_threads')").result_rows[0][0])
     beside = max(1, min(threads, len(queries), _BESIDE))
-    settings = _SETTINGS | {"max_threads": max(1, threads // beside)}
-
-    def ask(sql: str) -> Sequence[Any]:
-        row: Sequence[Any] = client.query(sql, dict(sample.parameters), settings=settings).result_rows[0]
-        return row
-
+    each = max(1, threads // beside)
     with ThreadPoolExecutor(beside) as pool:
-        return list(pool.map(ask, queries))
+        return list(pool.map(lambda sql: _row(client, sql, sample, max_threads=each), queries))
 
 
-def _row(client: Client, sql: str, sample: Sample) -> Sequence[Any]:
-    row: Sequence[Any] = client.query(sql, dict(sample.parameters), settings=_SETTINGS).result_rows[0]
+def _row(client: Client, sql: str, sample: Sample, **settings: int) -> Sequence[Any]:
+    found = client.query(sql, dict(sample.parameters), settings=_SETTINGS | settings)
+    row: Sequence[Any] = found.result_rows[0]
     return row
 
 

@@ -80,6 +80,11 @@ class PerformanceWindow:
     ks_larger: float | None
     ks_breached: bool
 
+    @property
+    def alarmed(self) -> bool:
+        """Whether the metric or the losses are beyond what is tolerated."""
+        return self.breached or self.ks_breached
+
 
 @dataclass(frozen=True)
 class ToldAlert:

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,16 +61,25 @@ def read_drift(
 
     `policies` are the registry's rows of `drift_policy`. Raises `NothingToShowError`.
     """
-    found: dict[str, dict[str, list[DriftWindow]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, list[DriftWindow]] = defaultdict(list)
     for window in drift_windows(client, model, group, days):
-        found[window.policy][window.feature].append(window)
+        found[window.policy].append(window)
     if not found:
         asked = " and ".join(filter(None, (model and f"model {model!r}", group and f"group {group!r}")))
         raise NothingToShowError(
             "drift checks", asked, "`augury drift MODULE` or the flow `drift` makes them"
         )
     rows = {_policy_name(row): row for row in policies}
-    return [_watch(client, name, features, rows.get(name)) for name, features in found.items()]
+    return [_watch(client, name, windows, rows.get(name)) for name, windows in found.items()]
+
+
+def ranked(windows: Iterable[DriftWindow]) -> list[Feature]:
+    """Give a policy's features with their windows, those that stand out first."""
+    found: dict[str, list[DriftWindow]] = defaultdict(list)
+    for window in windows:
+        found[window.feature].append(window)
+    features = [Feature(name, held) for name, held in found.items()]
+    return sorted(features, key=lambda f: (-f.newest.drifted, -f.drifted, -f.worst.psi))
 
 
 def drift_page(watches: Sequence[Watch]) -> str:
@@ -88,10 +97,9 @@ def _policy_name(row: Mapping[str, Any]) -> str:
 
 
 def _watch(
-    client: Client, policy: str, found: Mapping[str, list[DriftWindow]], row: Mapping[str, Any] | None
+    client: Client, policy: str, windows: Iterable[DriftWindow], row: Mapping[str, Any] | None
 ) -> Watch:
-    features = [Feature(name, windows) for name, windows in found.items()]
-    features.sort(key=lambda f: (-f.newest.drifted, -f.drifted, -f.worst.psi))
+    features = ranked(windows)
     shown = max(_LEAST_DRAWN, min(_MOST_DRAWN, sum(f.drifted > 0 for f in features)))
     worst = {f.name: f.worst.window_end for f in features[:shown] if f.worst.n}
     bins = distributions(client, policy, worst)
@@ -146,7 +154,7 @@ def _section(watch: Watch) -> list[Markup]:
     )
     parts.append(
         figure(
-            shades(watch),
+            shades(watch.policy, watch.features),
             f"PSI by the end of the window; a dot where the feature drifted.{among}",
         )
     )
@@ -161,11 +169,11 @@ def _section(watch: Watch) -> list[Markup]:
     return parts
 
 
-def shades(watch: Watch) -> Markup:
+def shades(policy: str, of: Sequence[Feature]) -> Markup:
     """Draw the PSI of the features that moved most, window by window."""
-    features = watch.features[:_MOST_SHADED]
-    ends = sorted({w.window_end for f in watch.features for w in f.windows})
-    told = f"PSI of {len(features)} features of {watch.policy} in {len(ends)} windows"
+    features = of[:_MOST_SHADED]
+    ends = sorted({w.window_end for f in of for w in f.windows})
+    told = f"PSI of {len(features)} features of {policy} in {len(ends)} windows"
     known = [{w.window_end: w for w in f.windows} for f in features]
     values = [[_index(w[end]) if end in w else None for end in ends] for w in known]
     marks = [[end in w and w[end].drifted for end in ends] for w in known]

@@ -150,13 +150,13 @@ def _course(basis: str, windows: Sequence[PerformanceWindow]) -> Course:
         dashed=basis != "measured",
         low=[w.low for w in windows],
         high=[w.high for w in windows],
-        marks=[w.breached or w.ks_breached for w in windows],
+        marks=[w.alarmed for w in windows],
     )
 
 
 def _window_row(w: PerformanceWindow) -> list[str]:
     figures = (w.value, w.low, w.high, w.reference, w.worse, w.p_value, w.log_e, w.ks_larger)
-    alarm = "yes" if w.breached or w.ks_breached else ""
+    alarm = "yes" if w.alarmed else ""
     return [day(w.window_end), w.basis, f"{w.model_version}", f"{w.units:,}", *map(short, figures), alarm]
 
 

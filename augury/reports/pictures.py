@@ -1,13 +1,12 @@
 """The reports' pictures one by one, for the pages of flow runs."""
 
 from augury.page import standalone
-from augury.reports.drift import read_drift, shades
+from augury.reports.drift import ranked, shades
 from augury.reports.model_page import performance_chart
-from augury.reports.nothing import NothingToShowError
 from augury.reports.search import read_search, search_picture
 from inference.registry import Registry
 from warehouse.client import Client
-from warehouse.reports import performance_windows
+from warehouse.reports import drift_windows, performance_windows
 
 _DAYS = 30
 
@@ -21,11 +20,9 @@ class Pictures:
 
     def drift(self, policy: str, model: str) -> str | None:
         """Draw how far a drift policy's features have moved, window by window."""
-        try:
-            watches = read_drift(self._client, [], model, "", _DAYS)
-        except NothingToShowError:
-            return None
-        return next((standalone(shades(watch)) for watch in watches if watch.policy == policy), None)
+        subject, _, _ = policy.rpartition("/")
+        windows = drift_windows(self._client, model, subject, _DAYS)
+        return standalone(shades(policy, ranked(windows))) if windows else None
 
     def performance(self, policy: str, model: str) -> str | None:
         """Draw a monitoring policy's metric by window."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import func, select
 
+from features.windows import floor
 from inference.registry import tables
 from inference.registry.database import Database
 
@@ -24,7 +25,7 @@ class Actions:
 
         False where all are taken. What an alert has taken it has: asked again, it takes no other.
         """
-        day = at - at % _DAY_MS
+        day = floor(at, _DAY_MS)
         with self._database.writing(model_name) as session:
             taken = select(tables.Action).filter_by(model_name=model_name, action=action)
             if session.scalar(taken.filter_by(alert_id=alert_id)) is not None:

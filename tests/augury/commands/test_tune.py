@@ -34,6 +34,7 @@ from warehouse.client import Client, migrate
 from warehouse.tables import source_table
 
 PROJECT = """
+from dataclasses import replace
 from pathlib import Path
 from features import DataType, Entity, GatePolicy, Integer, Label, Model, Search, Source
 
@@ -49,13 +50,9 @@ tuned = Model(
     search=Search({"num_leaves": Integer(2, 31, log=True)}, trials=4, folds=2),
 )
 gates = GatePolicy(tuned, min_rows=100)
-met = Model(
-    "met",
-    [Entity("line")],
-    [],
-    Label(trips, "trip", "late", due="due", lead="2h", horizon="1d"),
-    inputs={"a": DataType.DOUBLE},
-    on_demand={"twice": "a + a"},
+met = replace(
+    tuned,
+    name="met",
     trainer="tests.flows.trainers.noted:fit",
     parameters={"max_depth": 3, "folder": str(Path(__file__).parent / "fits"), "together": 2},
     search=Search({"max_depth": Integer(1, 6)}, trials=2, folds=2),
