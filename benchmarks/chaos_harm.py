@@ -31,7 +31,9 @@ class HarmChain(Chain):
             until(lambda: self.served()["challenger_share"] == share, f"the door gives a share of {share}")  # noqa: B023 (called at once)
             if step == 0:
                 self.kill(ON_CANARY)
-            self.ask(f"share-{step}", self.began + (_CANARY_DAY + step) * DAY)
+            since = self.began + (_CANARY_DAY + step) * DAY
+            self.ask(f"share-{step}", since)
+            self.at.replayer.run([], until=since + DAY // 2)  # a canary goes no further than the log's clock
             self.look("canary", {"model_name": self.model})
             until(lambda: self._share() != share, f"the share is no longer {share}")  # noqa: B023 (called at once)
 
