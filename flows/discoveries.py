@@ -30,10 +30,12 @@ def false_alarms_per_month(policy: DriftPolicy, features: int, n_reference: int,
 
     Of the calibrated rule it is the policy's own allowance. Of a classical threshold it goes by the null
     distribution of PSI over so many features, for samples of so many rows; windows with no more alerts than
-    there are features (a bound that independent features come close to while it is small).
+    there are features (a bound that independent features come close to while it is small). Where the newest
+    stretch of a window is looked at by itself, what the calibrated rule allows to that is added.
     """
     if policy.threshold is None:
         return policy.false_alarms_per_month
     windows = MONTH_MS / policy.every_ms
     chance = psi_exceeded(policy.threshold, policy.resolution, n_reference, n)
-    return windows * (1 - (1 - chance) ** features)
+    newest = policy.level if policy.newest_ms is not None else 0.0
+    return windows * (1 - (1 - chance) ** features + newest)

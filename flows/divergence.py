@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import kolmogorov
-from scipy.stats import chi2
+from scipy.stats import chi2, fisher_exact, hypergeom
 
 PSI, CHI_SQUARED, KS, WASSERSTEIN = "psi", "chi-squared", "ks", "wasserstein"
 LEAST_EXPECTED = 5.0
 """Cells expected to hold less make a chi-squared limit unreliable (Cochran 1954)."""
 _SPARSE = 0.005
+_OUTER = 0.1
 _EXCEEDANCES = 10
 _MOST_AT_ONCE = 2_000
 _SEED = 20_200_101  # the same counts have the same p value, however often they are compared
@@ -46,17 +47,19 @@ def compare(
     current: ArrayLike,
     edges: ArrayLike = (),
     *,
+    beyond: int = 0,
     smallest: float = 1e-4,
 ) -> Divergence:
     """Compare counts by bin, of one shape (k,), the last bin of missing values.
 
     `edges` are the upper bounds of a number's bins, which only Wasserstein's distance needs; its p values
-    are found down to about `smallest`. Raises ValueError where shapes differ or a side is empty.
+    are found down to about `smallest`. Of the current values in the outer bins `beyond` lie beyond all of the
+    reference's, which PSI's p value goes by too. Raises ValueError where shapes differ or a side is empty.
     """
     held, seen = _counts(reference, current)
     widths = np.diff(np.asarray(edges, dtype=np.float64))
     if method == PSI:
-        return _psi(held, seen)
+        return _psi(held, seen, beyond)
     if method == CHI_SQUARED:
         return _chi_squared(held, seen)
     if method == KS:
@@ -88,10 +91,28 @@ def psi_exceeded(threshold: float, bins: int, m: int, n: int) -> float:
     return float(chi2.sf(threshold * m * n / (m + n), bins - 1))
 
 
-def _psi(reference: Counts, current: Counts) -> Divergence:
+def _psi(reference: Counts, current: Counts, beyond: int) -> Divergence:
+    """Compare by the index over quantile bins, and by how many values lie beyond the reference.
+
+    A bin that the reference leaves empty by its making would inflate the index. Its count has a law of its
+    own, exact for every distribution: it takes a tenth of the level, the index the rest.
+    """
     pooled = _pooled(reference, current)
     statistic = float(_index(*pooled)) * _scale(reference, current)
-    return Divergence(PSI, statistic, psi(reference, current), _limit(statistic, pooled[0].size))
+    p = _limit(statistic, pooled[0].size) / (1 - _OUTER)
+    p = min(1.0, p, exceeded_by_chance(beyond, int(reference[:-1].sum()), int(current[:-1].sum())) / _OUTER)
+    return Divergence(PSI, statistic, psi(reference, current), p)
+
+
+def exceeded_by_chance(beyond: int, m: int, n: int) -> float:
+    """Give the chance that so many of n values, or more, lie beyond all of m values of the same distribution.
+
+    They do if at most one of the m is among the `beyond` + 1 that come first, where the values are dealt in
+    random order: the law of exceedances (Gumbel and von Schelling, The distribution of the number of
+    exceedances, Annals of Mathematical Statistics 21, 1950) for both ends at once. Of values that may be
+    equal it is a bound.
+    """
+    return float(hypergeom.cdf(1, m + n, m, beyond + 1)) if beyond and m else 1.0
 
 
 def _chi_squared(reference: Counts, current: Counts) -> Divergence:
@@ -146,10 +167,15 @@ def _ks(reference: Counts, current: Counts) -> Divergence:
 
 
 def _wasserstein(reference: Counts, current: Counts, widths: Counts, smallest: float) -> Divergence:
-    """Compare present values rounded up to the next edge, those beyond the last as that."""
+    """Compare present values rounded up to the next edge, those beyond the last as that.
+
+    What is missing has no place on that line: its share is compared beside it (Fisher's exact test), and
+    twice the smaller p value holds.
+    """
     held, seen = reference[:-1], current[:-1]
+    missing = _p_missing(reference, current)
     if held.size - 1 != widths.size + 1 or not (held.sum() and seen.sum()):
-        return Divergence(WASSERSTEIN, 0.0, 0.0, 1.0)
+        return Divergence(WASSERSTEIN, 0.0, 0.0, missing)
 
     def distance(one: ArrayLike, other: ArrayLike) -> Counts:
         apart = np.abs(_cumulated(one) - _cumulated(other))[..., :-2]
@@ -159,7 +185,15 @@ def _wasserstein(reference: Counts, current: Counts, widths: Counts, smallest: f
     ends = np.concatenate(([0.0], widths.cumsum()))
     low, high = np.interp((0.1, 0.9), _cumulated(held)[:-1], ends)
     spread = float(high - low) or float(widths.sum()) or 1.0
-    return Divergence(WASSERSTEIN, found, found / spread, _permuted(distance, held, seen, smallest))
+    if not (reference[-1] or current[-1]):
+        return Divergence(WASSERSTEIN, found, found / spread, _permuted(distance, held, seen, smallest))
+    p = min(1.0, 2 * min(_permuted(distance, held, seen, smallest / 2), missing))
+    return Divergence(WASSERSTEIN, found, found / spread, p)
+
+
+def _p_missing(reference: Counts, current: Counts) -> float:
+    table = [[int(side[:-1].sum()), int(side[-1])] for side in (reference, current)]
+    return float(fisher_exact(table).pvalue)
 
 
 def _permuted(

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from features.policies import DriftPolicy
 from features.project import Project
-from flows.divergence import CHI_SQUARED, WASSERSTEIN
+from flows.divergence import CHI_SQUARED, KS, PSI, WASSERSTEIN
 from flows.watched import methods, reference
 from warehouse.bins import Bins
 from warehouse.client import Client
@@ -87,19 +87,20 @@ def _is_sparse(counts: Sequence[int], levels: int, min_rows: int) -> bool:
 def edges(policy: DriftPolicy, values: list[float]) -> tuple[float, ...]:
     """Make the upper bounds of bins out of a reference's quantiles, the last of which is its largest value.
 
-    Observed values are bounds, so equal values never straddle one. The largest bounds nothing, but for
-    Wasserstein's distance, which needs the ends of what it measures. What never varied has a bin of its own
-    between all below and all above.
+    Observed values are bounds, so equal values never straddle one. For PSI, whose quantiles begin with the
+    smallest value, what lies below that and above the largest has bins of its own, empty in the reference;
+    so it is by any method where values never varied. KS goes by the bounds between values alone,
+    Wasserstein's distance by these and both ends of what it measures.
     """
-    if values and values[0] == values[-1]:
-        return (float(np.nextafter(values[0], -np.inf)), values[0])
-    if policy.method == WASSERSTEIN:
-        return tuple(sorted(set(values)))
-    return tuple(sorted({v for v in values if v < values[-1]}))
+    if not values:
+        return ()
+    if policy.method == PSI or values[0] == values[-1]:
+        return (float(np.nextafter(values[0], -np.inf)), *sorted(set(values[1:])))
+    return tuple(sorted({v for v in values if v < values[-1] or policy.method == WASSERSTEIN}))
 
 
 def _shares(policy: DriftPolicy) -> tuple[float, ...]:
-    first = 0 if policy.method == WASSERSTEIN else 1
+    first = 1 if policy.method == KS else 0
     return tuple(i / policy.resolution for i in range(first, policy.resolution + 1))
 
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-
 from features.policies import DriftPolicy
 from features.project import Project
 from flows.causes import causes
@@ -103,13 +101,14 @@ class Stretch:
         the rows.
         """
         held, name = finding.reference, finding.reference.feature
-        whole, found = psi(held.counts, finding.counts), []
+        before = held.within(held.counts)
+        whole, found = psi(before, held.within(finding.counts)), []
         for sample in window(self.policy, self.project, self.version.version, self.start, self.end):
             for by in sample.segments if name in sample.columns and whole else ():
                 for segment, counts in count_by_segment(self.client, sample, by, name, held.bins).items():
-                    rest = np.subtract(finding.counts, counts)
+                    rest = held.within([n - m for n, m in zip(finding.counts, counts, strict=True)])
                     share = sum(counts) / finding.rows
-                    explains = 1 - psi(held.counts, rest) / whole if rest.any() else 0.0
+                    explains = 1 - psi(before, rest) / whole if any(rest) else 0.0
                     if explains > max(share, _EXPLAINS):
                         found.append(Segment(name, by, segment, share, explains))
         return tuple(sorted(found, key=lambda s: (-s.explains, s.segment_by, s.segment))[:_SEGMENTS])
@@ -118,9 +117,16 @@ class Stretch:
         unlike = Finding(reference, tuple(counts), 0.0, None, None, None, None, 0.0, drifted=False)
         if not (sum(counts) and reference.rows):
             return unlike
-        measured = replace(unlike, psi=psi(reference.counts, counts))
+        held, seen = reference.within(reference.counts), reference.within(counts)
+        measured = replace(unlike, psi=psi(held, seen))
         if not compared or min(sum(counts), reference.rows) < self.policy.min_rows:
             return measured
-        smallest = self.policy.level / len(self.references)
-        how = compare(reference.method, reference.counts, counts, reference.bins.edges, smallest=smallest)
+        how = compare(
+            reference.method,
+            held,
+            seen,
+            reference.bins.edges,
+            beyond=reference.beyond(counts),
+            smallest=self.policy.level / len(self.references),
+        )
         return replace(measured, statistic=how.statistic, effect_size=how.effect_size, p_value=how.p_value)

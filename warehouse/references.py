@@ -1,6 +1,6 @@
 """What a model was trained on, feature by feature, as rows of `drift_reference`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
@@ -29,6 +29,23 @@ class Reference:
     def rows(self) -> int:
         """How many values there were, missing ones too."""
         return sum(self.counts)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the outer bins are of numbers beyond all that the reference held, with others between."""
+        return len(self.bins.edges) > 2 and not (self.counts[0] or self.counts[-2])
+
+    def within(self, counts: Sequence[int]) -> tuple[int, ...]:
+        """Give counts by bin with what is beyond the reference in the bins next to it."""
+        if not self.ended:
+            return tuple(counts)
+        below, first, *inner, above, missing = counts
+        *rest, last = (first + below, *inner)
+        return (*rest, last + above, missing)
+
+    def beyond(self, counts: Sequence[int]) -> int:
+        """Count the numbers that lie beyond all that the reference held, by counts by bin."""
+        return counts[0] + counts[-2] if self.ended else 0
 
 
 def keep(client: Client, experiment_id: str, policy: str, references: Iterable[Reference]) -> None:

@@ -284,6 +284,16 @@ def test_other_methods_find_it_too(history: History, method: str) -> None:
     assert {f.reference.method for f in report.findings} == {method}
 
 
+def test_a_few_values_beyond_all_of_the_reference_are_found(trained: History) -> None:
+    drawn = values(SERVED, 2)
+    trained.served(drawn | {"delay": [-999.0] * 8 + drawn["delay"][8:]})
+    report = checked(trained)
+    assert list(causes(report)) == ["delay_mean_1h"]
+    (finding,) = report.drifted
+    assert finding.reference.beyond(finding.counts) >= 8
+    assert finding.psi < 0.05
+
+
 def test_what_there_is_no_reference_for_is_named(history: History) -> None:
     with pytest.raises(NoReferenceError, match=r"version 3 .*plain\.v1/late \(count_1h, delay_mean_1h\)"):
         checked(history)

@@ -77,6 +77,9 @@ def test_what_each_rule_allows_in_a_month() -> None:
     assert false_alarms_per_month(hourly, 20, 10_000, 200) == pytest.approx(
         24 * false_alarms_per_month(moderate, 20, 10_000, 200)
     )
+    # the newest stretch of a long window has half of the calibrated rule's allowance
+    fortnight = DriftPolicy(plain, late, threshold=0.25, window="14d")
+    assert false_alarms_per_month(fortnight, 20, 10_000, 5_000) == pytest.approx(0.25)
 
 
 def test_the_stated_chance_of_a_classical_alarm_is_met() -> None:

@@ -1,10 +1,21 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, ks_2samp, kstwobign, wasserstein_distance
 
-from flows.divergence import CHI_SQUARED, KS, PSI, WASSERSTEIN, compare, psi, psi_exceeded
+from flows.divergence import (
+    CHI_SQUARED,
+    KS,
+    PSI,
+    WASSERSTEIN,
+    compare,
+    exceeded_by_chance,
+    psi,
+    psi_exceeded,
+)
 
 counts = st.lists(st.integers(0, 400), min_size=3, max_size=12)
 
@@ -106,6 +117,44 @@ def test_psis_null_distribution_is_that_of_two_samples(m: int, n: int, missing: 
     assert rejected(p_values, 0.05) > 4_000 * 0.03  # and it is not merely cautious
 
 
+@pytest.mark.parametrize(("m", "n"), [(2_000, 500), (300, 300), (1_000, 20_000)])
+def test_values_beyond_a_reference_raise_no_more_alarms_than_stated(m: int, n: int) -> None:
+    # the bounds are the reference's own, so nothing of it lies beyond them
+    random = np.random.default_rng(9)
+    p_values = []
+    for _ in range(2_000):
+        held, seen = random.lognormal(size=m), random.lognormal(size=n)
+        edges = np.quantile(held, np.arange(1, 10) / 10, method="lower")
+        beyond = int(((seen < held.min()) | (seen > held.max())).sum())
+        p_values.append(compare(PSI, binned(held, edges), binned(seen, edges), beyond=beyond).p_value)
+    for level in (0.05, 0.01, 0.002):
+        assert rejected(p_values, level) <= allowed(2_000, level)
+
+
+def test_the_law_of_exceedances_is_that_of_all_orders() -> None:
+    m, n = 3, 4
+    orders = list(combinations(range(m + n), n))  # where the n stand among all in order of size
+    for beyond in range(n + 1):
+        counted = 0
+        for places in orders:
+            first, last = min(set(range(m + n)) - set(places)), max(set(range(m + n)) - set(places))
+            counted += sum(not first < place < last for place in places) >= beyond
+        assert exceeded_by_chance(beyond, m, n) == pytest.approx(counted / len(orders))
+    assert exceeded_by_chance(500_000, 1_000_000, 1_000_000) == 0
+
+
+def test_a_few_values_that_stand_for_missing_are_drift() -> None:
+    random = np.random.default_rng(10)
+    held, seen = random.normal(size=10_000), random.normal(size=1_000)
+    seen[:10] = -999
+    edges = np.quantile(held, np.arange(1, 10) / 10)
+    beyond = int(((seen < held.min()) | (seen > held.max())).sum())
+    counts = binned(held, edges), binned(seen, edges)
+    assert compare(PSI, *counts).p_value > 0.05  # the bins alone do not show it
+    found = compare(PSI, *counts, beyond=beyond)
+    assert (found.p_value < 1e-6, found.effect_size < 0.05) == (True, True)
+
+
 def test_a_classical_threshold_has_no_error_rate_of_its_own() -> None:
     random = np.random.default_rng(4)
     for n in (100, 300, 1_000):
@@ -147,13 +196,16 @@ def test_sparse_categories_that_drift_are_found() -> None:
     assert rejected(found, 0.001) >= 18
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.01])
 @pytest.mark.parametrize("method", [KS, WASSERSTEIN])
-def test_ks_and_wasserstein_raise_no_more_alarms_than_stated(method: str) -> None:
+def test_ks_and_wasserstein_raise_no_more_alarms_than_stated(method: str, missing: float) -> None:
     random = np.random.default_rng(7)
     p_values = []
     for _ in range(500):
         held, seen = random.lognormal(size=2_000), random.lognormal(size=300)
-        edges = np.unique(np.quantile(held, np.arange(51) / 50, method="lower"))
+        for values in (held, seen):
+            values[random.random(values.size) < missing] = np.nan
+        edges = np.unique(np.nanquantile(held, np.arange(51) / 50, method="lower"))
         p_values.append(compare(method, binned(held, edges), binned(seen, edges), edges).p_value)
     for level in (0.05, 0.01):
         assert rejected(p_values, level) <= allowed(500, level)
@@ -176,3 +228,6 @@ def test_missing_values_are_drift() -> None:
     held, seen = [*[1_000] * 10, 0], [*[70] * 10, 300]
     assert compare(PSI, held, seen).p_value < 1e-12
     assert compare(KS, held, seen).p_value < 1e-12
+    assert compare(WASSERSTEIN, held, seen, np.arange(9)).p_value < 1e-12
+    assert compare(WASSERSTEIN, held, [*[0] * 10, 300], np.arange(9)).p_value < 1e-12
+    assert compare(WASSERSTEIN, held, [*[30] * 10, 0], np.arange(9)).p_value > 0.5

@@ -6,9 +6,8 @@ import pytest
 
 from features.policies import DriftPolicy, MonitoringPolicy
 from features.project import collect
-from flows.divergence import CHI_SQUARED, PSI, compare
-from flows.reference import categories, edges, freeze, references
-from flows.watched import methods
+from flows.divergence import CHI_SQUARED, KS, PSI
+from flows.reference import edges, freeze, references
 from tests.flows.drifting import (
     DAY,
     END,
@@ -22,9 +21,8 @@ from tests.flows.drifting import (
     project,
     values,
 )
-from warehouse.drift import MAX_LEVELS, count
-from warehouse.references import read
-from warehouse.samples import Sample
+from warehouse.bins import Bins
+from warehouse.references import Reference, read
 
 pytestmark = pytest.mark.stack
 
@@ -39,11 +37,13 @@ def test_quantile_bins_hold_equal_shares_and_missing_values_have_their_own(histo
     assert delay.rows == TRAINED
     assert delay.counts[-1] == drawn["delay"].count(None)
     present = TRAINED - delay.counts[-1]
-    assert len(delay.bins.edges) == 9
-    assert all(c == pytest.approx(present / 10, abs=2) for c in delay.counts[:-1])
+    assert len(delay.bins.edges) == 11
+    below, *equal, above = delay.counts[:-1]
+    assert (below, above) == (0, 0)  # bins of what lies beyond the reference
+    assert all(c == pytest.approx(present / 10, abs=2) for c in equal)
     held = np.array([v for v in drawn["delay"] if v is not None])
     assert list(delay.deciles) == pytest.approx(np.quantile(held, np.arange(11) / 10), abs=0.3)
-    assert set(count.bins.edges) <= set(drawn["count"])  # whole numbers never straddle a bound
+    assert set(count.bins.edges[1:]) <= set(drawn["count"])  # whole numbers never straddle a bound
 
 
 def test_groups_that_nobody_watches_have_references_where_harm_could_set_something_off(
@@ -67,7 +67,7 @@ def test_outputs_are_the_holdouts_scores_and_the_training_sets_labels(history: H
     assert (label.method, label.bins.levels) == (CHI_SQUARED, ("0", "1"))
     assert list(label.counts) == [drawn["label"].count(0.0), drawn["label"].count(1.0), 0, 0]
     assert prediction.rows == 500
-    assert all(c == pytest.approx(50, abs=1) for c in prediction.counts[:-1])
+    assert all(c == pytest.approx(50, abs=1) for c in prediction.counts[1:-2])
 
 
 def test_rows_of_the_training_sets_period_bring_text_and_categories(history: History) -> None:
@@ -91,47 +91,24 @@ def test_a_feature_without_values_is_all_missing(history: History) -> None:
     assert (delay.bins.edges, delay.counts, delay.deciles) == ((), (0, 300), ())
 
 
-def test_only_wasserstein_has_the_ends_as_bounds() -> None:
+def test_the_bounds_of_bins_are_observed_values_and_by_method_what_lies_beyond() -> None:
     observed = [1.0, 1.0, 2.0, 5.0, 5.0]
-    assert edges(FEATURES, observed) == (1.0, 2.0)
-    below, value = edges(FEATURES, [4.0] * 10)
-    assert (below < 4.0, value) == (True, 4.0)
+    below, *bounds = edges(FEATURES, observed)
+    assert (below < 1.0, np.nextafter(below, 2), bounds) == (True, 1.0, [1.0, 2.0, 5.0])
+    assert edges(DriftPolicy(None, MODEL, method="ks"), observed) == (1.0, 2.0)
     assert edges(DriftPolicy(None, MODEL, method="wasserstein"), observed) == (1.0, 2.0, 5.0)
+    for method in ("psi", "ks", "wasserstein"):
+        below, value = edges(DriftPolicy(None, MODEL, method=method), [4.0] * 10)
+        assert (below < 4.0, value) == (True, 4.0)
 
 
-@pytest.mark.parametrize("levels", [1_000, 10**9])
-def test_more_categories_than_have_bins_raise_no_more_alarms_than_stated(
-    history: History, levels: int
-) -> None:
-    def drawn(rows: int, seed: int) -> Sample:
-        values = f"SELECT number, toString(sipHash64(number, {seed}) % {levels}) AS t FROM numbers({rows})"
-        return Sample(f"({values})", {"t": "t"}, identity="number")
-
-    alarms = 0
-    for seed in range(10):
-        bins, counts = categories(history.client, drawn(10_000, 2 * seed), ["t"])
-        assert len(bins["t"].levels or ()) == MAX_LEVELS
-        assert sum(counts["t"]) == pytest.approx(5_000, abs=250)
-        seen = count(history.client, drawn(1_000, 2 * seed + 1), bins)
-        alarms += compare(CHI_SQUARED, counts["t"], seen["t"]).p_value <= 0.05
-    assert alarms <= 3  # of ten at 5 %: one chance in a hundred to be more
-
-
-def test_levels_that_a_sparse_reference_lacks_are_no_drift(history: History) -> None:
-    def drawn(rows: int, seed: int) -> Sample:
-        values = f"SELECT number, toString(sipHash64(number, {seed}) % 200) AS t FROM numbers({rows})"
-        return Sample(f"({values})", {"t": "t"}, identity="number")
-
-    bins, counts = categories(history.client, drawn(2_500, 1), ["t"])
-    assert (len(bins["t"].levels or ()), sum(counts["t"])) == (200, 2_500)
-    bins, counts = categories(history.client, drawn(1_000, 1), ["t"])
-    assert len(bins["t"].levels or ()) < 200
-    *_, others, _ = counts["t"]
-    assert others > 0  # of the half that chose none
-    assert sum(counts["t"]) == pytest.approx(500, abs=80)
-
-
-def test_a_label_that_is_a_number_is_compared_as_one() -> None:
-    assert methods(OUTPUTS, project())["label"] == CHI_SQUARED
-    number = replace(OUTPUTS, model=replace(MODEL, task="regression", trainer="lightgbm"))
-    assert methods(number, project())["label"] == PSI
+def test_what_lies_beyond_a_reference_is_counted_beside_its_quantiles() -> None:
+    held = Reference("x", PSI, Bins((0.9, 1.0, 2.0, 3.0)), (0, 10, 10, 10, 0, 2), ())
+    assert held.within((3, 10, 9, 8, 4, 1)) == (13, 9, 12, 1)
+    assert held.beyond((3, 10, 9, 8, 4, 1)) == 7
+    of_two = replace(held, bins=Bins((0.9, 1.0, 2.0)), counts=(0, 10, 10, 0, 2))
+    assert of_two.within((3, 10, 9, 4, 1)) == (13, 13, 1)
+    never_varied = replace(held, bins=Bins((0.9, 1.0)), counts=(0, 10, 0, 2))
+    by_ks = replace(held, method=KS, bins=Bins((1.0, 2.0, 3.0)), counts=(4, 3, 2, 1, 0))
+    for other in (never_varied, by_ks):
+        assert (other.within(other.counts), other.beyond(other.counts)) == (other.counts, 0)
