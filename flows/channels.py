@@ -9,6 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 import apprise
 import httpx
 
+from flows.failures import RUN
 from flows.incidents import ENDED, Notice
 from flows.notifier import Channel
 from flows.runs import prefect_client
@@ -67,7 +68,8 @@ def body(notice: Notice, documents: str = "") -> str:
         *(line for name, value in facts.items() for line in _lines(name, value)),
         f"owner: {alert['owner'] or 'nobody is named'}",
         f"playbook: {documents.rstrip('/') + '/' if documents else ''}{alert['playbook']}",
-        f"the events behind it: augury alerts show '{notice.incident}'",
+        f"{'the run' if alert['kind'] == RUN else 'the events behind it'}: "
+        f"augury alerts show '{notice.incident}'",
         f"augury alerts ack '{notice.incident}'",
     ]
     return "\n".join(lines)

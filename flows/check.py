@@ -31,7 +31,7 @@ class Report:
     """What a check found, feature by feature; `frozen` are those of the model that were so in the window.
 
     `segments` explain the first `EXPLAINED` features that drifted. Without drift there are
-    `false_alarms_per_month` alerts of such windows in 30 days, at the most.
+    `false_alarms_per_month` alerts of such windows in 30 days, at the most. `values` is the policy's.
     """
 
     window: Window
@@ -40,6 +40,7 @@ class Report:
     frozen: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
     false_alarms_per_month: float = 0.0
+    values: str = "served"
 
     @property
     def drifted(self) -> tuple[Finding, ...]:
@@ -79,6 +80,7 @@ class Report:
             "false_alarms_per_month": self.false_alarms_per_month,
             "model_version": window.model_version,
             "window_start": window.start,
+            "values": self.values,
         }
         return Alert(
             alert_id=f"drift/{window.policy}/{window.end}",
@@ -139,6 +141,7 @@ def check(client: Client, project: Project, policy: DriftPolicy, version: ModelV
         owner,
         stretch.frozen,
         false_alarms_per_month=_false_alarms(policy, judged.values()),
+        values=policy.values,
     )
     keep(client, over, report.findings)
     if not report.drifted:

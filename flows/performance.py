@@ -18,7 +18,7 @@ from flows.estimation import Estimate, estimate, estimate_numbers
 from flows.sequential import bets, log_e_value, rejects, upper_mean
 from inference.registry import ModelVersion
 from warehouse.client import Client
-from warehouse.outcomes import Units, arrived, asked, closed, holdout
+from warehouse.outcomes import Units, arrived, asked, closed, holdout, segment_sql
 from warehouse.performance import Measure, ks, log_wealth, measure, moments, predictions
 from warehouse.performance_reports import Row, Watched, keep
 
@@ -35,10 +35,14 @@ _WIDTH = float(norm.ppf(0.975))
 
 @dataclass(frozen=True)
 class Performance:
-    """What a check found: the rows of its window, and what explains a breach."""
+    """What a check found: the rows of its window, and what explains a breach.
+
+    Labels count that the log took within `horizon_ms` of the request.
+    """
 
     policy: MonitoringPolicy
     watched: Watched
+    horizon_ms: int
     rows: tuple[Row, ...]
     explanation: dict[str, Any] = field(default_factory=dict)
 
@@ -86,6 +90,7 @@ class Performance:
     def _alert(self, kind: str, severity: str, playbook: Playbook, evidence: dict[str, Any]) -> Alert:
         watched = self.watched
         facts = {"model_version": watched.model_version, "window_start": watched.start}
+        facts["horizon_ms"] = self.horizon_ms
         return Alert(
             alert_id=f"{kind}/{watched.policy}/{watched.end}",
             policy=watched.policy,
@@ -117,10 +122,17 @@ def check_performance(
             f"performance is beside that of a holdout, kept at training; {model.name} version "
             f"{version.version} has none that has {policy.metric}: train a new version"
         )
-    units = arrived(model, version.version, horizon, start, end, policy.segments)
+    units = arrived(
+        model.name,
+        version.version,
+        horizon,
+        start,
+        end,
+        {name: segment_sql(model, name) for name in policy.segments},
+    )
     rows = judged(policy, measure(client, policy.metric, units, policy.k), reference)
     if rows:
-        log_e = _evidence(client, policy, version, closed(model, version.version, horizon, end))
+        log_e = _evidence(client, policy, version, closed(model.name, version.version, horizon, end))
         rows[0] = replace(rows[0], log_e=log_e)
         apart = ks(client, before, units)
         if apart is not None:
@@ -131,14 +143,14 @@ def check_performance(
                 ks_larger=apart.larger,
                 ks_breached=larger_losses(policy, apart.larger, reference.units, rows[0].units),
             )
-    guessed = _estimate(client, policy, before, asked(model, version.version, start, end))
+    guessed = _estimate(client, policy, before, asked(model.name, version.version, start, end))
     if guessed is not None:
         rows.append(estimated(policy, guessed, reference))
     if not rows:  # the window was looked at all the same
         rows.append(Row(MEASURED, "", "", 0, None, reference=reference.value))
     watched = Watched(policy.name, model.name, version.version, policy.metric, policy.threshold, start, end)
     keep(client, watched, rows)
-    return Performance(policy, watched, tuple(rows))
+    return Performance(policy, watched, horizon, tuple(rows))
 
 
 def _estimate(client: Client, policy: MonitoringPolicy, before: Units, now: Units) -> Estimate | None:

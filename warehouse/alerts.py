@@ -1,15 +1,11 @@
-"""Alerts by incident, those that nobody has resolved and those of the past; and the events behind them."""
+"""Alerts by incident, those that nobody has resolved and those of the past."""
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from clickhouse_connect.driver.client import Client
 
 from features.alerts import RESOLVED, SEVERITIES, Playbook
-from warehouse.events import moment
-from warehouse.outcomes import in_segment
 from warehouse.samples import text
 
 
@@ -88,41 +84,3 @@ def past_incidents(client: Client) -> list[Incident]:
 def _incidents(client: Client, sql: str) -> list[Incident]:
     rows = (dict(zip(_COLUMNS, row, strict=True)) for row in client.query(sql).result_rows)
     return [Incident(**row | {"alert_ids": tuple(row["alert_ids"])}) for row in rows]
-
-
-def events_behind(incident: Incident) -> str:
-    """Write the SELECT of what the newest alert of an incident was raised by; empty where no table has it.
-
-    That of drift, performance, segments and canaries are the answers of its window, with what came true; of
-    segments those in the segments that it names; of freshness the hours of the group's reads, of an audit
-    what it found.
-    """
-    evidence = json.loads(incident.evidence)
-    group = re.fullmatch(r"(.+)\.v(\d+)", incident.subject)
-    if incident.kind == "freshness" and group is not None:
-        return (
-            f"SELECT * FROM freshness_hourly WHERE group = {text(group[1])} AND version = {group[2]} "
-            "ORDER BY hour DESC LIMIT 48"
-        )
-    if incident.kind == "audit":
-        return (
-            f"SELECT * FROM served_vector_audit FINAL WHERE model_name = {text(incident.subject)} "
-            "ORDER BY until DESC"
-        )
-    start = evidence.get("window_start")
-    if incident.model_name is None or start is None:
-        return ""
-    within_group = f"{group[1]}." if incident.kind == "drift" and group is not None else ""
-    named = [f"{within_group}{f['feature']}" for f in evidence.get("features", [])[:5]]
-    features = [f"feature_values_used[{text(name)}]" for name in named if "." in name]  # not of outputs
-    columns = ", ".join(["requested_at", "request_id", "entity_keys", "prediction", "label", *features])
-    worse = evidence.get("segments", []) if incident.kind == "segments" else []
-    within = " OR ".join(in_segment(s["segment_by"], s.get("segment", "")) for s in worse) or "1"
-    return (
-        f"SELECT {columns} FROM (SELECT * FROM model_prediction_log FINAL WHERE model_name = "
-        f"{text(incident.model_name)} AND model_version_used = {evidence['model_version']:d} "
-        f"AND requested_at >= {moment(start)} AND requested_at < {moment(incident.latest)} "
-        f"AND ({within})) AS answered "
-        f"LEFT JOIN (SELECT request_id, label FROM ground_truth FINAL WHERE model_name = "
-        f"{text(incident.model_name)}) AS truth USING (request_id) ORDER BY requested_at"
-    )

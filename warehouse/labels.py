@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+LAST = "argMax(label, (log_time, happened_at, label))"
+"""Of several reports of a request in `ground_truth` the last that the log took."""
+
 
 def on_time(answers: str, carried: Sequence[str], *, until: str, horizon: str) -> str:
     """Join answers with labels: `request_id`, the `carried` columns, `label`, and when the first `arrived`.

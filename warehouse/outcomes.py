@@ -1,7 +1,8 @@
 """Units of a model's performance: answers with what came true, and the holdout of its experiment."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -24,36 +25,41 @@ class Units:
 
 
 def arrived(
-    model: Model, version: int, horizon: int, since: int, until: int, segments: Sequence[str] = ()
+    model_name: str,
+    version: int,
+    horizon: int,
+    since: int,
+    until: int,
+    segments: Mapping[str, str] = MappingProxyType({}),
 ) -> Units:
     """Take the champion's answers whose first label on time the log took in [since, until) (ms).
 
     A label is on time that the log took within `horizon` (ms) of the request. Of several before `until` the
-    last counts.
+    last counts. `segments` has what `segment_sql` writes of each.
     """
     within = f"arrived >= {moment(since)} AND arrived < {moment(until)}"
     first = (
         f"request_id IN (SELECT request_id FROM ground_truth WHERE {_MODEL} AND log_time >= {moment(since)})"
     )
-    return _labelled(model, version, horizon, until, first, within, segments)
+    return _labelled(model_name, version, horizon, until, first, within, segments)
 
 
-def closed(model: Model, version: int, horizon: int, until: int) -> Units:
+def closed(model_name: str, version: int, horizon: int, until: int) -> Units:
     """Take all of the champion's answers with a label on time whose label windows had closed at `until` (ms).
 
     Which they are does not depend on when labels come, so early ones have no more weight than late ones.
     """
     asked = f"requested_at < {moment(until - horizon)}"
-    return _labelled(model, version, horizon, until, asked, "1", ())
+    return _labelled(model_name, version, horizon, until, asked, "1", {})
 
 
-def asked(model: Model, version: int, since: int, until: int) -> Units:
+def asked(model_name: str, version: int, since: int, until: int) -> Units:
     """Take the champion's answers to requests made in [since, until) (ms), without labels."""
     within = f"requested_at >= {moment(since)} AND requested_at < {moment(until)}"
     sql = (
         f"SELECT request_id, prediction, NULL AS label, [('', '')] AS segments FROM ({_answers(within, ())})"
     )
-    return Units(sql, {"model": model.name, "version": version})
+    return Units(sql, {"model": model_name, "version": version})
 
 
 def holdout(experiment_id: str) -> Units:
@@ -119,11 +125,17 @@ def _answers(which: str, segments: Sequence[str]) -> str:
 
 
 def _labelled(
-    model: Model, version: int, horizon: int, until: int, which: str, within: str, segments: Sequence[str]
+    model_name: str,
+    version: int,
+    horizon: int,
+    until: int,
+    which: str,
+    within: str,
+    segments: Mapping[str, str],
 ) -> Units:
     held = [f"_segment_{i}" for i in range(len(segments))]
     by = ", ".join(["('', '')", *(f"({text(name)}, {h})" for name, h in zip(segments, held, strict=True))])
-    answers = _answers(which, [segment_sql(model, name) for name in segments])
+    answers = _answers(which, list(segments.values()))
     labelled = on_time(answers, ["prediction", *held], until=moment(until), horizon=f"{horizon:d}")
     sql = f"SELECT request_id, prediction, label, [{by}] AS segments FROM ({labelled}) WHERE {within}"
-    return Units(sql, {"model": model.name, "version": version})
+    return Units(sql, {"model": model_name, "version": version})

@@ -7,6 +7,7 @@ from typing import Any
 from warehouse.datasets import value_column
 from warehouse.dialect import column
 from warehouse.events import moment
+from warehouse.labels import LAST
 
 PREDICTION, LABEL = "prediction", "label"
 """The features of a model's outputs."""
@@ -71,10 +72,11 @@ def predicted(model_name: str, version: int, since: int, until: int) -> Sample:
 
 
 def labelled(model_name: str, since: int, until: int) -> Sample:
-    """Take the labels that the log took in [since, until) (ms) as the feature `label`."""
+    """Take the labels that the log took in [since, until) (ms) as the feature `label`, a request's last."""
     rows = (
-        "ground_truth FINAL WHERE model_name = {model:String} "
-        f"AND log_time >= {moment(since)} AND log_time < {moment(until)}"
+        f"(SELECT request_id, {LAST} AS label FROM ground_truth FINAL "
+        "WHERE model_name = {model:String} "
+        f"AND log_time >= {moment(since)} AND log_time < {moment(until)} GROUP BY request_id)"
     )
     return Sample(rows, {LABEL: "label"}, {"model": model_name})
 

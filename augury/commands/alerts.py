@@ -15,7 +15,8 @@ from augury.options import utc
 from augury.settings import Settings
 from augury.tables import console, table
 from features.alerts import ACKNOWLEDGED, RESOLVED
-from warehouse.alerts import Incident, events_behind, lacking, open_incidents, past_incidents
+from warehouse.alerts import Incident, lacking, open_incidents, past_incidents
+from warehouse.behind import events_behind
 
 app = typer.Typer(no_args_is_help=True, help="Alerts: list, show, ack, resolve.")
 _Named = Annotated[
@@ -49,7 +50,7 @@ def list_(
 
 @app.command()
 def show(named: _Named) -> None:
-    """Show an incident, open or past: its evidence, what to do, and a query of the events behind it."""
+    """Show an incident, open or past: its evidence, what to do, and queries of the events behind it."""
     client = warehouse(Settings())
     try:
         incident = find_any(client, named)
@@ -67,7 +68,8 @@ def show(named: _Named) -> None:
     behind = events_behind(incident)
     if behind:
         out.print("the events behind it:", highlight=False)
-        out.print(f"{behind};", highlight=False, markup=False, soft_wrap=True)
+    for query in behind:
+        out.print(f"{query};", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -42,7 +42,7 @@ def found(world: World, *, breached: bool, judged: bool = True) -> Performance:
     (policy,) = world.context.monitoring_policies
     watched = Watched(NAME, "punctual", 1, "auc", policy.threshold, END - 7 * DAY, END)
     row = Row("measured", "", "", 900, 0.6, 0.55, 0.65, 0.8, 0.2, 1e-9 if judged else None)
-    return Performance(policy, watched, (replace(row, breached=breached),))
+    return Performance(policy, watched, DAY, (replace(row, breached=breached),))
 
 
 @pytest.mark.stack

@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from py4j.java_gateway import JavaGateway
 from redis import Redis
 
+from augury.apply import cluster, log_addresses
+from augury.stack import Stack
 from features import FeatureGroup, count
 from features.compile import compile_group
 from features.layout import clock_key, pack_clock
@@ -27,6 +30,7 @@ from schemas.records import TOPICS, load
 from schemas.registry import SchemaRegistry
 from streams.freshness import FRESH, QUIET, STALLED, Changes, Limits
 from streams.freshness_agent import APP, CHANGELOG, FreshnessAgent
+from streams.job import cancel, jobs, running, submit
 from streams.materialiser import CLOCKS
 from streams.reporter import REPORTS, TOPIC, Reporter
 from tests.definitions import carrier, landed
@@ -42,7 +46,7 @@ class World:
     def __init__(self, settings: Any, folder: Path) -> None:
         name = f"fresh_{uuid.uuid4().hex[:10]}"
         plan = compile_group(FeatureGroup(name, 1, carrier, landed(), [count(over="1h")]))
-        source = replace(plan.sources[0], name=name, partitions=1)
+        source = replace(plan.sources[0], name=name, topic=name, partitions=1)  # and so its log
         self.plan: GroupPlan = replace(plan, sources=(source,))
         create_topics(
             settings.kafka_bootstrap,
@@ -103,7 +107,7 @@ class World:
 
     def until(self, true: Callable[[], bool], report: bool = True) -> None:
         """Report until something is true, or wait alone."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not true():
             assert time.monotonic() < deadline, (self.changes, self.seen)
             if report:
@@ -251,6 +255,32 @@ def test_a_killed_materialiser_is_told_of_once_though_the_agent_is_killed_too(
     processes.materialiser()
     world.until(lambda: processes.kept(FRESH))
     assert processes.told() == [["ready"], ["raised", alert_id], ["ready"], ["resolved", alert_id]]
+
+
+def test_a_stopped_job_is_told_of_until_it_goes_on(
+    stack: Stack, flink_client: JavaGateway, processes: Processes
+) -> None:
+    world, flink = processes.world, stack.settings.flink_url
+    at, there = log_addresses(stack.settings), cluster(stack.settings)
+    create_topics(stack.settings.kafka_bootstrap, [Topic("dead_letters", 1, {"retention.ms": "-1"})])
+    world.tick(START)
+    job = submit(world.plan, at, there)
+    processes.agent()
+    processes.materialiser()
+    world.until(lambda: ["ready"] in processes.told() and processes.kept(FRESH))
+    world.until(lambda: world.redis.get(clock_key(world.plan.name, 1)) is not None)
+    cancel(flink, running(flink, world.plan.label))
+    world.until(lambda: {each.state for each in jobs(flink) if each.id == job} == {"CANCELED"})
+
+    world.now = START + world.plan.alert_threshold_ms + MINUTE
+    world.tick(world.now)  # the log goes on, and nothing follows it
+    world.until(lambda: processes.kept(STALLED))
+    assert [words[0] for words in processes.told()] == ["ready", "raised"]
+    submit(world.plan, at, there)
+    world.until(lambda: processes.kept(FRESH))
+    ready, (raised, alert_id), resolved = processes.told()
+    assert (ready, raised, resolved) == (["ready"], "raised", ["resolved", alert_id])
+    cancel(flink, running(flink, world.plan.label))
 
 
 def test_an_agent_that_was_taken_for_dead_goes_on(processes: Processes) -> None:

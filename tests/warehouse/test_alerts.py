@@ -1,12 +1,9 @@
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from features.alerts import ACKNOWLEDGED, RESOLVED, Alert, state
-from tests.warehouse.answers import publish
-from tests.warehouse.reported import HOUR, MODEL, START, answer
-from warehouse.alerts import events_behind, open_incidents, past_incidents, stalled_groups
+from warehouse.alerts import open_incidents, past_incidents, stalled_groups
 from warehouse.client import Client
 from warehouse.targets import RECORDS
 
@@ -66,53 +63,8 @@ def test_what_was_resolved_together_is_an_incident_of_the_past(database: Client)
     assert [i.alert_ids for i in open_incidents(database)] == [("drift/plain.v1/9",)]
 
 
-@pytest.mark.parametrize(
-    ("segments", "wanted"),
-    [
-        ([{"segment_by": "carrier", "segment": "it's"}], {"entity"}),
-        ([{"segment_by": "door", "segment": "north"}], {"input"}),
-        ([{"segment_by": "size", "segment": "3"}], {"number"}),
-        ([{"segment_by": "plain.count_1h", "segment": "2"}], {"feature"}),
-        ([{"segment_by": "plain.count_1h", "segment": "missing"}], {"none"}),
-        (
-            [{"segment_by": "size", "segment": "3"}, {"segment_by": "door", "segment": "north"}],
-            {"number", "input"},
-        ),
-    ],
-)
-def test_behind_an_alert_of_segments_are_the_answers_in_them(
-    database: Client, segments: list[dict[str, str]], wanted: set[str]
-) -> None:
-    different: dict[str, dict[str, Any]] = {
-        "other": {},
-        "entity": {"entity_keys": {"carrier": "it's"}},
-        "input": {"inputs": {"door": "north"}},
-        "number": {"inputs": {"size": 3}},
-        "feature": {"feature_values_used": {"plain.count_1h": 2.0}},
-        "none": {"feature_values_used": {"plain.count_1h": None}},
-    }
-    publish(database, [answer(key, START, **more) for key, more in different.items()])
-    evidence = {"model_version": 1, "window_start": START, "segments": segments}
-    of = replace(alert(START + HOUR, subject=MODEL), kind="segments", evidence=evidence, model_name=MODEL)
-    write(database, of, replace(of, alert_id="whole", kind="performance"))
-    whole, parts = sorted(open_incidents(database), key=lambda i: i.kind)
-    behind = {row["request_id"] for row in database.query(events_behind(parts)).named_results()}
-    assert behind == wanted
-    assert len(database.query(events_behind(whole)).result_rows) == len(different)
-
-
-def test_behind_an_alert_of_drift_are_the_values_of_its_features(database: Client) -> None:
-    publish(database, [answer("a", START, feature_values_used={"plain.count_1h": 2.0})])
-    evidence = {"model_version": 1, "window_start": START, "features": [{"feature": "count_1h"}]}
-    of = replace(alert(START + HOUR, subject="plain.v1"), kind="drift", evidence=evidence, model_name=MODEL)
-    outputs = replace(of, alert_id="outputs", subject=MODEL)
-    outputs = replace(outputs, evidence=evidence | {"features": [{"feature": "prediction"}]})
-    write(database, of, outputs)
-    of_outputs, of_group = sorted(open_incidents(database), key=lambda i: i.subject)
-    (row,) = database.query(events_behind(of_group)).result_rows
-    assert row[-1] == 2.0
-    assert len(database.query(events_behind(of_outputs)).result_rows) == 1
-    stands_still = replace(of, alert_id="f", kind="freshness", playbook="stalled-pipeline")
+def test_groups_that_stand_still_are_those_of_open_alerts_that_say_so(database: Client) -> None:
+    stands_still = replace(alert(1), kind="freshness", playbook="stalled-pipeline")
     quiet = replace(stands_still, alert_id="q", subject="other.v1", playbook="quiet-source")
     write(database, stands_still, quiet)
     assert stalled_groups(database) == {"plain.v1"}

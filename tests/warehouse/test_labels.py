@@ -67,7 +67,7 @@ def test_trials_monitoring_and_canaries_count_the_same_labels(
     ]
     units, _ = settle(trial, POLICY, until)
     settled = {u.request_id: u.label for u in units if u.label is not None}
-    assert read(database, closed(late, 1, DAY, until + 1)) == settled
+    assert read(database, closed("late", 1, DAY, until + 1)) == settled
     canary = labelled(database, Variants("late", 1, 2), T, until, DAY).to_pylist()
     assert [row["label"] for row in canary] == list(settled.values())
 
@@ -90,6 +90,6 @@ def test_a_label_counts_in_the_window_in_which_the_log_first_took_it(
     (request_id,) = told(database, reports)
     for i, expected in enumerate(windows):
         since = T + i * 12 * HOURS
-        found = read(database, arrived(late, 1, DAY, since, since + 12 * HOURS))
+        found = read(database, arrived("late", 1, DAY, since, since + 12 * HOURS))
         assert list(found.values()) == expected
         assert set(found) <= {request_id}
