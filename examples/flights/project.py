@@ -10,6 +10,7 @@ from features import (
     EvaluationPolicy,
     FeatureGroup,
     Freshness,
+    Guard,
     Integer,
     Label,
     Model,
@@ -305,10 +306,14 @@ late_arrival = Model(
     meaning="Lands more than 15 minutes late",
 )
 
-# Policies. The chance itself is read, so the log loss judges it; whoever must decide does so at 0.3.
+# Policies. The chance itself is read, so the log loss judges it; whoever must decide does so at 0.3. Nobody
+# gains from a model that is better in general and worse at one airport.
 promotion = EvaluationPolicy(
     late_arrival,
     metric="log_loss",
+    guards=(Guard("brier", 0.01),),
+    segments=("origin",),
+    segment_margin=0.03,
     alpha=0.05,
     threshold=0.3,
     min_units=500,
@@ -330,9 +335,9 @@ weather_drift = DriftPolicy(
 )
 congestion_drift = DriftPolicy(origin_departures, late_arrival, values="rows", window="14d", threshold=2.5)
 outputs_drift = DriftPolicy(None, late_arrival, window="14d", threshold=1.0)
-# It only tells: a season's drift retrains already, above.
+# Harm that labels show, or that is estimated before they come, retrains too: once a day with what drift does.
 quality = MonitoringPolicy(
-    late_arrival, metric="auc", window="7d", threshold=0.05, segments=("origin",), gap=0.1, on_harm="tell"
+    late_arrival, metric="auc", window="7d", threshold=0.05, segments=("origin",), gap=0.1
 )
 # A challenger that wins its trial answers for a share of the entities first, each for a day.
 rollout = CanaryPolicy(
