@@ -7,6 +7,7 @@ from prefect import flow, task
 from features.alerts import Alert, AlertedError, Playbook
 from flows.alerting import send
 from flows.context import current
+from flows.parameters import Count, ModelName, Moment
 from flows.retrain import await_warehouse
 from flows.steps import RETRIED, show
 from warehouse.audit import Audit
@@ -28,7 +29,7 @@ def recompute(audit_id: str, model_name: str, since: int, until: int, sample: in
 
 
 @flow(name=AUDIT)
-def audit(model_name: str, since: int, until: int, sample: int | None = None) -> int:
+def audit(model_name: ModelName, since: Moment, until: Moment, sample: Count | None = None) -> int:
     """Audit the vectors served to requests made in [since, until) (ms), and give how many they were.
 
     `sample` is how many are audited; None audits all. The outcome stands in `served_vector_audit` under

@@ -150,6 +150,7 @@ def evaluate(model_name: ModelName, version: Version, until: Moment) -> str:
         show_picture(f"trial-picture-{model_name}", title, picture)
     else:
         outcome = "its trial is not on"
+        show(f"no-trial-{model_name}", f"Trial of {model_name} version {version}", {"outcome": outcome})
     _start_waiting(model_name)
     publish_changes()
     return outcome

@@ -142,17 +142,22 @@ def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> in
     gate fails the run does too, with `GateError`, and nothing is registered; the training set, the experiment
     and its artifact stay.
     """
-    name = f"{model_name}-{alert_id}"
+    name, asker = f"{model_name}-{alert_id}", f"{policy} (alert {alert_id})"
     known = find_registered(model_name, name)
     if known is not None:
         publish_changes()  # the run that registered it may have died before
+        show(
+            f"registered-{model_name}",
+            f"{model_name} was retrained before",
+            {"asked for by": asker, "version": known, "rule": "one alert registers one version"},
+        )
         return known
     if not may_retrain(model_name, alert_id, policy, at):
         show(
             f"not-retrained-{model_name}",
             f"{model_name} was not retrained",
             {
-                "asked for by": f"{policy} (alert {alert_id})",
+                "asked for by": asker,
                 "rule": "the alert's day has no retraining left: actions_per_day of the policy that asks are "
                 "taken by others, whom the registry's table actions names",
             },
@@ -166,14 +171,13 @@ def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> in
     trained = fit(name, dataset.content_hash, choose_recipe(model_name), dataset)
     payload = export_model(trained)
     freeze_references(model_name, name, dataset, trained)
-    why = f"asked for by {policy} (alert {alert_id})"
     stored = record_run(model_name, name, dataset, trained, payload)
     check_model(model_name, name, trained, payload, at)
-    registered = register_model(model_name, name, why, stored)
+    registered = register_model(model_name, name, f"asked for by {asker}", stored)
     publish_changes()
     facts = {
         "model": f"{model_name} version {registered.version}",
-        "because of": why,
+        "asked for by": asker,
         "training set": f"{dataset.name}@{dataset.version}, {dataset.rows} rows, {dataset.content_hash}",
         "artifact": f"{registered.artifact_uri} ({registered.sha256})",
         **trained.metrics,

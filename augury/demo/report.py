@@ -130,6 +130,7 @@ def _trial(
         challenger=summary.challenger_version,
         mode=policy.mode,
         until=until,
+        segments=policy.segments,
     )
     units, _ = settle(assignments, policy, until)
     verdict = judge(units, policy)

@@ -93,7 +93,8 @@ def _became(report: ExperimentReport) -> Markup:
         return element("p", f"This is a search: {trials}. It makes no version itself.")
     said = [f"{experiment.model_type} was trained for {of} at {at}."]
     if experiment.parent_experiment_id is not None:
-        said.append(f"It corrects {experiment.parent_experiment_id}.")
+        again = "runs again" if experiment.kind is ExperimentKind.RERUN else "corrects"
+        said.append(f"It {again} {experiment.parent_experiment_id}.")
     failed = [gate.gate for gate in report.gates if not gate.passed]
     if version is not None:
         said.append(f"It made version {version.version}, which is {version.status.value}.")

@@ -183,7 +183,8 @@ def _segments(windows: Sequence[PerformanceWindow]) -> list[Markup]:
         names = [w.policy, w.segment_by, w.segment]
         rows.append([*names, f"{w.units:,}", *map(short, figures), drawn, alarm])
     headings = ["policy", "by", "segment", "units", "value", "worse than the others by", "low", "high"]
-    return [*parts, table([*headings, Markup("interval"), "alarm"], rows)]
+    said = "Each end of an interval holds for all segments of all kinds at once, with its share of the level."
+    return [*parts, element("p", said), table([*headings, Markup("interval"), "alarm"], rows)]
 
 
 def _alerts(report: ModelReport) -> list[Markup]:

@@ -143,6 +143,31 @@ def test_the_law_of_exceedances_is_that_of_all_orders() -> None:
     assert exceeded_by_chance(500_000, 1_000_000, 1_000_000) == 0
 
 
+def test_limits_of_tolerance_are_those_of_wilks_table() -> None:
+    # How many values it takes until the smallest and the largest hold a share of all others, with a
+    # confidence: Somerville, Tables for obtaining non-parametric tolerance limits, Annals of Mathematical
+    # Statistics 29, 1958, table II, both ends; Wilks 1941 has 93 for 95 % with 95 %.
+    published = {(0.9, 0.9): 38, (0.9, 0.95): 46, (0.9, 0.99): 64, (0.95, 0.9): 77, (0.95, 0.95): 93}
+    published |= {(0.95, 0.99): 130, (0.99, 0.9): 388, (0.99, 0.95): 473, (0.99, 0.99): 662}
+    many = 10_000_000
+    for (share, confidence), m in published.items():
+        beyond = round(many * (1 - share))
+        assert exceeded_by_chance(beyond, m, many) <= 1 - confidence
+        assert exceeded_by_chance(beyond, m - 1, many) > 1 - confidence
+
+
+def test_the_limit_of_ks_is_smirnovs_table() -> None:
+    # Smirnov, Table for estimating the goodness of fit of empirical distributions, Annals of Mathematical
+    # Statistics 19, 1948: 1 - L(z).
+    published = {0.5: 0.963945, 0.8: 0.544142, 1.0: 0.270000, 1.2: 0.112250, 1.36: 0.049486}
+    published |= {1.5: 0.022218, 1.63: 0.009846, 2.0: 0.000671}
+    n = 2_000_000
+    for z, rate in published.items():
+        moved = round(z * n / (n / 2) ** 0.5)
+        found = compare(KS, [n // 2, n // 2, 0], [n // 2 - moved, n // 2 + moved, 0])
+        assert found.p_value == pytest.approx(rate, abs=2e-4)
+
+
 def test_a_few_values_that_stand_for_missing_are_drift() -> None:
     random = np.random.default_rng(10)
     held, seen = random.normal(size=10_000), random.normal(size=1_000)

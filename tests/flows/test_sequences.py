@@ -73,3 +73,17 @@ def test_the_exact_sequence_holds_where_the_mean_moves() -> None:
     evidence = log_gamma_exponential_mixture(total, v, best_rho(400, alpha), 2.0)
     false = int((evidence >= -math.log(alpha)).any(1).sum())
     assert binomtest(false, runs, alpha, alternative="greater").pvalue > 0.01
+
+
+def test_looking_again_errs_as_armitages_table_says_and_a_confidence_sequence_does_not() -> None:
+    # Armitage, McPherson and Rowe, Repeated significance tests on accumulating data, Journal of the Royal
+    # Statistical Society A 132, 1969, table 2: of a normal mean, two-sided, each look at the 5 % level.
+    published = {1: 0.05, 2: 0.083, 3: 0.107, 4: 0.126, 5: 0.142, 10: 0.193, 20: 0.248, 50: 0.320}
+    published |= {100: 0.374, 200: 0.424}
+    runs, n = 20_000, np.arange(1, 201)
+    total = np.abs(np.random.default_rng(6).normal(size=(runs, 200)).cumsum(1))
+    peeked = np.logical_or.accumulate(total > norm.isf(0.025) * np.sqrt(n), axis=1).mean(0)
+    for looks, rate in published.items():
+        assert peeked[looks - 1] == pytest.approx(rate, abs=0.0005 + 3.1 * (rate * (1 - rate) / runs) ** 0.5)
+    bound = normal_mixture_bound(n, 0.025, best_rho(100, 0.025))
+    assert 0.005 < (total > bound).any(1).mean() <= 0.05
