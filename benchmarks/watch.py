@@ -1,9 +1,10 @@
 """The flights, watched: two weeks of live traffic with three faults, and a spring after a winter's training.
 
 Nothing is told to the watch but the events: policies are those of the example, alerts come through Kafka,
-and what is printed is read from the warehouse and from Prefect. The exit status is 1 where a fault is not
-noticed, is taken for something else, or is retrained on; where what it spoils for all is not frozen; where
-anything is told of the stretch without a fault; and where the season does not lead to one retraining.
+and what is printed is read from the warehouse and from Prefect; the four reports are pages in
+`benchmarks/.cache/watch`. The exit status is 1 where a fault is not noticed, is taken for something else, or
+is retrained on; where what it spoils for all is not frozen; where anything is told of the stretch without a
+fault; and where the season does not lead to one retraining.
 """
 
 import argparse

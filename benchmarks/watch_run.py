@@ -3,10 +3,17 @@
 import time
 from collections.abc import Mapping, Sequence
 
+from augury.clock import wall_ms
 from augury.demo.live import Live
 from augury.demo.stage import Stage
 from augury.models import registry
-from benchmarks.common import Result
+from augury.reports.drift import drift_page, read_drift
+from augury.reports.experiment import experiment_page, read_experiment
+from augury.reports.freshness import freshness_page, read_freshness
+from augury.reports.model import read_model
+from augury.reports.model_page import model_page
+from augury.top.look import Observer
+from benchmarks.common import CACHE, Result
 from benchmarks.watch_findings import Stretch, moment, read_alerts, results
 from flows.drift import DRIFT
 from flows.monitor import MONITOR
@@ -31,6 +38,7 @@ def watch(stage: Stage, stretches: Sequence[Stretch]) -> list[Result]:
             stage.first_model(client, held)
             asked, frozen = _live(stage, stretches, held)
             found = _reckon(stage, client, stretches, frozen)
+            _report(stage, client, held)
     finally:
         held.close()
     whole = {"requests": asked, "dead letters": _dead_letters(stage), "duration": time.monotonic() - started}
@@ -100,6 +108,25 @@ def _reckon(
     for name, features in frozen.items():
         stage.console.print(f"frozen in {name}: {', '.join(features) or 'nothing'}", markup=False)
     return [f for s in stretches for f in results(s, alerts, retrainings, frozen[s.name])]
+
+
+def _report(stage: Stage, client: Client, held: Registry) -> None:
+    """Write the four reports, as `augury report` does, beside the results."""
+    model, everything = stage.scenario.model.name, 10_000
+    with Observer(stage.settings, wall_ms) as observer:
+        look = observer.look()
+    (first, *_) = held.versions(model)
+    pages = {
+        "drift": drift_page(read_drift(client, held.policies.of("drift_policy"), model, "", everything)),
+        "experiment": experiment_page(read_experiment(client, held, first.experiment_id)),
+        "model": model_page(read_model(client, held, look, model, everything)),
+        "freshness": freshness_page(read_freshness(client, look.clocks, "", everything)),
+    }
+    folder = CACHE / "watch"
+    folder.mkdir(exist_ok=True)
+    for name, page in pages.items():
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+        stage.console.print(f"{folder / name}.html: {len(page.encode()):,} bytes", highlight=False)
 
 
 def _dead_letters(stage: Stage) -> int:
