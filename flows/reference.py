@@ -48,9 +48,13 @@ def references(
     held = {name: method for name, method in how.items() if name in sample.columns}
     numbers = [name for name, method in held.items() if method != CHI_SQUARED]
     shares = _shares(policy)
-    found = quantiles(client, sample, numbers, (*DECILES, *shares))
-    deciles = {name: tuple(values[: len(DECILES)]) for name, values in found.items()}
-    bins = {name: Bins(edges(policy, values[len(DECILES) :])) for name, values in found.items()}
+    asked = sorted({*DECILES, *shares})
+    found = {
+        name: dict(zip(asked, values, strict=True)) if values else {}
+        for name, values in quantiles(client, sample, numbers, asked).items()
+    }
+    deciles = {name: tuple(held[i] for i in DECILES if held) for name, held in found.items()}
+    bins = {name: Bins(edges(policy, [held[i] for i in shares if held])) for name, held in found.items()}
     counts = count(client, sample, bins)
     named, counted = categories(client, sample, [n for n in held if n not in bins], policy.min_rows)
     bins, counts = bins | named, counts | counted
