@@ -56,3 +56,8 @@ def check_column_name(name: str, place: str) -> None:
 def key_text(values: list[str]) -> str:
     r"""Write an entity's key: the values joined by `|`, with `\` and `|` escaped by `\`."""
     return "|".join(v.replace("\\", "\\\\").replace("|", "\\|") for v in values)
+
+
+def rows_table(group: str, version: int) -> str:
+    """Name the ClickHouse table of the rows that a group version's stream emitted."""
+    return f"features_{group}_v{version}"

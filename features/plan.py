@@ -17,6 +17,7 @@ from features.expressions.functions import INEXACT
 from features.expressions.operations import canonical
 from features.expressions.tree import columns_of, operations_of
 from features.inputs import LookupPlan, SourcePlan, event_columns, shared_columns
+from features.naming import rows_table
 from features.types import DataType, Value, to_avro
 from features.windows import Window
 
@@ -136,7 +137,7 @@ class GroupPlan:
     @property
     def table(self) -> str:
         """The ClickHouse table of the rows that the stream emitted."""
-        return f"features_{self.name}_v{self.version}"
+        return rows_table(self.name, self.version)
 
     @property
     def backfill_table(self) -> str:

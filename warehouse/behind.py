@@ -5,12 +5,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from clickhouse_connect.driver.binding import format_str
+
 from features.alerts import ESTIMATED
+from features.naming import rows_table
 from warehouse.alerts import Incident
 from warehouse.dialect import column
 from warehouse.events import moment
 from warehouse.labels import LAST
-from warehouse.outcomes import Units, arrived, asked, closed, in_segment
+from warehouse.outcomes import SERVED, Units, arrived, asked, closed, in_segment
 from warehouse.samples import LABEL, PREDICTION, Sample, emitted, labelled, predicted, served, text
 
 _FEATURES = 5
@@ -27,15 +30,14 @@ def events_behind(incident: Incident) -> list[str]:
     """
     evidence = json.loads(incident.evidence)
     group = re.fullmatch(r"(.+)\.v(\d+)", incident.subject)
+    of = text(incident.subject)
     known = "window_start" in evidence and "model_version" in evidence
     if incident.kind == "freshness" and group is not None:
         whole = f"group = {text(group[1])} AND version = {group[2]}"
         found = [f"SELECT * FROM freshness_hourly WHERE {whole} ORDER BY hour DESC LIMIT 48"]
     elif incident.kind == "audit":
-        of = text(incident.subject)
         found = [f"SELECT * FROM served_vector_audit FINAL WHERE model_name = {of} ORDER BY until DESC"]
     elif incident.kind == "gate":
-        of = text(incident.subject)
         found = [f"SELECT * FROM experiment_gates FINAL WHERE experiment_id = {of} ORDER BY position"]
     elif incident.kind == "drift" and known:
         found = _drift(incident, evidence, None if group is None else (group[1], int(group[2])))
@@ -57,7 +59,7 @@ def _drift(incident: Incident, evidence: Mapping[str, Any], group: tuple[str, in
         found = [_answered(answers, [])] if PREDICTION in drifted else []
         return [*found, f"SELECT * FROM {_pasted(labels)}"] if LABEL in drifted else found
     if evidence.get("values") == "rows":
-        table = f"features_{group[0]}_v{group[1]}"
+        table = rows_table(*group)
         shown = ", ".join(map(column, ("event_timestamp", "entity", "seq", *drifted[:_FEATURES])))
         return [f"SELECT {shown} FROM {_pasted(emitted(table, (), since, until))} ORDER BY event_timestamp"]
     return [_answered(served(name, {}, since, until), [f"{group[0]}.{feature}" for feature in drifted])]
@@ -88,8 +90,7 @@ def _performance(incident: Incident, evidence: Mapping[str, Any]) -> list[str]:
 def _with_answers(units: Units, segments: Iterable[str], features: Iterable[str]) -> str:
     shown = ["requested_at", "request_id", "entity_keys", "unit.prediction AS prediction", "label"]
     answers = (
-        "SELECT * FROM model_prediction_log FINAL WHERE model_name = {model:String} "
-        "AND model_version_used = {version:Int32} AND variant = 'champion' "
+        f"SELECT * FROM model_prediction_log AS log FINAL WHERE {SERVED} "
         "ORDER BY predicted_at LIMIT 1 BY request_id"
     )
     sql = (
@@ -132,6 +133,4 @@ def _filled(sql: str, parameters: Mapping[str, Any]) -> str:
 def _readable(written: "re.Match[str]") -> str:
     """Write a text for people, where it can be printed."""
     value = bytes.fromhex(written[1]).decode()
-    if not value.isprintable():
-        return written[0]
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return str(format_str(value)) if value.isprintable() else written[0]

@@ -107,10 +107,11 @@ def _of_feature(name: str) -> str:
 
 
 _MODEL = "model_name = {model:String}"
-_SERVED = (
+SERVED = (
     f"{_MODEL} AND model_version_used = {{version:Int32}} AND variant = 'champion' "
     "AND isNotNull(log.prediction)"
 )
+"""The condition that a row of `model_prediction_log AS log` is a champion's answer."""
 
 
 def _answers(which: str, segments: Sequence[str]) -> str:
@@ -120,7 +121,7 @@ def _answers(which: str, segments: Sequence[str]) -> str:
     return (
         "SELECT request_id, argMin(assumeNotNull(log.prediction), predicted_at) AS prediction, "
         f"min(requested_at) AS requested{held} FROM model_prediction_log AS log "
-        f"WHERE {_SERVED} AND {which} GROUP BY request_id"
+        f"WHERE {SERVED} AND {which} GROUP BY request_id"
     )
 
 
