@@ -1,8 +1,11 @@
 """Settings: every address, port, size and credential, read from `AUGURY_*` variables and nowhere else."""
 
+import fcntl
 import os
 import random
 import socket
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -13,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "AUGURY_"
 ROOT = Path(__file__).resolve().parent.parent  # the checkout: where jars are built and kept
 LOOPBACK = "127.0.0.1"
+_leased: set[int] = set()  # the ports this process was given: its own locks do not keep it out
 _FILES = (
     "http_tokens_file",
     "http_tls_cert",
@@ -296,19 +300,44 @@ def export(name: str, value: str) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` loopback ports that nobody holds.
+    """Return `count` loopback ports that nobody holds and that no other caller is given while this one lives.
 
-    They lie below the range from which systems number outgoing connections, so that none of those can take
-    one between now and its use.
+    A port is often taken long after it was chosen, so that a look whether it is free is not enough: it is
+    leased too, by a lock on its byte of a file that all of a user's processes share, which ends with the
+    process. They lie below the range from which systems number outgoing connections, so that none of those
+    can take one either.
     """
     found: list[int] = []
     for port in random.SystemRandom().sample(range(20_000, 32_000), 2_000):  # no test's seed makes two equal
-        with socket.socket() as probe:
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-        found.append(port)
+        if port not in _leased and _free(port) and _lease(port):
+            found.append(port)
         if len(found) == count:
             return found
     raise OSError(f"{count} free ports are needed and only {len(found)} of 2,000 tried are free")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _lease(port: int) -> bool:
+    leases = _leases()
+    try:
+        fcntl.lockf(leases, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    _leased.add(port)
+    return True
+
+
+@cache
+def _leases() -> int:
+    """Return the file of leases, open until the process ends: closing it would end its leases."""
+    return os.open(
+        Path(tempfile.gettempdir()) / f"augury-ports-{os.getuid()}", os.O_WRONLY | os.O_CREAT, 0o600
+    )

@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,26 @@ def test_free_ports_are_free_and_differ() -> None:
     for port in found:
         with socket.socket() as probe:
             probe.bind((LOOPBACK, port))
+
+
+def test_a_port_is_given_once_while_the_one_who_has_it_lives() -> None:
+    """Two runs beside each other once chose one port, minutes before either took it."""
+    asked = "import sys; from augury.settings import free_ports; print(*free_ports(700), flush=True); input()"
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", asked], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    try:
+        given = [set(run.stdout.readline().split()) for run in runs if run.stdout]
+        mine = {str(port) for port in (*free_ports(350), *free_ports(350))}
+        assert [len(each) for each in (*given, mine)] == [700] * 4
+        assert len(mine.union(*given)) == 4 * 700
+    finally:
+        for run in runs:
+            run.communicate("\n", timeout=30)
+    assert [run.returncode for run in runs] == [0] * 3
 
 
 @pytest.mark.parametrize(
