@@ -41,6 +41,7 @@ from streams.sql import Addresses
 from warehouse.client import migrate
 from warehouse.contracts import applied, record
 from warehouse.handover import handed_over
+from warehouse.policies import record_policies
 from warehouse.tables import gained_columns, group_tables, source_table
 
 Report = Callable[[str], None]
@@ -109,7 +110,9 @@ def apply(
             for table in group_tables(plan):
                 client.command(table)
         report("policies")
-        registry(settings).policies.save([_policy_row(p) for p in project.policies])
+        policies = [_policy_row(p) for p in project.policies]
+        registry(settings).policies.save(policies)
+        record_policies(client, policies, wall_ms())
         for plan in started:
             report(f"job {plan.label}")
             begins = begun[plan.label]

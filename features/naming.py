@@ -11,10 +11,20 @@ RESERVED = frozenset(
 
 # Where Augury keeps its own: the record topics and tables, and the views of a Flink job.
 _SOURCES_TAKEN = frozenset(
-    {"alerts", "ground_truth", "dead_letters", "model_prediction_log", "shadow_predictions"}
-    | {"model_registry_events", "feature_drift_report", "model_performance_monitor"}
-    | {"feature_group_config", "log_clock", "datasets", "schema_migrations"}
-    | {"served_vector_audit", "alert_states", "alerts_open", "holdout_predictions"}
+    {"alert_states", "alerts", "alerts_open", "alerts_with_state", "answers_daily", "answers_with_champion"}
+    | {"champions", "datasets", "dead_letters", "drift_features", "drift_reference", "drift_windows"}
+    | {"experiment_gates", "experiment_trials", "experiments", "feature_drift_report", "feature_group_config"}
+    | {
+        "feature_group_handover",
+        "freshness_hourly",
+        "frozen_features",
+        "ground_truth",
+        "ground_truth_reports",
+    }
+    | {"group_clocks", "group_freshness", "holdout_calibration", "holdout_predictions", "log_clock"}
+    | {"model_performance_monitor", "model_prediction_log", "model_registry_events", "model_serving"}
+    | {"model_versions", "performance_windows", "policies", "prediction_cost", "schema_migrations"}
+    | {"served_vector_audit", "shadow_predictions", "training_sets", "trials"}
     | {"taken", "windowed", "refused", "clocks"}
 )
 _VIEWS = ("clocked_", "looked_up_")
@@ -40,9 +50,8 @@ def check_source_name(name: str, place: str) -> None:
     """Refuse the name of a source that no topic or table of its own could have. Raises `DefinitionError`."""
     check_name(name, place)
     if name in _SOURCES_TAKEN or name.startswith(_VIEWS):
-        own = [*sorted(_SOURCES_TAKEN), *(f"{prefix}…" for prefix in _VIEWS)]
-        rule = f"{', '.join(own)} are topics, tables and views of Augury's own"
-        raise DefinitionError(place, rule, "the source's records would mix with theirs", name)
+        rule = "a source is named like none of the topics, tables and views that are Augury's own"
+        raise DefinitionError(place, rule, "its records would mix with theirs", name)
 
 
 def check_column_name(name: str, place: str) -> None:

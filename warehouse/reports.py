@@ -145,7 +145,7 @@ class FreshnessHour:
 
 @dataclass(frozen=True)
 class GroupClock:
-    """How far the log has come in the warehouse for a group version: a row of `group_clocks`."""
+    """How far the log has come for a group version, in the warehouse and online: a row of `group_clocks`."""
 
     group: str
     version: int
@@ -154,6 +154,8 @@ class GroupClock:
     alert_threshold_ms: int
     on_stale: str
     log_time: int | None
+    online_clock: int | None
+    reported_at: int | None
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,18 @@ def _record_target(table: str, name: str) -> Target:
     )
 
 
+def _freshness_target() -> Target:
+    schema = records.load("feature_freshness")
+    names = tuple(field["name"] for field in schema["fields"])
+    return Target(
+        table="group_freshness",
+        # What the record calls the log's time is not when the record itself was in the log.
+        columns=(*("newest" if name == "log_time" else name for name in names), "log_time"),
+        schema=schema,
+        row=lambda record: tuple(record[name] for name in names),
+    )
+
+
 def _prediction_target(table: str) -> Target:
     schema = records.load("prediction_result")
     plain = tuple(f["name"] for f in schema["fields"] if f["name"] not in ("inputs", "rows"))
@@ -128,5 +140,6 @@ RECORDS: dict[str, Target] = {
     "alerts": _record_target("alerts", "alert"),
     "alerts.states": _record_target("alert_states", "alert_state"),
     "dead_letters": _record_target("dead_letters", "dead_letter"),
+    "features.freshness": _freshness_target(),
 }
 """The targets of the record topics that land in a table."""

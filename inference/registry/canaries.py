@@ -80,11 +80,9 @@ class Canaries:
                     f"{serving.challenger_version} has it, so nothing was changed"
                 )
             row.status = ModelStatus.CHALLENGER
-            at = self._record(session, row, STARTED, share, by, why, evidence)
             serving.shadow_model_version = None
             serving.challenger_version = version
-            serving.canary_began = at
-            _step(serving, share, at)
+            serving.canary_began = self._step(session, row, serving, STARTED, share, by, why, evidence)
 
     def grow(
         self,
@@ -108,24 +106,27 @@ class Canaries:
                     f"{canary.version} at {canary.share:g} is over (now {found}), so nothing was changed"
                 )
             row = model_row(session, canary.model_name, canary.version)
-            at = self._record(session, row, GREW, share, by, why, evidence)
-            _step(serving, share, at)
+            self._step(session, row, serving, GREW, share, by, why, evidence)
 
     def _serving(self, session: Session, model_name: str) -> tables.Serving:
         return serving_row(session, model_name, self._clock)
 
-    def _record(
+    def _step(
         self,
         session: Session,
         row: tables.Model,
+        serving: tables.Serving,
         kind: str,
         share: float,
         by: str,
         why: str,
         evidence: Mapping[str, Any] | None,
     ) -> int:
+        serving.challenger_share, serving.canary_since = share, self._clock()
         held = {**(evidence or {}), "share": share}  # of a look the share that it judged is in its words
-        return append_event(session, row, kind, by=by, why=why, at=self._clock(), evidence=held)
+        at = append_event(session, row, kind, by=by, why=why, at=serving.canary_since, evidence=held)
+        serving.canary_since = serving.updated_at = at
+        return at
 
 
 def _canary(row: tables.Serving) -> Canary | None:
@@ -134,7 +135,3 @@ def _canary(row: tables.Serving) -> Canary | None:
     return Canary(
         row.model_name, row.challenger_version, row.challenger_share, row.canary_began, row.canary_since
     )
-
-
-def _step(row: tables.Serving, share: float, at: int) -> None:
-    row.challenger_share, row.canary_since, row.updated_at = share, at, at

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from inference.registry import tables
 from inference.registry.database import Database
-from inference.registry.records import Lineage, RegistryEvent, Reign
-from inference.registry.rows import unknown
+from inference.registry.records import Lineage, RegistryEvent, Reign, ServingConfig
+from inference.registry.rows import routing_of, unknown
 
 _PLAIN = tuple(name for name in RegistryEvent.__dataclass_fields__ if name != "evidence")
 
@@ -64,10 +64,12 @@ def append_event(
     """Append what happened to a model version at `at` (ms since the epoch), and give the time it has.
 
     That is `at`, or the time of the model's event before where the clock has gone back since: a model's
-    history is in order of time too.
+    history is in order of time too. The routing that it tells of is the one that the session has by now.
     """
     last = session.scalar(select(func.max(tables.ModelEvent.at)).filter_by(model_name=row.model_name))
     at = max(at, last or 0)
+    serving = session.get(tables.Serving, row.model_name)
+    routed = ServingConfig(row.model_name) if serving is None else routing_of(serving)
     session.add(
         tables.ModelEvent(
             event_id=uuid.uuid4().hex,
@@ -81,6 +83,11 @@ def append_event(
             sha256=row.sha256,
             artifact_uri=row.artifact_uri,
             evidence=None if evidence is None else dict(evidence),
+            experiment_id=row.experiment_id,
+            shadow_model_version=routed.shadow_model_version,
+            challenger_version=routed.challenger_version,
+            challenger_share=routed.challenger_share,
+            canary=routed.canary,
         )
     )
     session.flush()

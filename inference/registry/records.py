@@ -83,7 +83,8 @@ class RegistryEvent:
     """One change of one model version; the fields are those of the record `registry_event`.
 
     `position` counts up over all events of a registry. `evidence` is JSON: the figures that it was decided
-    by, None where there are none.
+    by, None where there are none. `shadow_model_version` and what follows are the model's routing after the
+    event; all are None in one of before routing was kept.
     """
 
     event_id: str
@@ -98,6 +99,11 @@ class RegistryEvent:
     artifact_uri: str | None
     position: int
     evidence: str | None
+    experiment_id: str | None
+    shadow_model_version: int | None
+    challenger_version: int | None
+    challenger_share: float | None
+    canary: bool | None
 
 
 @dataclass(frozen=True)

@@ -237,12 +237,12 @@ class Registry:
                 return
             require(row, "only a staging or challenger version is promoted", CANDIDATES)
             require_judged(row, old)
+            clear_trial(session, model_name, self._clock)
             at = None
             if old is not None:
                 at = self._retire(session, old, by, f"version {version} was promoted: {why}")
             row.status = ModelStatus.CHAMPION
             row.replaced = None if old is None else old.version
-            clear_trial(session, model_name, self._clock)
             self._record(session, row, "promoted", by, why, evidence, at)
 
     def reject(
@@ -302,11 +302,11 @@ class Registry:
                     "so nothing was changed"
                 )
             previous = model_row(session, model_name, back)
+            clear_trial(session, model_name, self._clock)
             at = None
             if current is not None:
                 at = self._retire(session, current, by, f"rolled back to version {previous.version}: {why}")
             previous.status = ModelStatus.CHAMPION
-            clear_trial(session, model_name, self._clock)
             self._record(session, previous, "rolled_back", by, why, at=at)
             return version_of(previous)
 
@@ -318,23 +318,33 @@ class Registry:
             row = session.get(tables.Serving, model_name)
             return ServingConfig(model_name) if row is None else routing_of(row)
 
-    def set_serving_config(self, config: ServingConfig) -> None:
-        """Route requests by `config`.
+    def set_serving_config(self, config: ServingConfig, *, by: str, why: str) -> None:
+        """Route requests by `config`, with an event `routed` of the version that gains or loses them.
 
-        Raises `UnknownModelError`, `ValueError` (a share outside 0..1) and, during a canary, `ConflictError`.
+        Raises `UnknownModelError`, `ValueError` (a share outside 0..1, or nobody's) and, during a canary,
+        `ConflictError`.
         """
         if not 0.0 <= config.challenger_share <= 1.0:
             raise ValueError(
                 f"{config.model_name}: a challenger's share is between 0 and 1; requests could not be split "
                 f"by {config.challenger_share}"
             )
+        if config.challenger_share and config.challenger_version is None:
+            raise ValueError(
+                f"{config.model_name}: a share is a challenger's; nobody would answer "
+                f"{config.challenger_share:g} of the requests"
+            )
         with self._database.writing(config.model_name) as session:
-            for version in (config.challenger_version, config.shadow_model_version):
-                if version is not None:
-                    model_row(session, config.model_name, version)
+            for version in _routed(config):
+                model_row(session, config.model_name, version)
             row = serving_row(session, config.model_name, self._clock)
             require_no_canary(row, "requests are routed by hand")
+            before = routing_of(row)
+            if before == config:
+                return
             route(row, config, self._clock)
+            named = (version for each in (config, before) for version in _routed(each))
+            self._record(session, model_row(session, config.model_name, next(named)), "routed", by, why)
 
     # -- events --------------------------------------------------------------------------------
 
@@ -372,6 +382,11 @@ class Registry:
         row.status = ModelStatus.RETIRED
         session.flush()  # before its successor, for the index allows one champion
         return self._record(session, row, "retired", by, why)
+
+
+def _routed(config: ServingConfig) -> list[int]:
+    versions = (config.shadow_model_version, config.challenger_version)
+    return [version for version in versions if version is not None]
 
 
 def _champion(row: tables.Model | None) -> str:

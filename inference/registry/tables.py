@@ -113,7 +113,10 @@ class Model(Base):
 
 
 class ModelEvent(Base):
-    """One change of a model version: who, when and why. Append-only by trigger, and the outbox of events."""
+    """One change of a model version: who, when and why. Append-only by trigger, and the outbox of events.
+
+    How the model's requests are routed after it stands there too; NULL in an event of before that was kept.
+    """
 
     __tablename__ = "model_registry_events"
     __table_args__ = (
@@ -135,6 +138,11 @@ class ModelEvent(Base):
     sha256: Mapped[str | None]
     artifact_uri: Mapped[str | None]
     evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    experiment_id: Mapped[str | None]
+    shadow_model_version: Mapped[int | None]
+    challenger_version: Mapped[int | None]
+    challenger_share: Mapped[float | None]
+    canary: Mapped[bool | None]
 
 
 class PublishedEvent(Base):

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augury.settings import ROOT
 from features import DefinitionError
-from features.naming import RESERVED, check_name, key_text
+from features.naming import RESERVED, check_name, check_source_name, key_text
 
 KEYS = st.lists(st.text(alphabet="|\\aü") | st.text(), min_size=1, max_size=4)
 
@@ -54,3 +55,17 @@ def test_a_reserved_name_is_refused(name: str) -> None:
         DefinitionError, match=f"are columns of every row .found '{name}'.; it would hide one"
     ):
         check_name(name, "here")
+
+
+def test_no_source_is_named_like_a_table_or_view_of_our_own() -> None:
+    made = {
+        name
+        for script in (ROOT / "warehouse" / "migrations").glob("*.sql")
+        for name in re.findall(
+            r"^CREATE (?:OR REPLACE )?(?:TABLE|VIEW) (?:IF NOT EXISTS )?(\w+)", script.read_text(), re.M
+        )
+    }
+    assert len(made) > 30
+    for name in made:
+        with pytest.raises(DefinitionError, match="a source is named like none of"):
+            check_source_name(name, "here")

@@ -328,11 +328,11 @@ def test_the_avro_schema_holds_every_feature_as_nullable() -> None:
         ),
         (
             lambda g: source(g, name="alerts"),
-            "looked_up_… are topics, tables and views of Augury's own (found 'alerts'); the source's records "
-            "would mix with theirs",
+            "a source is named like none of the topics, tables and views that are Augury's own "
+            "(found 'alerts'); its records would mix with theirs",
         ),
-        (lambda g: source(g, name="clocked_landed"), "topics, tables and views of Augury's own"),
-        (lambda g: source(g, name="taken"), "topics, tables and views of Augury's own"),
+        (lambda g: source(g, name="clocked_landed"), "topics, tables and views that are Augury's own"),
+        (lambda g: source(g, name="taken"), "topics, tables and views that are Augury's own"),
         (
             lambda g: source(g, event_time="delay"),
             "source landed: event_time is a timestamp-millis column (found 'delay: double'); no window "

@@ -81,7 +81,7 @@ def test_a_version_that_is_named_is_pinned(door: Door, world: World) -> None:
 
 def test_rows_that_are_split_have_no_single_version(door: Door, world: World) -> None:
     world.register(regressor(6, 2.0))
-    world.registry.set_serving_config(ServingConfig("late", 2, 0.5, None))
+    world.registry.set_serving_config(ServingConfig("late", 2, 0.5, None), by="ann", why="by hand")
     world.models.refresh()
     answer = infer(door, call(*[ROWS[1]] * 50, id="r"))
     assert "model_version" not in answer
@@ -116,7 +116,7 @@ def test_a_classifier_gives_all_chances_and_its_class(door: Door, world: World) 
 
 def test_rows_that_are_split_among_models_of_other_outputs_have_no_tensor(door: Door, world: World) -> None:
     world.register(targets(6, 2))
-    world.registry.set_serving_config(ServingConfig("late", 2, 0.5, None))
+    world.registry.set_serving_config(ServingConfig("late", 2, 0.5, None), by="ann", why="by hand")
     world.models.refresh()
     status, told = error(door, call(*[ROWS[1]] * 50, id="r"))
     assert (status, "versions ['1', '2'], which have other outputs" in told) == (400, True)
@@ -188,7 +188,7 @@ def test_the_server_and_its_models_are_described(door: Door, world: World) -> No
     assert door.get("/v2/health/live").json() == {"live": True}
     assert door.get("/v2/health/ready").json() == {"ready": True}
     world.register(regressor(6, 2.0))
-    world.registry.set_serving_config(ServingConfig("late", 2, 0.5, None))
+    world.registry.set_serving_config(ServingConfig("late", 2, 0.5, None), by="ann", why="by hand")
     world.models.refresh()
     model = door.get("/v2/models/late").json()
     assert (model["name"], model["versions"]) == ("late", ["1", "2"])

@@ -278,7 +278,7 @@ def test_rows_of_another_layout_are_errors_of_their_own(world: World) -> None:
 def test_entities_stay_with_their_variant_and_versions_can_be_pinned(world: World) -> None:
     world.serve()
     world.register(classifier(6, 0.5))
-    world.registry.set_serving_config(ServingConfig("late", 2, 0.3, None))
+    world.registry.set_serving_config(ServingConfig("late", 2, 0.3, None), by="ann", why="by hand")
     world.models.refresh()
     requests = [
         Request(f"{n}", "late", None, {"carrier": f"{n % 100}", "route": "a|b"}, None, REQUEST.inputs)
@@ -300,7 +300,7 @@ def test_a_named_variant_answers_and_is_no_part_of_a_trial(world: World) -> None
     assert "late has no challenger that is loaded" in (answers[1].result.error or "")
     for weight in (2.0, 3.0):
         world.register(regressor(6, weight))
-    world.registry.set_serving_config(ServingConfig("late", 2, 0.0, 3))
+    world.registry.set_serving_config(ServingConfig("late", 2, 0.0, 3), by="ann", why="by hand")
     world.models.refresh()
     answers = world.predictor.predict(named, "http")
     first = answers[0].result.prediction
@@ -378,7 +378,7 @@ def test_trees_that_are_not_the_registered_ones_explain_nothing(world: World) ->
 def test_a_variant_that_waits_for_a_store_is_an_outage(world: World) -> None:
     world.serve()
     uri = world.register(classifier(6, 0.5)).artifact_uri
-    world.registry.set_serving_config(ServingConfig("late", 2, 0.5, None))
+    world.registry.set_serving_config(ServingConfig("late", 2, 0.5, None), by="ann", why="by hand")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.artifacts, "get", lambda *_: (_ for _ in ()).throw(ConnectionError(uri)))
         world.models.refresh()

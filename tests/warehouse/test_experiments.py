@@ -1,5 +1,6 @@
 """Experiments as the warehouse shows them, by the records that a registry's become."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -43,8 +44,13 @@ def record(held: Registry, name: str, **change: Any) -> None:
 
 def keep(client: Client, held: Registry, experiment_id: str) -> None:
     """Write an experiment's records as the sink does, once they have been through the log."""
+    sink(client, records(held, experiment_id))
+
+
+def sink(client: Client, sent_to: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Write records of topics as the sink does, once they have been through the log."""
     codec = Codec(LocalSchemas())
-    for topic, sent in records(held, experiment_id).items():
+    for topic, sent in sent_to.items():
         encode, decode = codec.encoder(topic, load(TOPICS[topic])), codec.decoder(load(TOPICS[topic]))
         target = RECORDS[topic]
         lines = [[*target.row(decode(encode(record))), NOW] for record in sent]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from augury.clock import wall_ms
 from augury.settings import ROOT
 from features.compile import compile_group
 from features.definitions import Lookup
@@ -159,8 +160,21 @@ def test_a_group_has_come_as_far_as_the_slowest_partition_of_its_sources(databas
     record(database, [compile_group(group) for group in groups], 1)
     lines = [["landed", 0, START + 5, 7], ["landed", 1, START + 9, 3], ["landed", 0, START + 2, 1]]
     database.insert("log_clock", lines, column_names=["topic", "partition", "log_time", "offset"])
-    sql = "SELECT group, version, toUnixTimestamp64Milli(log_time), on_stale FROM group_clocks ORDER BY group"
-    assert rows(database, sql) == [("looking", 1, None, "serve"), ("plain", 1, START + 5, "serve")]
+    columns = ["group", "version", "at", "clock", "newest", "log_time"]
+    now = wall_ms()  # reports of long ago are not kept
+    told = [
+        ["plain", 1, now, START + 2, START + 5, now],
+        ["plain", 1, now + 1, None, None, now],
+    ]
+    database.insert("group_freshness", told[:1], column_names=columns)
+    shown = ", ".join(f"toUnixTimestamp64Milli({c})" for c in ("log_time", "online_clock", "reported_at"))
+    sql = f"SELECT group, version, {shown}, on_stale FROM group_clocks ORDER BY group"
+    assert rows(database, sql) == [
+        ("looking", 1, None, None, None, "serve"),
+        ("plain", 1, START + 5, START + 2, now, "serve"),
+    ]
+    database.insert("group_freshness", told[1:], column_names=columns)  # Redis does not answer
+    assert rows(database, sql)[1] == ("plain", 1, START + 5, None, now + 1, "serve")
 
 
 def test_answers_of_before_defaults_were_kept_are_counted_too(database: Client) -> None:
@@ -215,50 +229,11 @@ def test_the_document_lists_every_view_and_table_of_experiments() -> None:
     for name, what in (
         ("0013_reports.sql", "VIEW"),
         ("0020_model_versions.sql", "VIEW"),
+        ("0021_routing.sql", "VIEW"),
         ("0017_experiments.sql", "TABLE"),
+        ("0021_routing.sql", "TABLE"),
     ):
         begin = rf"^CREATE {what} IF NOT EXISTS (\w+)"
         made += re.findall(begin, (MIGRATIONS / name).read_text(), re.MULTILINE)
     listed = re.findall(r"^\| `(\w+)` \| an? ", (ROOT / "docs" / "reports.md").read_text(), re.MULTILINE)
     assert listed == made
-
-
-def test_a_version_has_its_status_and_the_training_that_made_it(database: Client) -> None:
-    events = [
-        ("late", 1, "registered", "staging", 1, "file:///a"),
-        ("late", 2, "registered", "staging", 2, "file:///b"),
-        ("late", 1, "promoted", "champion", 3, "file:///a"),
-        ("late", 2, "trial_started", "challenger", 4, "file:///b"),
-        ("late", 2, "rejected", "retired", 5, "file:///b"),
-    ]
-    names = ["model_name", "version", "kind", "status", "position", "artifact_uri"]
-    more = ["event_id", "by", "why", "at", "sha256"]
-    database.insert(
-        "model_registry_events",
-        [[*event, f"e{n}", "ann", f"why {n}", START + n * DAY, "0"] for n, event in enumerate(events)],
-        column_names=names + more,
-    )
-    for name, at, path in (
-        ("first", 1, "file:///a"),
-        ("same bytes", 2, "file:///a"),
-        ("rerun", 3, "file:///b"),
-    ):
-        kind = "rerun" if name == "rerun" else "training"
-        database.insert(
-            "experiments",
-            [[name, kind, "late", path, f"{name}@1", START + at]],
-            column_names=[
-                *("experiment_id", "kind", "model_name", "artifact_path"),
-                *("training_dataset_version", "trained_at"),
-            ],
-        )
-    found = rows(
-        database,
-        "SELECT version, status, changed_by, changed_why, toUnixTimestamp64Milli(changed_at), "
-        "toUnixTimestamp64Milli(registered_at), first_experiment_id, training_dataset_version "
-        "FROM model_versions ORDER BY version",
-    )
-    assert found == [
-        (1, "champion", "ann", "why 2", START + 2 * DAY, START, "first", "first@1"),
-        (2, "retired", "ann", "why 4", START + 4 * DAY, START + DAY, "", ""),
-    ]

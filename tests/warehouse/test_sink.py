@@ -18,6 +18,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from augury.clock import wall_ms
 from features.compile import compile_group
 from schemas import records
 from schemas.codec import Codec
@@ -273,6 +274,7 @@ def test_another_writer_schema(world: World) -> None:
 
 
 def test_records_land_in_their_tables(world: World) -> None:
+    told_at = wall_ms()  # reports of long ago are not kept
     answer = {
         "deduplication_key": "AA m r1",
         "request_id": "r1",
@@ -340,6 +342,7 @@ def test_records_land_in_their_tables(world: World) -> None:
             }
         ]
         * 2,
+        "features.freshness": [{"group": "g", "version": 1, "at": told_at, "clock": None, "log_time": 7}] * 2,
     }
     for topic, sending in sent.items():
         own = f"{topic}.{world.name}"
@@ -354,6 +357,7 @@ def test_records_land_in_their_tables(world: World) -> None:
         "ground_truth": 1,
         "model_registry_events": 1,
         "alerts": 1,
+        "group_freshness": 1,
     }
     with Running(world.sink()):
         for table, rows in expected.items():
@@ -385,6 +389,8 @@ def test_records_land_in_their_tables(world: World) -> None:
         ("no such model", None)
     ]
     assert world.query("SELECT model_version_used FROM shadow_predictions FINAL ORDER BY 1") == [(3,), (4,)]
+    shown = ", ".join(f"toUnixTimestamp64Milli({name})" for name in ("at", "clock", "newest", "log_time"))
+    assert world.query(f"SELECT {shown} FROM group_freshness FINAL") == [(told_at, None, 7, 99)]
 
 
 def test_killed_in_mid_stream_counts_are_exact(world: World) -> None:

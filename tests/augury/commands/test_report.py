@@ -85,7 +85,7 @@ def held(client: Client) -> Iterator[Registry]:
     held.promote(MODEL, 1, by="ann", why="the first")
     held.start_trial(MODEL, 2, by="evaluation", why="registered")
     held.promote(MODEL, 2, by="evaluation", why="it <won>", evidence={"e_value": 41.5})
-    held.set_serving_config(ServingConfig(MODEL, 3, 0.25, None))
+    held.set_serving_config(ServingConfig(MODEL, 3, 0.25, None), by="ann", why="by hand")
     yield held
     held.close()
 
@@ -154,7 +154,7 @@ def test_a_report_of_a_model(client: Client, held: Registry) -> None:
     assert segments[1][4:] == ["0.55", "0.08", "0.04", "0.12", "", "yes"]
     assert [row[4] for row in alerts[1:]] == ["resolved", "acknowledged", "open"]
     assert answers[1][:9] == ["2013-01-02", "1", "champion", "http", "12", "1", "1", "1", "2"]
-    happened = [["2", "promoted"], ["1", "retired"], ["2", "trial_started"], ["1", "promoted"]]
+    happened = [["3", "routed"], ["2", "promoted"], ["1", "retired"], ["2", "trial_started"]]
     assert [row[1:3] for row in decisions[1:5]] == happened
     tables = ("ground_truth", "model_prediction_log", "shadow_predictions")
     assert [row[0] for row in costs[1:]] == [f"storage: {table}" for table in tables]

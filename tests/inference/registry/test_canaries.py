@@ -92,13 +92,13 @@ def test_while_it_is_on_nobody_else_moves_requests(registry: Registry) -> None:
     with pytest.raises(ConflictError, match=r"a trial starts while no canary is on.*version 2"):
         registry.start_trial("late", 3, **WHO)
     with pytest.raises(ConflictError, match="routed by hand while no canary is on"):
-        registry.set_serving_config(ServingConfig("late", 3, 0.5))
+        registry.set_serving_config(ServingConfig("late", 3, 0.5), by="ann", why="by hand")
     registry.reject("late", 3, **WHO)  # another version's end leaves it alone
     assert on(registry).share == 0.1
 
 
 def test_requests_split_by_hand_are_not_taken_over(registry: Registry) -> None:
-    registry.set_serving_config(ServingConfig("late", 3, 0.5))
+    registry.set_serving_config(ServingConfig("late", 3, 0.5), by="ann", why="by hand")
     with pytest.raises(ConflictError, match="version 3 has it"):
         registry.canaries.begin("late", 2, 0.1, **WHO)
 

@@ -100,7 +100,7 @@ def test_the_models_that_serve_and_read_the_group_get_an_event_each(registry: Re
     register(registry, OTHER.name, OTHER.to_dict())
     registry.promote("late", 1, **WHO)
     registry.promote("other", 1, **WHO)
-    registry.set_serving_config(ServingConfig("late", 2, 0.5, 3))
+    registry.set_serving_config(ServingConfig("late", 2, 0.5, 3), by="ann", why="by hand")
     registry.cutovers.cut_over(1, target(2), **WHO)
     assert moved(registry) == [("features_cut_over", "late", version) for version in (1, 2, 3)]
     registry.cutovers.cut_over(1, target(2), **WHO)  # holds already

@@ -207,7 +207,7 @@ def test_a_trial_and_a_promotion(registry: Registry) -> None:
     registry.start_trial("late", 2, **WHO)
     registry.start_trial("late", 2, **WHO)
     assert registry.serving_config("late").shadow_model_version == 2
-    registry.set_serving_config(ServingConfig("late", 2, 0.25, 2))
+    registry.set_serving_config(ServingConfig("late", 2, 0.25, 2), by="ann", why="by hand")
     registry.promote("late", 2, **WHO)
     registry.promote("late", 2, **WHO)
     assert [v.status for v in registry.versions("late")] == [ModelStatus.RETIRED, ModelStatus.CHAMPION]
@@ -217,6 +217,7 @@ def test_a_trial_and_a_promotion(registry: Registry) -> None:
         ("promoted", 1),
         ("registered", 2),
         ("trial_started", 2),
+        ("routed", 2),
         ("retired", 1),
         ("promoted", 2),
     ]
@@ -460,9 +461,11 @@ def test_writers_at_once_all_get_their_version(registry: Registry) -> None:
 def test_serving_config_is_checked(registry: Registry) -> None:
     register(registry)
     with pytest.raises(ValueError, match="between 0 and 1"):
-        registry.set_serving_config(ServingConfig("late", 1, 1.5))
+        registry.set_serving_config(ServingConfig("late", 1, 1.5), by="ann", why="by hand")
+    with pytest.raises(ValueError, match=r"a share is a challenger's; nobody would answer 0\.5"):
+        registry.set_serving_config(ServingConfig("late", None, 0.5), by="ann", why="by hand")
     with pytest.raises(UnknownModelError):
-        registry.set_serving_config(ServingConfig("late", 9, 0.5))
+        registry.set_serving_config(ServingConfig("late", 9, 0.5), by="ann", why="by hand")
 
 
 def test_training_config_and_policies_are_replaced(registry: Registry) -> None:
