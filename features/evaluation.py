@@ -237,6 +237,11 @@ class EvaluationPolicy:
         """How long after its request (ms) a label is awaited."""
         return milliseconds(self.horizon or self.model.label.horizon, f"{self._place}, horizon")
 
+    @property
+    def look_every_ms(self) -> int:
+        """How far apart looks are (ms)."""
+        return milliseconds(self.look_every, f"{self._place}, look every")
+
     @cached_property
     def worth(self) -> Expression:
         """The value of a decision, parsed."""

@@ -75,6 +75,7 @@ def look(model_name: str, champion: int, version: int, until: int) -> tuple[Verd
         challenger=version,
         mode=policy.mode,
         until=until,
+        grace=policy.look_every_ms,
         segments=policy.segments,
     )
     units, ledger = settle(assignments, policy, until)

@@ -49,10 +49,7 @@ class Triggers:
         self._debounce = {
             name: milliseconds(p.debounce, f"drift policy {name}") for name, p in self._drift.items()
         }
-        self._look_every = {
-            p.model.name: milliseconds(p.look_every, f"evaluation policy of {p.model.name}")
-            for p in evaluation
-        }
+        self._look_every = {p.model.name: p.look_every_ms for p in evaluation}
 
     @property
     def judged(self) -> Iterable[str]:

@@ -117,8 +117,13 @@ ORDER BY requested, request_id
 SETTINGS join_use_nulls = 1
 """
 # A door takes part once it has sent a request to the challenger. That request is no unit, for it is there
-# because of where it went. All requests of an entity go to one variant, so the first of them stands for it.
+# because of where it went. One that never sends any takes part too, a while behind the first that did: its
+# units are what the sample-ratio check would miss. All requests of an entity go to one variant, so the first
+# of them stands for it.
 _SPLIT = """
+WITH (SELECT minOrNull(requested_at) FROM model_prediction_log
+      WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}
+        AND variant = 'challenger') + toIntervalMillisecond({grace:Int64}) AS latest
 SELECT of_unit.1 AS request_id, unit, toUnixTimestamp64Milli(of_unit.2) AS requested, of_unit.4 AS assigned,
   if(assigned, NULL, of_unit.3) AS champion, if(assigned, of_unit.3, NULL) AS challenger,
   of_unit.5 AS segments, @reported@
@@ -129,9 +134,10 @@ FROM (
     SELECT @request@, argMin(variant, predicted_at) = 'challenger' AS assigned
     FROM model_prediction_log AS log
     INNER JOIN (
-      SELECT door, min(requested_at) AS begun FROM model_prediction_log
-      WHERE model_name = {model:String} AND model_version_used = {challenger:Int32}
-        AND variant = 'challenger'
+      SELECT door,
+        minOrNullIf(requested_at, variant = 'challenger' AND model_version_used = {challenger:Int32}) AS own,
+        if(isNull(own), latest, least(assumeNotNull(own), assumeNotNull(latest))) AS begun
+      FROM model_prediction_log WHERE model_name = {model:String}
       GROUP BY door
     ) AS doors ON doors.door = log.door
     WHERE model_name = {model:String} AND requested_at > begun AND @until@
@@ -166,13 +172,16 @@ def read_assignments(
     mode: str,
     until: int,
     since: int = 0,
+    grace: int = 0,
     segments: Sequence[str] = (),
 ) -> list[Assignment]:
     """Give the requests that the trial had had at `until` (ms), in order of `requested_at`.
 
     `champion` and `challenger` are versions; `segments` name entities or inputs. A trial in shadow begins by
-    itself, or at `since` (ms) where that is given. Of labels those are given that the log had at `until`. It
-    reads what the warehouse holds: a look is complete once the sink has taken what the log held at `until`.
+    itself, or at `since` (ms) where that is given. In split traffic a door takes part when it first sends a
+    request to the challenger, `grace` (ms) behind the first door's at the latest. Of labels those are given
+    that the log had at `until`. It reads what the warehouse holds: a look is complete once the sink has taken
+    what the log held at `until`.
     """
     sql = _SPLIT if mode == SPLIT else _SHADOW
     for name, part in _PARTS.items():
@@ -185,6 +194,7 @@ def read_assignments(
             "challenger": challenger,
             "until": until,
             "since": since,
+            "grace": grace,
             "segments": list(segments),
         },
     )

@@ -55,7 +55,9 @@ class Log:
         row = {"label": label, "happened_at": happened, "log_time": log_time}
         self._insert("ground_truth", {"request_id": request, "model_name": self.model, **row})
 
-    def read(self, until: float, mode: str = SHADOW, challenger: int = 2, since: int = 0) -> list[Assignment]:
+    def read(
+        self, until: float, mode: str = SHADOW, challenger: int = 2, since: int = 0, grace: float = 24
+    ) -> list[Assignment]:
         def query(sql: str, parameters: Mapping[str, Any]) -> pa.Table:
             return self.client.query_arrow(sql, parameters=dict(parameters), use_strings=True)
 
@@ -67,6 +69,7 @@ class Log:
             mode=mode,
             until=START + int(until * HOUR),
             since=since,
+            grace=int(grace * HOUR),
         )
 
 
@@ -147,3 +150,26 @@ def test_in_split_traffic_an_entity_is_one_unit_from_when_its_door_takes_part(hi
         (at(7), Unit("no entity", None, None, None, (), True)),
     ]
     assert log.read(until=20, mode=SPLIT)[1].reports == (Report(at(9), at(9), 1.0),)
+
+
+def test_a_door_that_sends_the_challenger_nobody_takes_part_a_while_behind_the_first(
+    history: History,
+) -> None:
+    log = Log(history)
+
+    def ask(variant: str, request: str, hour: float, door: str) -> None:
+        log.answer(variant, request, hour, 0.5, door=door, entity_keys={"carrier": request})
+
+    ask("champion", "before anybody", 1, "kafka")
+    ask("challenger", "begins", 2, "http")
+    ask("champion", "not yet", 3, "kafka")
+    ask("champion", "astray", 6, "kafka")
+    ask("challenger", "one", 7, "http")
+    ask("challenger", "late", 8, "grpc")  # by now it takes part, whoever its first one goes to
+    assert [a.answers.request_id for a in log.read(until=20, mode=SPLIT, grace=3)] == [
+        "astray",
+        "one",
+        "late",
+    ]
+    assert [a.answers.request_id for a in log.read(until=20, mode=SPLIT, grace=30)] == ["one"]
+    assert log.read(until=20, mode=SPLIT, challenger=7) == []
