@@ -10,7 +10,7 @@ SEVERITIES = ("info", "warning", "critical")
 """From the mildest on."""
 ACKNOWLEDGED, RESOLVED = "acknowledged", "resolved"
 """What follows on an alert. States only go forward, so their order in the log does not matter."""
-ESTIMATED = "estimated"
+ESTIMATED, SEQUENTIAL = "estimated", "sequential"
 """The rule of `harm` in evidence that goes without labels."""
 BROKEN, CHANGED = "a broken pipeline", "a change of the data"
 """What evidence `looks_like`: nothing heals itself on the first."""

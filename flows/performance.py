@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from features.alerts import BROKEN, ESTIMATED, Alert, Playbook
+from features.alerts import BROKEN, ESTIMATED, SEQUENTIAL, Alert, Playbook
 from features.policies import METRICS, MonitoringPolicy
 from features.project import Project
 from features.training import BINARY
@@ -53,7 +53,7 @@ class Performance:
         found = [row.basis for row in whole if row.breached]
         found += [LOSSES for row in whole if row.ks_breached]
         late = any(row.log_e is not None and rejects(row.log_e, self.policy.alpha) for row in whole)
-        return [*found, "sequential"] if late else found
+        return [*found, SEQUENTIAL] if late else found
 
     @property
     def gaps(self) -> list[Row]:

@@ -30,6 +30,13 @@ class Stored(NamedTuple):
     signature: dict[str, Any]
 
 
+class Leave(NamedTuple):
+    """Whether a policy may retrain, and by which rule it may not."""
+
+    given: bool
+    rule: str = ""
+
+
 @task(**RETRIED)
 def await_warehouse(until: int) -> None:
     """Wait until the warehouse holds what the log held at `until` (ms); a lag is retried as an outage is."""
@@ -44,18 +51,29 @@ def find_registered(model_name: str, experiment_id: str) -> int | None:
 
 
 @task(**RETRIED)
-def may_retrain(model_name: str, alert_id: str, policy: str, at: int) -> bool:
+def may_retrain(model_name: str, alert_id: str, policy: str, at: int) -> Leave:
     """Tell whether the day of `at` (ms) has a retraining left for an alert of a policy, and take it.
 
-    What no policy of the project asks for has no bound: somebody has asked by hand.
+    What no policy of the project asks for has no bound: somebody has asked by hand. While a challenger is
+    judged there is none; but what an alert has taken it has, though a trial has begun since.
     """
     context = current()
     asking = (p for p in context.project.policies if isinstance(p, DriftPolicy | MonitoringPolicy))
     per_day = next((p.actions_per_day for p in asking if p.name == policy), None)
-    if per_day is None:
-        return True
-    take = context.registry.actions.take
-    return take(model_name, RETRAIN, alert_id=alert_id, policy=policy, at=at, per_day=per_day)
+    registry = context.registry
+    if per_day is None or registry.actions.taken(model_name, RETRAIN, alert_id):
+        return Leave(given=True)
+    judged = registry.serving_config(model_name)
+    version = judged.challenger_version if judged.on_trial is None else judged.on_trial
+    if version is not None:
+        rule = "while a challenger is judged no other is trained, and an alert of a later day asks again"
+        return Leave(given=False, rule=f"{rule}: version {version} is on trial or has a share")
+    take = registry.actions.take
+    return Leave(
+        given=take(model_name, RETRAIN, alert_id=alert_id, policy=policy, at=at, per_day=per_day),
+        rule="the alert's day has no retraining left: actions_per_day of the policy that asks are taken by "
+        "others, whom the registry's table actions names",
+    )
 
 
 @task(**RETRIED)
@@ -136,7 +154,8 @@ def publish_changes() -> int:
 def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> int | None:
     """Retrain `model_name` on what the log held at `at` (ms) and give the version registered.
 
-    None where the policy that asks allows no more retrainings of the model that day: its alert has told.
+    None where the policy that asks allows no more retrainings of the model that day, or a challenger is
+    judged already: its alert has told.
 
     The alert is the identity: a second run for it, after a crash too, ends with the same version. Where a
     gate fails the run does too, with `GateError`, and nothing is registered; the training set, the experiment
@@ -152,16 +171,10 @@ def retrain(model_name: ModelName, alert_id: str, policy: str, at: Moment) -> in
             {"asked for by": asker, "version": known, "rule": "one alert registers one version"},
         )
         return known
-    if not may_retrain(model_name, alert_id, policy, at):
-        show(
-            f"not-retrained-{model_name}",
-            f"{model_name} was not retrained",
-            {
-                "asked for by": asker,
-                "rule": "the alert's day has no retraining left: actions_per_day of the policy that asks are "
-                "taken by others, whom the registry's table actions names",
-            },
-        )
+    leave = may_retrain(model_name, alert_id, policy, at)
+    if not leave.given:
+        told = {"asked for by": asker, "rule": leave.rule}
+        show(f"not-retrained-{model_name}", f"{model_name} was not retrained", told)
         return None
     await_warehouse(at)
     dataset = build_dataset(model_name, name, at)

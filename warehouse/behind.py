@@ -7,7 +7,7 @@ from typing import Any
 
 from clickhouse_connect.driver.binding import format_str
 
-from features.alerts import ESTIMATED
+from features.alerts import ESTIMATED, SEQUENTIAL
 from features.naming import rows_table
 from warehouse.alerts import Incident
 from warehouse.dialect import column
@@ -78,9 +78,9 @@ def _performance(incident: Incident, evidence: Mapping[str, Any]) -> list[str]:
     features = [str(f["feature"]) for f in evidence.get("features", ())]
     rules = set(evidence.get("harm", ("measured",)))
     counted = list[Units]()
-    if rules - {ESTIMATED, "sequential"}:
+    if rules - {ESTIMATED, SEQUENTIAL}:
         counted.append(arrived(name, version, horizon, since, until))
-    if "sequential" in rules:
+    if SEQUENTIAL in rules:
         counted.append(closed(name, version, horizon, until))
     if ESTIMATED in rules:
         counted.append(asked(name, version, since, until))

@@ -18,6 +18,12 @@ class Actions:
         self._database = database
         self._clock = clock
 
+    def taken(self, model_name: str, action: str, alert_id: str) -> bool:
+        """Tell whether an alert has taken an action."""
+        key = {"model_name": model_name, "action": action, "alert_id": alert_id}
+        with self._database.reading() as session:
+            return session.get(tables.Action, key) is not None
+
     def take(
         self, model_name: str, action: str, *, alert_id: str, policy: str, at: int, per_day: int
     ) -> bool:

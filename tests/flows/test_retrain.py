@@ -90,6 +90,27 @@ def test_policies_of_a_model_share_what_a_day_may_set_off_and_who_asks_by_hand_d
     assert retrain("punctual", "harmed-again", "auc/punctual", day + DAY) == 3
 
 
+def test_while_a_challenger_is_judged_no_alert_trains_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, who = world.registry, {"by": "ann", "why": "a test"}
+    for day in range(2):
+        assert retrain("punctual", f"alert-{day}", "line_trips.v1/punctual", NOW + day * DAY) == day + 1
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("flows.retrain.await_warehouse", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            retrain("punctual", "killed", "line_trips.v1/punctual", NOW + 2 * DAY)
+    registry.promote("punctual", 1, **who)
+    registry.start_trial("punctual", 2, **who)
+    for at in (NOW + 3 * DAY, NOW + 4 * DAY):
+        assert retrain("punctual", f"harm-{at}", "auc/punctual", at) is None
+        registry.canaries.begin("punctual", 2, 0.1, **who)  # and then it has a share
+    assert retrain("punctual", "killed", "line_trips.v1/punctual", NOW + 2 * DAY) == 3  # it had begun before
+    assert retrain("punctual", "wanted", "augury train", NOW + 5 * DAY) == 4
+    registry.reject("punctual", 2, **who)
+    assert retrain("punctual", "harm-later", "auc/punctual", NOW + 6 * DAY) == 5
+
+
 def test_a_run_that_died_before_publishing_is_finished_by_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
