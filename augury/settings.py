@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,6 +18,7 @@ PREFIX = "AUGURY_"
 ROOT = Path(__file__).resolve().parent.parent  # the checkout: where jars are built and kept
 LOOPBACK = "127.0.0.1"
 _leased: set[int] = set()  # the ports this process was given: its own locks do not keep it out
+_leasing = threading.Lock()
 _FILES = (
     "http_tokens_file",
     "http_tls_cert",
@@ -309,7 +311,7 @@ def free_ports(count: int) -> list[int]:
     """
     found: list[int] = []
     for port in random.SystemRandom().sample(range(20_000, 32_000), 2_000):  # no test's seed makes two equal
-        if port not in _leased and _free(port) and _lease(port):
+        if _free(port) and _lease(port):
             found.append(port)
         if len(found) == count:
             return found
@@ -326,13 +328,14 @@ def _free(port: int) -> bool:
 
 
 def _lease(port: int) -> bool:
-    leases = _leases()
     try:
-        fcntl.lockf(leases, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-    except OSError:
+        fcntl.lockf(_leases(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except (BlockingIOError, PermissionError):  # another process has it
         return False
-    _leased.add(port)
-    return True
+    with _leasing:
+        first = port not in _leased
+        _leased.add(port)
+    return first
 
 
 @cache

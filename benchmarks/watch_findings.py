@@ -8,17 +8,20 @@ from datetime import UTC, datetime
 from benchmarks.common import Result
 from examples.flights.faults import Fault
 from features.alerts import BROKEN, CHANGED
+from flows.performance import PERFORMANCE
 from warehouse.client import Client
 
 _HOUR, _NAMED = 3_600_000, 3
+DRIFT = "drift"  # the kind of its alerts
 
 
 @dataclass(frozen=True)
 class Stretch:
     """A part of the log's time, [since, until) in ms, and what the watch has to say of it.
 
-    `cause` is how the cause begins that it has to name, on the group `subject`; nothing where it has to be
-    silent. `retrainings` is how many have to follow, `freezes` whether features are frozen at their defaults.
+    `cause` is how the cause begins that an alert of `kind` has to name, on `subject`; nothing where it has to
+    be silent. `retrainings` is how many have to follow, `freezes` whether features are frozen at their
+    defaults, and `becomes` what has to happen to a version that they register.
     """
 
     name: str
@@ -29,11 +32,28 @@ class Stretch:
     fault: Fault | None = None
     retrainings: int = 0
     freezes: bool = False
+    kind: str = DRIFT
+    becomes: str = ""
 
     @property
     def begins(self) -> int:
         """When what is to be noticed begins."""
         return self.since if self.fault is None else self.fault.since
+
+    @property
+    def ends(self) -> int:
+        """When it is over."""
+        return self.until if self.fault is None else self.fault.until
+
+    def about(self, alert: "Told") -> bool:
+        """Tell whether an alert is of what has to be noticed, whatever it takes that for."""
+        return (alert.kind, alert.subject) == (self.kind, self.subject)
+
+    def taken_right(self, alert: "Told") -> bool:
+        """Tell whether an alert takes it for what it is; harm is looked for where no source is broken."""
+        if self.kind != DRIFT:
+            return alert.looks_like != BROKEN
+        return alert.looks_like == (BROKEN if self.fault else CHANGED)
 
 
 @dataclass(frozen=True)
@@ -66,32 +86,40 @@ def _told(kind: str, severity: str, subject: str, at: int, text: str, resolved: 
     evidence = json.loads(text)
     features = sorted(evidence.get("features", []), key=lambda f: -f["psi"])
     causes = {f["feature"]: tuple(f["causes"]) for f in features}
+    if kind == PERFORMANCE:  # what drifted beside it explains it; the harm is the metric's
+        causes = {evidence["metric"]: tuple(evidence["harm"])}
     return Told(kind, severity, subject, at, evidence.get("looks_like", ""), causes, bool(resolved))
 
 
 def results(
-    stretch: Stretch, alerts: Sequence[Told], retrainings: Sequence[int], frozen: Collection[str] = ()
+    stretch: Stretch,
+    alerts: Sequence[Told],
+    retrainings: Sequence[int],
+    frozen: Collection[str] = (),
+    happened: Sequence[str] = (),
 ) -> list[Result]:
     """Give the figures of a stretch; `retrainings` are the moments (ms) at which some were asked for.
 
-    `frozen` are the features that were frozen at its end.
+    `frozen` are the features that were frozen at its end, `happened` the kinds of what became of versions.
     """
     mine = [a for a in alerts if stretch.since < a.at <= stretch.until]
-    wanted = BROKEN if stretch.fault else CHANGED
     figures: list[tuple[str, float | str, str]] = [
         ("since", moment(stretch.begins), ""),
-        ("until", moment(stretch.fault.until if stretch.fault else stretch.until), ""),
+        ("until", moment(stretch.ends), ""),
     ]
-    right = [a for a in mine if a.subject == stretch.subject and a.looks_like == wanted and a.shows(stretch)]
+    right = [a for a in mine if stretch.about(a) and stretch.taken_right(a) and a.shows(stretch)]
     if stretch.cause:
         figures += _noticed(stretch, right[0] if right else None)
-    wrong = [a for a in mine if _mistaken(stretch, wanted, a)]
+    # where nothing is to be noticed, any alert is one too many
+    wrong = [a for a in mine if not stretch.cause or (stretch.about(a) and not stretch.taken_right(a))]
+    over = stretch.ends < stretch.until
     figures += [
         ("alerts", len(mine), ""),
         ("of another kind" if stretch.cause else "false alarms", len(wrong), ""),
-        ("open at the end", sum(not a.resolved for a in mine) if stretch.fault else 0, ""),
+        ("open at the end", sum(not a.resolved for a in mine) if over else 0, ""),
         ("retrainings", sum(stretch.since < at <= stretch.until for at in retrainings), ""),
         ("features frozen at their defaults", len(frozen), ""),
+        ("versions", ", ".join(happened) or "as they were", ""),
     ]
     return [Result(stretch.name, "Augury", *figure) for figure in figures]
 
@@ -113,13 +141,6 @@ def _noticed(stretch: Stretch, alert: Told | None) -> list[tuple[str, float | st
     ]
 
 
-def _mistaken(stretch: Stretch, wanted: str, alert: Told) -> bool:
-    """Tell whether an alert says something else of what the stretch is about, or anything of nothing."""
-    if not stretch.cause:
-        return True
-    return alert.subject == stretch.subject and alert.kind == "drift" and alert.looks_like != wanted
-
-
 def complaints(stretches: Sequence[Stretch], found: Sequence[Result]) -> list[str]:
     """Say what is not as it must be; empty for a good run."""
     told: list[str] = []
@@ -137,6 +158,8 @@ def complaints(stretches: Sequence[Stretch], found: Sequence[Result]) -> list[st
             told.append(f"{stretch.name}: {frozen} features were frozen")
         if held["retrainings"] != stretch.retrainings:
             told.append(f"{stretch.name}: {held['retrainings']} retrainings, not {stretch.retrainings}")
+        if stretch.becomes not in str(held["versions"]):
+            told.append(f"{stretch.name}: no version came to {stretch.becomes}: {held['versions']}")
     return told
 
 

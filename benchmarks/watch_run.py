@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from augury.clock import wall_ms
 from augury.demo.live import Live
@@ -15,19 +16,20 @@ from augury.reports.model_page import model_page
 from augury.top.look import Observer
 from benchmarks.common import CACHE, Result
 from benchmarks.watch_findings import Stretch, moment, read_alerts, results
+from flows.canary import NAME as CANARY
 from flows.drift import DRIFT
 from flows.monitor import MONITOR
 from flows.runs import ENDED
-from flows.triggers import FREEZE
-from inference.registry import Registry
+from flows.triggers import EVALUATE, FREEZE, RETRAIN, START_TRIAL
+from inference.registry import ModelStatus, Registry
 from schemas.log import backlog
 from warehouse.client import Client
 
 _DAY, _HOUR = 86_400_000, 3_600_000
 
 
-def watch(stage: Stage, stretches: Sequence[Stretch]) -> list[Result]:
-    """Play the stretches, look at each of their days, and give what was told of them."""
+def watch(stage: Stage, act: str, stretches: Sequence[Stretch]) -> list[Result]:
+    """Play the stretches of an act, look at each of their days, and give what was told of them."""
     started = time.monotonic()
     stage.prepare()
     stage.bring_up()
@@ -36,24 +38,33 @@ def watch(stage: Stage, stretches: Sequence[Stretch]) -> list[Result]:
         with stage.client() as client:
             stage.history(client)
             stage.first_model(client, held)
-            asked, frozen = _live(stage, stretches, held)
-            found = _reckon(stage, client, stretches, frozen)
-            _report(stage, client, held)
+            asked, left = _live(stage, stretches, held)
+            found = _reckon(stage, client, held, stretches, left)
+            _report(stage, act, client, held)
     finally:
         held.close()
     whole = {"requests": asked, "dead letters": _dead_letters(stage), "duration": time.monotonic() - started}
     return found + [
-        Result("the whole run", "Augury", name, figure, "s" if name == "duration" else "")
+        Result(f"the act {act}", "Augury", name, figure, "s" if name == "duration" else "")
         for name, figure in whole.items()
     ]
 
 
-def _live(stage: Stage, stretches: Sequence[Stretch], held: Registry) -> tuple[int, dict[str, list[str]]]:
-    """Play the stretches; give how many requests there were, and what was frozen at the end of each."""
-    frozen = dict[str, list[str]]()
+@dataclass(frozen=True)
+class Left:
+    """What a stretch has left behind: frozen features, and the kinds of what became of versions."""
+
+    frozen: list[str]
+    happened: list[str]
+
+
+def _live(stage: Stage, stretches: Sequence[Stretch], held: Registry) -> tuple[int, dict[str, Left]]:
+    """Play the stretches; give how many requests there were, and what each has left behind."""
+    left, model_name = dict[str, Left](), stage.scenario.model.name
     live = Live(stage.scenario, stage.project.group_plans, stage.project.source_plans, stage.settings)
     try:
         for stretch in stretches:
+            happened = len(held.history.events(model_name))
             stage.console.rule(f"{stretch.name}: {moment(stretch.since)} to {moment(stretch.until)}")
             if live.position < stretch.since - _DAY:  # a jump: nothing is asked on the way
                 live.pass_over(stretch.since)
@@ -64,35 +75,49 @@ def _live(stage: Stage, stretches: Sequence[Stretch], held: Registry) -> tuple[i
                             live.position - live.position % _HOUR + _HOUR
                         )  # the log stands at each hour
                         move(live.position - stretch.since)
-                    _look(stage, end)
-            frozen[stretch.name] = _thaw(held, stage.scenario.model.name)
+                    _look(stage, held, end)
+            left[stretch.name] = _clean_up(held, model_name, happened)
     finally:
         live.close()
-    return live.traffic.http + live.traffic.kafka, frozen
+    return live.traffic.http + live.traffic.kafka, left
 
 
-def _thaw(held: Registry, model_name: str) -> list[str]:
-    """Give what is frozen, and end it."""
+def _clean_up(held: Registry, model_name: str, before: int) -> Left:
+    """Thaw what is frozen and reject who is not champion; give what there was, behind the first events."""
+    events = held.history.events(model_name)[before:]
     frozen = sorted(held.freezes.frozen().get(model_name, ()))
     for feature in frozen:
         held.freezes.thaw(model_name, feature, by="watch", why="the fault is over")
-    return frozen
+    for version in held.versions(model_name):
+        if version.status in (ModelStatus.STAGING, ModelStatus.CHALLENGER):
+            held.reject(model_name, version.version, by="watch", why="what it was trained for is over")
+    return Left(frozen, [event.kind for event in events if not event.kind.startswith("feature_")])
 
 
-def _look(stage: Stage, end: int) -> None:
+def _look(stage: Stage, held: Registry, end: int) -> None:
     """Let the flows look at the windows that end at a moment (ms), and wait for all that follows."""
-    for flow in (DRIFT, MONITOR):
+    looks: dict[str, dict[str, int]] = {DRIFT: {"at": end}, MONITOR: {"at": end}}
+    if held.canaries.on(stage.scenario.model.name) is not None:
+        looks[CANARY] = {}
+    for flow, parameters in looks.items():
         key = f"{flow}/{end}"
-        stage.ask(flow, {"at": end}, key)
+        stage.ask(flow, parameters, key)
         stage.until(lambda: stage.ended(flow, key))  # noqa: B023 (called at once)
-    stage.until(lambda: backlog(stage.settings.kafka_bootstrap, "augury.bridge") == 0)
-    stage.until(
-        lambda: all(run["state_type"] in ENDED for run in (*stage.retrainings(), *stage.runs(FREEZE)))
+    stage.until(lambda: _followed(stage))
+
+
+def _followed(stage: Stage) -> bool:
+    """Tell whether all that alerts, labels and versions have set off is over; a run may set off the next."""
+    if backlog(stage.settings.kafka_bootstrap, "augury.bridge"):
+        return False
+    flows = (FREEZE, START_TRIAL, EVALUATE)
+    return all(
+        r["state_type"] in ENDED for r in (*stage.retrainings(), *(r for f in flows for r in stage.runs(f)))
     )
 
 
 def _reckon(
-    stage: Stage, client: Client, stretches: Sequence[Stretch], frozen: Mapping[str, list[str]]
+    stage: Stage, client: Client, held: Registry, stretches: Sequence[Stretch], left: Mapping[str, Left]
 ) -> list[Result]:
     stage.until(stage.settled)
     alerts = read_alerts(client)
@@ -102,15 +127,22 @@ def _reckon(
             f"{dict(alert.causes)}",
             markup=False,
         )
-    retrainings = [run["parameters"]["at"] for run in stage.retrainings()]
+    asked, model_name = [run["parameters"] for run in stage.retrainings()], stage.scenario.model.name
+    retrainings = [p["at"] for p in asked if held.actions.taken(model_name, RETRAIN, p["alert_id"])]
     completed = sum(run["state_type"] == "COMPLETED" for run in stage.retrainings())
-    stage.console.print(f"{len(retrainings)} retrainings were asked for, {completed} ended well")
-    for name, features in frozen.items():
-        stage.console.print(f"frozen in {name}: {', '.join(features) or 'nothing'}", markup=False)
-    return [f for s in stretches for f in results(s, alerts, retrainings, frozen[s.name])]
+    stage.console.print(
+        f"{len(asked)} retrainings were asked for, {len(retrainings)} were allowed, {completed} runs ended well"
+    )
+    for name, each in left.items():
+        stage.console.print(f"frozen in {name}: {', '.join(each.frozen) or 'nothing'}", markup=False)
+    return [
+        f
+        for s in stretches
+        for f in results(s, alerts, retrainings, left[s.name].frozen, left[s.name].happened)
+    ]
 
 
-def _report(stage: Stage, client: Client, held: Registry) -> None:
+def _report(stage: Stage, act: str, client: Client, held: Registry) -> None:
     """Write the four reports, as `augury report` does, beside the results."""
     model, everything = stage.scenario.model.name, 10_000
     with Observer(stage.settings, wall_ms) as observer:
@@ -122,8 +154,8 @@ def _report(stage: Stage, client: Client, held: Registry) -> None:
         "model": model_page(read_model(client, held, look, model, everything)),
         "freshness": freshness_page(read_freshness(client, look.clocks, "", everything)),
     }
-    folder = CACHE / "watch"
-    folder.mkdir(exist_ok=True)
+    folder = CACHE / "watch" / act
+    folder.mkdir(exist_ok=True, parents=True)
     for name, page in pages.items():
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
         stage.console.print(f"{folder / name}.html: {len(page.encode()):,} bytes", highlight=False)

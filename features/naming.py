@@ -28,6 +28,7 @@ _SOURCES_TAKEN = frozenset(
     | {"taken", "windowed", "refused", "clocks"}
 )
 _VIEWS = ("clocked_", "looked_up_")
+_MADE = re.compile(r"(features|backfill|dataset)_\w+_v\d+")  # tables of groups and of training sets
 _COLUMNS_TAKEN = frozenset({"request_id", "prediction_time", "label_time", "label"})
 
 
@@ -49,7 +50,7 @@ def check_name(name: str, place: str) -> None:
 def check_source_name(name: str, place: str) -> None:
     """Refuse the name of a source that no topic or table of its own could have. Raises `DefinitionError`."""
     check_name(name, place)
-    if name in _SOURCES_TAKEN or name.startswith(_VIEWS):
+    if name in _SOURCES_TAKEN or name.startswith(_VIEWS) or _MADE.fullmatch(name):
         rule = "a source is named like none of the topics, tables and views that are Augury's own"
         raise DefinitionError(place, rule, "its records would mix with theirs", name)
 

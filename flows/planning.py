@@ -100,6 +100,7 @@ def planned(query: Query, registry: Registry, policy: EvaluationPolicy, clock: i
         mode=SHADOW,
         until=clock,
         since=clock - policy.horizon_ms - RECENT_MS,
+        grace=policy.look_every_ms,
         segments=policy.segments,
     )
     return plan(recent, policy, clock)

@@ -66,7 +66,7 @@ def may_retrain(model_name: str, alert_id: str, policy: str, at: int) -> Leave:
     judged = registry.serving_config(model_name)
     version = judged.challenger_version if judged.on_trial is None else judged.on_trial
     if version is not None:
-        rule = "while a challenger is judged no other is trained, and an alert of a later day asks again"
+        rule = "while a challenger is judged no other is trained, and a later alert asks again"
         return Leave(given=False, rule=f"{rule}: version {version} is on trial or has a share")
     take = registry.actions.take
     return Leave(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from features.alerts import BROKEN, ESTIMATED, SEQUENTIAL
+from features.alerts import BROKEN, ESTIMATED
 from features.policies import DriftPolicy, EvaluationPolicy, MonitoringPolicy
 from features.windows import floor, milliseconds
 from flows.causes import spoilt
@@ -80,11 +80,7 @@ class Triggers:
         return _retraining(alert, policy.model.name, _key(alert, bucket)) if policy.retrain else None
 
     def _on_harm(self, alert: Mapping[str, Any]) -> Trigger | None:
-        """Give what harm sets off: once a model in each bucket of a day, nothing on a broken pipeline.
-
-        Harm that the sequential test alone finds sets it off once for a version: what that test has found
-        it finds for the rest of the version's life.
-        """
+        """Give what harm sets off: once a model in each bucket of a day, nothing on a broken pipeline."""
         policy = self._monitoring.get(alert["policy"])
         if policy is None:
             raise UnknownPolicyError(
@@ -99,8 +95,6 @@ class Triggers:
         bucket = -(-_DAY_MS // policy.actions_per_day)
         # Of all policies of a model: one harm shows in several metrics, and is answered once.
         key = f"harm/{policy.model.name}/{floor(alert['at'], bucket)}"
-        if evidence.get("harm") == [SEQUENTIAL]:
-            key = f"harm/{policy.model.name}/v{evidence['model_version']}"
         if action == "retrain":
             return _retraining(alert, policy.model.name, key)
         return Trigger(

@@ -172,7 +172,7 @@ def read_assignments(
     mode: str,
     until: int,
     since: int = 0,
-    grace: int = 0,
+    grace: int,
     segments: Sequence[str] = (),
 ) -> list[Assignment]:
     """Give the requests that the trial had had at `until` (ms), in order of `requested_at`.

@@ -7,7 +7,10 @@ from typing import Any, TypeVar
 from clickhouse_connect.driver.client import Client
 
 T = TypeVar("T")
-_TIMES = frozenset(("window_start", "window_end", "at", "state_at", "day", "hour", "log_time", "created_at"))
+_TIMES = frozenset(
+    {"window_start", "window_end", "at", "state_at", "day", "hour", "log_time", "created_at"}
+    | {"online_clock", "reported_at"}
+)
 
 _OF_MODEL = "model_name = {model:String}"
 _OF_GROUP = "{group:String} IN ('', group, concat(group, '.v', toString(version)))"

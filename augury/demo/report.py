@@ -130,6 +130,7 @@ def _trial(
         challenger=summary.challenger_version,
         mode=policy.mode,
         until=until,
+        grace=policy.look_every_ms,
         segments=policy.segments,
     )
     units, _ = settle(assignments, policy, until)

@@ -5,7 +5,7 @@ hundred is sent again 5 to 60 min later, as senders do that try until they are s
 event's id alone, so every replay is the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -61,10 +61,21 @@ def requests(start: int, end: int) -> Iterator[Event]:
 
 def ground_truth(start: int, end: int) -> Iterator[Event]:
     """Give the labels that arrived in [start, end): one a flight that landed where it should, once."""
+    return labels(landings(start, end))
+
+
+def landings(start: int, end: int) -> Iterator[Event]:
+    """Give the landings that arrived in [start, end), each once."""
+    return _stream(_landed_once(), flight_landed, start, end)
+
+
+def labels(landed: Iterable[Event]) -> Iterator[Event]:
+    """Give the label that each landing tells: of a flight that landed where it should."""
     label = _label()
     assert label.where is not None
     labelled, value = evaluator(label.where), evaluator(label.value)
-    for at, row in _slice(_labels(), [*flight_landed.columns], start, end):
+    for event in landed:
+        row = event.record
         if labelled(row):
             record = {
                 "request_id": row["flight_id"],
@@ -72,7 +83,7 @@ def ground_truth(start: int, end: int) -> Iterator[Event]:
                 "label": float(value(row)),
                 "happened_at": row["landed_at"],
             }
-            yield Event("ground_truth", row["flight_id"], at, record)
+            yield Event("ground_truth", row["flight_id"], event.at, record)
 
 
 @cache
@@ -86,7 +97,7 @@ def _label() -> LabelPlan:
 
 
 @cache
-def _labels() -> pd.DataFrame:
+def _landed_once() -> pd.DataFrame:
     landed = _landings()
     return landed[~landed["again"]]
 

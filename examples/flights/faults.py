@@ -1,13 +1,15 @@
-"""What goes wrong with the flights' sources, as pure changes of their streams of events.
+"""What goes wrong with the flights and their sources, as pure changes of their streams of events.
 
 A fault changes the events that arrive while it is on, on the log's clock, and leaves all others as they are.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from augury.replay import Event
-from examples.flights.project import flight_departed, weather_observed
+from examples.flights.project import flight_departed, flight_landed, weather_observed
 
 MEASURES = tuple(
     name
@@ -17,6 +19,7 @@ MEASURES = tuple(
 """What an observation measures."""
 INCHES_OF_MERCURY = 0.0295300
 """A millibar."""
+_NEW_YORK, _NOON, _WAIT_MINUTES = ZoneInfo("America/New_York"), 12, 40.0
 
 Streams = Callable[[int, int], list[Iterator[Event]]]
 """The sources' events that arrived in [start, end), ms since the epoch: one stream a source."""
@@ -62,6 +65,18 @@ def lost(airport: str) -> Callable[[Event], Event | None]:
         return None if event.topic in mine and event.record["origin"] == airport else event
 
     return change
+
+
+def strike(event: Event) -> Event:
+    """Let a flight that was due to leave before noon wait 40 minutes for somebody to open its door.
+
+    No source is wrong, and no model has learned it: who leaves early has always been on time.
+    """
+    delay, due = event.record.get("arr_delay"), event.record.get("scheduled_departure")
+    if event.topic != flight_landed.name or delay is None or due is None:
+        return event
+    early = datetime.fromtimestamp(due / 1_000, _NEW_YORK).hour < _NOON
+    return replace(event, record={**event.record, "arr_delay": delay + _WAIT_MINUTES}) if early else event
 
 
 def injected(events: Streams, faults: Sequence[Fault]) -> Streams:

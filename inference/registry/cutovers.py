@@ -102,6 +102,13 @@ class Cutovers:
                 at=step.at,
             )
         )
+        # What an event says of its model holds until the end of the transaction: nobody promotes meanwhile.
+        for name in session.scalars(
+            select(tables.Model.model_name).distinct().order_by(tables.Model.model_name)
+        ):
+            self._database.lock(session.connection(), name)
+        session.flush()
+        session.expire_all()
         serving = {row.model_name: row for row in session.scalars(select(tables.Serving))}
         for row in session.scalars(select(tables.Model)):
             if _serves(row, serving.get(row.model_name)) and _signs(row, step.group, step.version):

@@ -41,7 +41,7 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self.engine.begin() as connection:
-            self._lock(connection, "migrate")
+            self.lock(connection, "migrate")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -55,7 +55,7 @@ class Database:
     def writing(self, name: str) -> Iterator[Session]:
         """Give a session in one transaction; writers of the same `name` go one after another."""
         with Session(self.engine) as session, session.begin() as transaction:
-            self._lock(session.connection(), name)
+            self.lock(session.connection(), name)
             yield session
             if self._rehearsing.get():
                 session.flush()  # what the database itself refuses shows too
@@ -70,7 +70,8 @@ class Database:
         finally:
             self._rehearsing.reset(token)
 
-    def _lock(self, connection: Connection, name: str) -> None:
+    def lock(self, connection: Connection, name: str) -> None:
+        """Let writers of `name` go one after another until the transaction ends; SQLite has one at a time."""
         if not self._lite:
             connection.execute(
                 text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}

@@ -321,13 +321,18 @@ class Registry:
     def set_serving_config(self, config: ServingConfig, *, by: str, why: str) -> None:
         """Route requests by `config`, with an event `routed` of the version that gains or loses them.
 
-        Raises `UnknownModelError`, `ValueError` (a share outside 0..1, or nobody's) and, during a canary,
-        `ConflictError`.
+        Raises `UnknownModelError`, `ValueError` (a share outside 0..1, nobody's, or a canary's) and, during a
+        canary, `ConflictError`.
         """
         if not 0.0 <= config.challenger_share <= 1.0:
             raise ValueError(
                 f"{config.model_name}: a challenger's share is between 0 and 1; requests could not be split "
                 f"by {config.challenger_share}"
+            )
+        if config.canary:
+            raise ValueError(
+                f"{config.model_name}: a canary begins by `canaries.begin`, which keeps its steps; a share "
+                f"by hand is none (found one for version {config.challenger_version})"
             )
         if config.challenger_share and config.challenger_version is None:
             raise ValueError(
@@ -335,16 +340,17 @@ class Registry:
                 f"{config.challenger_share:g} of the requests"
             )
         with self._database.writing(config.model_name) as session:
-            for version in _routed(config):
-                model_row(session, config.model_name, version)
+            for version in (config.challenger_version, config.shadow_model_version):
+                if version is not None:
+                    model_row(session, config.model_name, version)
             row = serving_row(session, config.model_name, self._clock)
             require_no_canary(row, "requests are routed by hand")
             before = routing_of(row)
             if before == config:
                 return
             route(row, config, self._clock)
-            named = (version for each in (config, before) for version in _routed(each))
-            self._record(session, model_row(session, config.model_name, next(named)), "routed", by, why)
+            moved = _moved(before, config)
+            self._record(session, model_row(session, config.model_name, moved), "routed", by, why)
 
     # -- events --------------------------------------------------------------------------------
 
@@ -384,9 +390,12 @@ class Registry:
         return self._record(session, row, "retired", by, why)
 
 
-def _routed(config: ServingConfig) -> list[int]:
-    versions = (config.shadow_model_version, config.challenger_version)
-    return [version for version in versions if version is not None]
+def _moved(before: ServingConfig, after: ServingConfig) -> int:
+    """Give the version whose part of the requests is another one after a change by hand."""
+    parts = [(config.challenger_version, config.challenger_share) for config in (after, before)]
+    if parts[0] == parts[1]:
+        parts = [(config.shadow_model_version, 1.0) for config in (after, before)]
+    return next(version for version, _ in parts if version is not None)
 
 
 def _champion(row: tables.Model | None) -> str:

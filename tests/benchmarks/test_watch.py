@@ -4,16 +4,28 @@ from itertools import pairwise
 import pytest
 
 from benchmarks.common import Result
-from benchmarks.watch import STRETCHES
+from benchmarks.watch import ACTS, STRETCHES
+from benchmarks.watch import STRIKE as STRIKE_ACT
 from benchmarks.watch_findings import Stretch, Told, complaints, results
-from features.alerts import BROKEN, CHANGED
+from benchmarks.watch_live import NAME, not_so
+from features.alerts import BROKEN, CHANGED, SEQUENTIAL
 from flows.causes import DATA, NULLS, SILENT
 
 HOUR, DAY = 3_600_000, 86_400_000
 QUIET, FEED, _, AIRPORT, SEASON = STRETCHES
+_, STRIKE = STRIKE_ACT
 SUBJECT = FEED.subject
 MISSING = Told(
     "drift", "warning", SUBJECT, FEED.since + DAY, BROKEN, {"humid": (DATA,), "wind": (NULLS,)}, resolved=True
+)
+HARM = Told(
+    "performance",
+    "critical",
+    STRIKE.subject,
+    STRIKE.since + DAY,
+    CHANGED,
+    {"auc": (SEQUENTIAL,)},
+    resolved=False,
 )
 WARM = replace(
     MISSING, at=SEASON.since + DAY, looks_like=CHANGED, causes={"temperature": (DATA,)}, resolved=False
@@ -32,8 +44,9 @@ def complained(
 
 
 def test_stretches_follow_each_other_and_their_faults_end_two_looks_before_them() -> None:
-    assert all(a.until <= b.since for a, b in pairwise(STRETCHES))
-    assert all((s.until - s.since) % DAY == 0 == s.since % DAY for s in STRETCHES)
+    for stretches in ACTS.values():
+        assert all(a.until <= b.since for a, b in pairwise(stretches))
+        assert all((s.until - s.since) % DAY == 0 == s.since % DAY for s in stretches)
     for stretch in (s for s in STRETCHES if s.fault):
         assert stretch.fault is not None
         assert stretch.since < stretch.fault.since < stretch.fault.until <= stretch.until - DAY
@@ -80,6 +93,22 @@ def test_anything_told_of_nothing_is_a_false_alarm() -> None:
         assert complained(QUIET, replace(alert, at=QUIET.until)) == [f"{QUIET.name}: 1 false alarms"]
 
 
+def test_harm_has_to_lead_to_versions_that_are_judged() -> None:
+    times = [HARM.at, HARM.at + 5 * DAY]
+
+    def found(alert: Told, *kinds: str) -> list[str]:
+        return complaints([STRIKE], results(STRIKE, [alert], times, (), kinds))
+
+    judged = ("registered", "trial_started", "rejected", "registered", "trial_started")
+    assert found(HARM, *judged) == []
+    assert (held(STRIKE, HARM)["noticed"], held(STRIKE, HARM)["cause"]) == ("2013-02-15 00:00", SEQUENTIAL)
+    assert found(HARM, "registered") == [f"{STRIKE.name}: no version came to rejected: registered"]
+    for wrong in (replace(HARM, looks_like=BROKEN), replace(HARM, kind="drift")):
+        assert found(wrong, *judged)[0].startswith(f"{STRIKE.name}: nobody noticed")
+    drift = replace(WARM, subject=STRIKE.subject, at=HARM.at)  # its answers are others too
+    assert complaints([STRIKE], results(STRIKE, [HARM, drift], times, (), judged)) == []
+
+
 def test_what_a_fault_spoils_for_all_is_frozen_and_nothing_else() -> None:
     assert complained(FEED, MISSING, frozen=0) == [f"{FEED.name}: 0 features were frozen"]
     assert complained(QUIET, frozen=2) == [f"{QUIET.name}: 2 features were frozen"]
@@ -97,3 +126,15 @@ def test_figures_are_of_a_workload_each() -> None:
     found = results(FEED, [MISSING], [])
     assert {(r.workload, r.system) for r in found} == {(FEED.name, "Augury")}
     assert all(isinstance(r, Result) for r in found)
+
+
+def test_a_job_that_stands_still_is_told_of_once() -> None:
+    def found(**figures: float | str) -> list[Result]:
+        held = {"false alarms": 0, "alerts": 1, "looks like": "stalled"} | figures
+        return [Result(NAME, "Augury", name, value, "") for name, value in held.items()]
+
+    assert not_so(found()) == []
+    assert not_so(found(alerts=2)) == [f"{NAME}: alerts 2, not 1"]
+    assert not_so([*found(**{"looks like": "quiet"}), Result("the season", "Augury", "alerts", 3, "")]) == [
+        f"{NAME}: looks like quiet, not stalled"
+    ]

@@ -2,9 +2,12 @@ import heapq
 from collections import Counter
 from itertools import pairwise
 
+import pandas as pd
+
 from augury.replay import Event
 from examples.flights.data import flights
-from examples.flights.events import events, ground_truth, requests
+from examples.flights.events import events, ground_truth, labels, landings, requests
+from examples.flights.faults import Fault, injected, strike
 from features.project import load_project
 from features.types import DataType
 
@@ -78,3 +81,24 @@ def test_each_flight_that_landed_where_it_should_has_one_label() -> None:
     landed = table[table["arr_delay"].notna()]
     assert labels == dict(zip(landed["flight_id"], (landed["arr_delay"] > 15).astype(float), strict=True))
     assert len(labels) == len(found)
+
+
+def test_a_strike_makes_early_flights_late_where_they_land_and_in_their_labels() -> None:
+    fault = Fault("a strike", START, START + DAY, strike)
+    before = {e.key: e for e in landings(START, END)}
+    (struck,) = injected(lambda since, until: [landings(since, until)], [fault])(START, END)
+    after = list(struck)
+    assert [e.record["flight_id"] for e in after] == [e.record["flight_id"] for e in before.values()]
+    waited = 0
+    for event in after:
+        was = before[event.key].record
+        due = pd.Timestamp(event.record["scheduled_departure"], unit="ms", tz="UTC")
+        early = due.tz_convert("America/New_York").hour < 12
+        waits = early and event.at < START + DAY and was["arr_delay"] is not None
+        assert event.record == was | ({"arr_delay": was["arr_delay"] + 40} if waits else {})
+        waited += waits
+    assert waited > 100
+    told = {e.key: e.record["label"] for e in labels(after)}
+    assert told == {
+        e.record["flight_id"]: float(e.record["arr_delay"] > 15) for e in after if not e.record["diverted"]
+    }

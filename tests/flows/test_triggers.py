@@ -171,18 +171,6 @@ def test_harm_retrains_at_most_so_often_a_day() -> None:
     assert {f.flow for f in found if f is not None} == {"retrain"}
 
 
-def test_what_the_sequential_test_alone_finds_is_answered_once_for_a_version() -> None:
-    rules = Triggers([], [], [MonitoringPolicy(WATCHED, on_harm="retrain")])
-    found = [
-        rules.on_alert(harm(day * DAY, json.dumps({"harm": ["sequential"], "model_version": version})))
-        for version, day in ((1, 10), (1, 11), (2, 12))
-    ]
-    assert [f.key for f in found if f is not None] == ["harm/late/v1", "harm/late/v1", "harm/late/v2"]
-    both = rules.on_alert(harm(DAY, json.dumps({"harm": ["measured", "sequential"], "model_version": 1})))
-    assert both is not None
-    assert both.key == f"harm/late/{DAY}"
-
-
 def test_harm_that_several_policies_of_a_model_see_is_answered_once() -> None:
     policies = [MonitoringPolicy(WATCHED, metric=metric, on_harm="retrain") for metric in ("auc", "log_loss")]
     rules = Triggers([], [], policies)

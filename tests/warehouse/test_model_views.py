@@ -39,58 +39,76 @@ def canary(held: Registry) -> Any:
     return found
 
 
-STEPS: dict[str, Callable[[Registry], Any]] = {
-    "registered": lambda held: [register(held) for _ in range(4)],
-    "the first champion": lambda held: held.promote("late", 1, **WHO),
-    "a shadow": lambda held: held.start_trial("late", 2, **WHO),
-    "rejected": lambda held: held.reject("late", 2, **WHO),
-    "a split trial": lambda held: held.start_trial("late", 3, share=0.1, **WHO),
-    "promoted": lambda held: held.promote("late", 3, **WHO),
-    "taken back": lambda held: held.rollback("late", **WHO),
-    "another shadow": lambda held: held.start_trial("late", 4, **WHO),
-    "a canary": lambda held: held.canaries.begin("late", 4, 0.05, **WHO),
-    "that grows": lambda held: held.canaries.grow(canary(held), 0.5, **WHO),
-    "and takes over": lambda held: held.promote("late", 4, **WHO),
-    "by hand": lambda held: held.set_serving_config(ServingConfig("late", 3, 0.25, 1), **WHO),
-    "and no more": lambda held: held.set_serving_config(ServingConfig("late"), **WHO),
-    "nobody serves": lambda held: held.retire("late", 4, **WHO),
+STEPS: dict[str, Callable[[Registry, dict[str, str]], Any]] = {
+    "registered": lambda held, _: [register(held) for _ in range(4)],
+    "the first champion": lambda held, who: held.promote("late", 1, **who),
+    "a shadow": lambda held, who: held.start_trial("late", 2, **who),
+    "another registered": lambda held, _: register(held),
+    "turned down in staging": lambda held, who: held.reject("late", 5, **who),
+    "rejected": lambda held, who: held.reject("late", 2, **who),
+    "a split trial": lambda held, who: held.start_trial("late", 3, share=0.1, **who),
+    "promoted": lambda held, who: held.promote("late", 3, **who),
+    "taken back": lambda held, who: held.rollback("late", **who),
+    "another shadow": lambda held, who: held.start_trial("late", 4, **who),
+    "a canary": lambda held, who: held.canaries.begin("late", 4, 0.05, **who),
+    "that grows": lambda held, who: held.canaries.grow(canary(held), 0.5, **who),
+    "and takes over": lambda held, who: held.promote("late", 4, **who),
+    "by hand": lambda held, who: held.set_serving_config(ServingConfig("late", 3, 0.25, 1), **who),
+    "and no more": lambda held, who: held.set_serving_config(ServingConfig("late"), **who),
+    "nobody serves": lambda held, who: held.retire("late", 4, **who),
 }
 
 
 def test_versions_and_routing_are_those_of_the_registry(database: Client, registry: Registry) -> None:
-    seen = set()
+    seen: list[Any] = [None]
+    moved: Any = None
     for step, change in STEPS.items():
-        change(registry)
+        change(registry, {"by": "ann", "why": step})
         publish(database, registry)
         champion, routed = registry.champion("late"), registry.serving_config("late")
         (found,) = rows(
             database,
             "SELECT model_name, challenger_version, challenger_share, shadow_model_version, canary, "
-            "champion_version, changed_by, changed_why FROM model_serving",
+            "champion_version, kind, changed_why, toUnixTimestamp64Milli(changed_at) FROM model_serving",
         )
-        seen.add(found)
-        assert ServingConfig(*found[:5]) == routed, step
-        assert found[5:] == (champion and champion.version, "ann", "a test"), step
-        assert rows(
-            database, "SELECT version, status, experiment_id FROM model_versions ORDER BY version"
-        ) == [(v.version, v.status, v.experiment_id) for v in registry.versions("late")], step
-    assert len(seen) >= 9  # the steps move it
+        assert (ServingConfig(*found[:5]), found[5]) == (routed, champion and champion.version), step
+        if found[:6] != seen[-1]:
+            seen.append(found[:6])
+            last = registry.history.events("late")[0 if moved is None else -1]
+            moved = (last.kind, last.why, last.at)
+        assert found[6:] == moved, step
+        versions = "SELECT version, status, experiment_id FROM model_versions ORDER BY version"
+        assert rows(database, versions) == [
+            (v.version, v.status, v.experiment_id) for v in registry.versions("late")
+        ], step
+    assert len(seen) == 1 + len(STEPS) - 2  # two of them move nothing
 
 
 def test_a_change_by_hand_is_an_event_once(registry: Registry) -> None:
-    STEPS["registered"](registry)
+    STEPS["registered"](registry, WHO)
     for _ in range(2):
         registry.set_serving_config(ServingConfig("late", 2, 0.25), by="bob", why="a look")
     last = registry.history.events("late")[-1]
     assert (last.kind, last.version, last.by, last.why) == ("routed", 2, "bob", "a look")
     assert (last.challenger_version, last.challenger_share, last.canary) == (2, 0.25, False)
     assert [e.kind for e in registry.history.events("late")].count("routed") == 1
+    for config, version in (
+        (ServingConfig("late", 2, 0.25, 3), 3),
+        (ServingConfig("late", 4, 0.1, 3), 4),
+        (ServingConfig("late", 4, 0.2, 3), 4),
+        (ServingConfig("late", None, 0.0, 3), 4),
+        (ServingConfig("late"), 3),
+    ):
+        registry.set_serving_config(config, **WHO)
+        assert registry.history.events("late")[-1].version == version
+    with pytest.raises(ValueError, match="a canary begins by"):
+        registry.set_serving_config(ServingConfig("late", 2, 0.5, canary=True), **WHO)
 
 
 def test_a_version_has_the_training_that_made_it_though_others_gave_its_bytes(
     database: Client, registry: Registry
 ) -> None:
-    STEPS["registered"](registry)
+    STEPS["registered"](registry, WHO)
     made = [registry.experiments.get(version.experiment_id) for version in registry.versions("late")]
     for experiment in made:
         sink(database, records(registry, experiment.experiment_id))

@@ -44,7 +44,7 @@ FROM (
 LEFT JOIN (SELECT * FROM experiments FINAL) AS x ON x.experiment_id = v.experiment_id
 SETTINGS join_use_nulls = 0;
 
--- Who is to answer a model's requests, and since which change: the champion all, but for a challenger's share.
+-- Who is to answer a model's requests, and by which change: the champion all, but for a challenger's share.
 CREATE VIEW IF NOT EXISTS model_serving AS
 SELECT
     r.model_name AS model_name,
@@ -61,18 +61,26 @@ FROM (
     -- Of a tuple's parts none is skipped for being NULL, which would keep a challenger that has left.
     SELECT
         model_name,
-        argMax(
-            (e.challenger_version, e.challenger_share, e.canary, e.shadow_model_version), (e.position, e.at)
-        ) AS routed,
-        routed.1 AS challenger_version,
-        routed.2 AS challenger_share,
-        routed.3 AS canary,
-        routed.4 AS shadow_model_version,
-        argMax(e.at, (e.position, e.at)) AS changed_at,
-        argMax(e.kind, (e.position, e.at)) AS kind,
-        argMax(e.by, (e.position, e.at)) AS changed_by,
-        argMax(e.why, (e.position, e.at)) AS changed_why
-    FROM model_registry_events AS e FINAL
+        argMax(routed, (position, at)) AS last_routed,
+        last_routed.1 AS challenger_version,
+        last_routed.2 AS challenger_share,
+        last_routed.3 AS canary,
+        last_routed.4 AS shadow_model_version,
+        argMaxIf(at, (position, at), moves) AS changed_at,
+        argMaxIf(kind, (position, at), moves) AS kind,
+        argMaxIf(by, (position, at), moves) AS changed_by,
+        argMaxIf(why, (position, at), moves) AS changed_why
+    FROM (
+        SELECT
+            e.model_name AS model_name, e.position AS position, e.at AS at, e.kind AS kind, e.by AS by, e.why AS why,
+            (e.challenger_version, e.challenger_share, e.canary, e.shadow_model_version) AS routed,
+            toString(routed) AS spelled,
+            lagInFrame(spelled, 1, '') OVER (
+                PARTITION BY e.model_name ORDER BY e.position, e.at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+            ) AS before,
+            spelled != before OR e.kind IN ('promoted', 'rolled_back', 'retired') AS moves
+        FROM model_registry_events AS e FINAL
+    )
     GROUP BY model_name
 ) AS r
 LEFT JOIN (

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from augury.cli import app
 from augury.clients import online_store, warehouse
+from augury.clock import wall_ms
 from augury.models import registry
 from augury.reports.pictures import Pictures
 from augury.settings import Settings
@@ -251,6 +252,9 @@ def test_a_report_of_freshness(client: Client) -> None:
     answering(client)
     columns = ["topic", "partition", "log_time", "offset"]
     client.insert("log_clock", [["landed", 0, START + 2 * HOUR, 1]], column_names=columns)
+    told_at = wall_ms()
+    columns = ["group", "version", "at", "clock", "newest", "log_time"]
+    client.insert("group_freshness", [["plain", 1, told_at, START, START, told_at]], column_names=columns)
     with online_store(Settings()) as store:
         store.set(clock_key("plain", 1), pack_clock(START + HOUR))
     page = written("freshness")
@@ -262,6 +266,7 @@ def test_a_report_of_freshness(client: Client) -> None:
     assert [row[:5] for row in hours[1:]] == [["2013-01-02 01:00", "3", "1", "1", "2"]]
     (told,) = json.loads(report("freshness", "--group", "plain.v1", "--json").output)
     assert (told["online"], told["clock"]["log_time"]) == (START + HOUR, START + 2 * HOUR)
+    assert (told["clock"]["online_clock"], told["clock"]["reported_at"]) == (START, told_at)
     assert [h["reads"] for h in told["hours"]] == [10, 3]
 
 
