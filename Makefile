@@ -69,7 +69,7 @@ chaos: environment jars
 	.venv/bin/python -m benchmarks.chaos --size $(SIZE)
 
 watch: environment jars operator
-	$(SAY) "the flights, watched: a broken feed, a change of unit, a lost airport, and a season"
+	$(SAY) "the flights, watched: three faults and a season, a strike, and a job that stands still"
 	.venv/bin/python -m benchmarks.watch
 
 environment: .venv/synced

@@ -131,7 +131,7 @@ def _reckon(
     retrainings = [p["at"] for p in asked if held.actions.taken(model_name, RETRAIN, p["alert_id"])]
     completed = sum(run["state_type"] == "COMPLETED" for run in stage.retrainings())
     stage.console.print(
-        f"{len(asked)} retrainings were asked for, {len(retrainings)} were allowed, {completed} runs ended well"
+        f"{len(asked)} retrainings were asked for, {len(retrainings)} allowed; {completed} runs ended well"
     )
     for name, each in left.items():
         stage.console.print(f"frozen in {name}: {', '.join(each.frozen) or 'nothing'}", markup=False)
