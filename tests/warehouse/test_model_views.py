@@ -139,3 +139,18 @@ def test_policies_are_there_with_all_that_they_state(database: Client) -> None:
         ("monitoring_policy", "", "auc", {"metric": "auc", "threshold": 0.2}),
         ("monitoring_policy", "", "brier", {"metric": "brier", "threshold": 0.1}),
     ]
+
+
+def test_a_version_of_before_events_named_its_experiment_has_the_first_that_gave_its_bytes(
+    database: Client, registry: Registry
+) -> None:
+    STEPS["registered"](registry, WHO)
+    for version in registry.versions("late"):
+        sink(database, records(registry, version.experiment_id))
+    events = [asdict(event) | {"experiment_id": None} for event in registry.unpublished_events()]
+    sink(database, {"registry.events": events})
+    experiments = {version.experiment_id for version in registry.versions("late")}
+    database.command("ALTER TABLE experiments UPDATE model_name = 'late' WHERE 1 SETTINGS mutations_sync = 1")
+    found = {name for (name,) in rows(database, "SELECT experiment_id FROM model_versions")}
+    assert len(found) == 1
+    assert found < experiments

@@ -18,7 +18,7 @@ SELECT
     v.registered_at AS registered_at,
     v.sha256 AS sha256,
     v.artifact_uri AS artifact_uri,
-    v.experiment_id AS experiment_id,
+    ifNull(v.experiment_id, f.first_id) AS experiment_id,
     x.model_type AS model_type,
     x.training_dataset_version AS training_dataset_version,
     x.training_dataset_hash AS training_dataset_hash,
@@ -41,7 +41,12 @@ FROM (
     FROM model_registry_events AS e FINAL
     GROUP BY model_name, version
 ) AS v
-LEFT JOIN (SELECT * FROM experiments FINAL) AS x ON x.experiment_id = v.experiment_id
+LEFT JOIN (
+    -- Events of before did not say so: then it is the first training that gave the same bytes.
+    SELECT model_name AS of_model, artifact_path AS of_path, experiment_id AS first_id
+    FROM experiments FINAL WHERE kind = 'training' ORDER BY trained_at LIMIT 1 BY model_name, artifact_path
+) AS f ON f.of_model = v.model_name AND f.of_path = v.artifact_uri
+LEFT JOIN (SELECT * FROM experiments FINAL) AS x ON x.experiment_id = ifNull(v.experiment_id, f.first_id)
 SETTINGS join_use_nulls = 0;
 
 -- Who is to answer a model's requests, and by which change: the champion all, but for a challenger's share.
