@@ -17,7 +17,7 @@ def hour(number: int, lag_ms: int | None = 2 * MINUTE, stale: int = 0) -> Freshn
 
 
 def group(*hours: FreshnessHour, label: str = "plain.v1", online: int | None = START) -> GroupFreshness:
-    clock = GroupClock("plain", 1, "", 10 * MINUTE, 30 * MINUTE, "serve", START + 5_000)
+    clock = GroupClock("plain", 1, "", 10 * MINUTE, 30 * MINUTE, "serve", START + 5_000, None, None)
     return GroupFreshness(label, clock, online, hours)
 
 
