@@ -30,6 +30,7 @@ from inference.registry.rows import (
     champion_row,
     clear_trial,
     model_row,
+    moved,
     require,
     require_judged,
     require_no_canary,
@@ -237,10 +238,10 @@ class Registry:
                 return
             require(row, "only a staging or challenger version is promoted", CANDIDATES)
             require_judged(row, old)
+            at = None if old is None else self._clock()
             clear_trial(session, model_name, self._clock)
-            at = None
             if old is not None:
-                at = self._retire(session, old, by, f"version {version} was promoted: {why}")
+                at = self._retire(session, old, by, f"version {version} was promoted: {why}", at)
             row.status = ModelStatus.CHAMPION
             row.replaced = None if old is None else old.version
             self._record(session, row, "promoted", by, why, evidence, at)
@@ -302,10 +303,11 @@ class Registry:
                     "so nothing was changed"
                 )
             previous = model_row(session, model_name, back)
+            at = None if current is None else self._clock()
             clear_trial(session, model_name, self._clock)
-            at = None
             if current is not None:
-                at = self._retire(session, current, by, f"rolled back to version {previous.version}: {why}")
+                said = f"rolled back to version {previous.version}: {why}"
+                at = self._retire(session, current, by, said, at)
             previous.status = ModelStatus.CHAMPION
             self._record(session, previous, "rolled_back", by, why, at=at)
             return version_of(previous)
@@ -349,8 +351,8 @@ class Registry:
             if before == config:
                 return
             route(row, config, self._clock)
-            moved = _moved(before, config)
-            self._record(session, model_row(session, config.model_name, moved), "routed", by, why)
+            of = model_row(session, config.model_name, moved(before, config))
+            self._record(session, of, "routed", by, why)
 
     # -- events --------------------------------------------------------------------------------
 
@@ -383,19 +385,11 @@ class Registry:
         at = self._clock() if at is None else at
         return append_event(session, row, kind, by=by, why=why, at=at, evidence=evidence)
 
-    def _retire(self, session: Session, row: tables.Model, by: str, why: str) -> int:
+    def _retire(self, session: Session, row: tables.Model, by: str, why: str, at: int | None = None) -> int:
         """Retire a version and give the moment, at which its successor begins."""
         row.status = ModelStatus.RETIRED
         session.flush()  # before its successor, for the index allows one champion
-        return self._record(session, row, "retired", by, why)
-
-
-def _moved(before: ServingConfig, after: ServingConfig) -> int:
-    """Give the version whose part of the requests is another one after a change by hand."""
-    parts = [(config.challenger_version, config.challenger_share) for config in (after, before)]
-    if parts[0] == parts[1]:
-        parts = [(config.shadow_model_version, 1.0) for config in (after, before)]
-    return next(version for version, _ in parts if version is not None)
+        return self._record(session, row, "retired", by, why, at=at)
 
 
 def _champion(row: tables.Model | None) -> str:

@@ -68,6 +68,14 @@ def route(row: tables.Serving, config: ServingConfig, clock: Callable[[], int]) 
     row.updated_at = clock()
 
 
+def moved(before: ServingConfig, after: ServingConfig) -> int:
+    """Give the version whose part of the requests is another one after a change of routing."""
+    parts = [(config.challenger_version, config.challenger_share) for config in (after, before)]
+    if parts[0] == parts[1]:
+        parts = [(config.shadow_model_version, 1.0) for config in (after, before)]
+    return next(version for version, _ in parts if version is not None)
+
+
 def clear_trial(
     session: Session, model_name: str, clock: Callable[[], int], version: int | None = None
 ) -> None:
