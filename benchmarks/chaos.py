@@ -141,6 +141,10 @@ def main() -> int:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers are ended, as by ^C
     chosen = [place for place in SIZES[given.size]() if given.only in place.name]
+    if not chosen:
+        parser.error(
+            f"--only names places of the size; {given.size} has none with {given.only!r} in its name"
+        )
     numbers = [FIRST[kind] + n for kind in FIRST for n in range(sum(p.event == kind for p in chosen))]
     assert max(numbers, default=0) < MODELS
     found, figures = list[Outcome](), list[Result]()
