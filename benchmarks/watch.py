@@ -8,8 +8,7 @@ and what is printed is read from the warehouse and from Prefect; the four report
 `benchmarks/.cache/watch`. The exit status is 1 where a fault is not noticed, is taken for something else, or
 is retrained on; where what it spoils for all is not frozen; where anything is told of a stretch without a
 fault; where the season does not lead to one retraining, or the strike's harm to one after the other, each
-judged by a trial; and where a job that stands still, in a last act by the wall's
-clock, is not told of once.
+judged by a trial; and where a job that stands still, in a last act by the wall's clock, is not told of once.
 """
 
 import argparse

@@ -2,21 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from augury.apply import apply
-from augury.clients import codec, warehouse
+from augury.clients import codec
 from augury.clock import wall_ms
-from augury.commands.up import progress_of
+from augury.demo.stage import Stage
 from augury.settings import Settings
-from augury.stack import Stack
 from benchmarks.common import Result
 from benchmarks.watch_today import origin_weather, weather_observed
 from examples.flights.events import events
+from examples.flights.scenario import scenario
 from features.alerts import RESOLVED
 from features.project import Project, load_project
 from schemas.log import producer
@@ -27,69 +27,55 @@ from warehouse.client import Client
 NAME = "a job that stands still"
 _PROJECT = "benchmarks.watch_today"
 _YEAR = (1_356_998_400_000, 1_388_534_400_000)  # 2013
-_EVERY_S, _PATIENCE_S = 0.3, 300.0
+_EVERY_S = 0.3
 _FRESH = """
 SELECT count() FROM group_clocks
 WHERE dateDiff('second', online_clock, now64(3)) < 20 AND dateDiff('second', reported_at, now64(3)) < 20
 """
-_STATES = """
-SELECT count() FROM alerts AS a FINAL
-WHERE kind = {kind:String} AND subject = {subject:String} AND ({state:String} = '' OR alert_id IN (
-    SELECT alert_id FROM alert_states WHERE state = {state:String}))
-"""
+_TOLD = "FROM alerts_with_state WHERE kind = {kind:String}"
 
 
 def stand_still(home: Path, console: Console) -> list[Result]:
     """Stop the weather's job until that is told, start it again, and give what was told, and when."""
     settings = Settings.with_free_ports(home)
-    stack = Stack(settings)
+    stage = Stage(load_project(_PROJECT), scenario, settings, console)  # of whose acts none is played
     console.rule(NAME)
     try:
-        with progress_of(console) as report:
-            stack.up(report)
-        project = load_project(_PROJECT)
-        apply(project, settings)
-        with progress_of(console) as report:
-            stack.serve(_PROJECT, report)
-        client = warehouse(settings)
-        try:
-            with _weather(settings, project), console.status("the weather of today") as status:
-                return _stopped(client, project, settings, status.update)
-        finally:
-            client.close()
+        stage.bring_up()
+        with stage.client() as client, _weather(settings, stage.project):
+            return _stopped(client, stage)
     finally:
-        stack.down()
+        stage.stack.down()
 
 
-def _stopped(
-    client: Client, project: Project, settings: Settings, say: Callable[[str], None]
-) -> list[Result]:
-    label = origin_weather.label
+def _stopped(client: Client, stage: Stage) -> list[Result]:
+    label, flink = origin_weather.label, stage.settings.flink_url
 
-    def alerts(state: str = "") -> int:
-        held = {"kind": KIND, "subject": label, "state": state}
-        return int(client.query(_STATES, held).result_rows[0][0])
+    def alerts() -> tuple[int, int]:
+        """Give how many there were, and how many of them are not resolved."""
+        sql = f"SELECT count(), countIf(state != {{over:String}}) {_TOLD}"
+        found, standing = client.query(sql, {"kind": KIND, "over": RESOLVED}).result_rows[0]
+        return int(found), int(standing)
 
-    say("until the readers see the weather of now")
-    _until(lambda: bool(client.query(_FRESH).result_rows[0][0]))
-    job = running(settings.flink_url, label)
+    with stage.console.status("until the readers see the weather of now"):
+        stage.until(lambda: bool(client.query(_FRESH).result_rows[0][0]))
+    job = running(flink, label)
     assert job is not None
-    before, stopped = alerts(), time.monotonic()
-    cancel(settings.flink_url, job)
-    say("the job is stopped; until that is told")
-    _until(lambda: alerts() > before)
+    (before, _), stopped = alerts(), time.monotonic()
+    cancel(flink, job)
+    with stage.console.status("the job is stopped; until that is told"):
+        stage.until(lambda: alerts()[0] > before)
     told = time.monotonic()
-    ((verdict,),) = client.query(
-        "SELECT JSONExtractString(evidence, 'verdict') FROM alerts FINAL"
-    ).result_rows
-    say("until it goes on, and that is told")
-    apply(project, settings)
-    started = time.monotonic()
-    _until(lambda: alerts(RESOLVED) == alerts())
+    shown = f"SELECT subject, JSONExtractString(evidence, 'verdict') {_TOLD}"
+    ((subject, verdict),) = client.query(shown, {"kind": KIND}).result_rows
+    with stage.console.status("until it goes on, and that is told"):
+        apply(stage.project, stage.settings)
+        started = time.monotonic()
+        stage.until(lambda: alerts()[1] == 0)
     figures: list[tuple[str, float | str, str]] = [
         ("false alarms", before, ""),
-        ("alerts", alerts() - before, ""),
-        ("subject", label, ""),
+        ("alerts", alerts()[0] - before, ""),
+        ("subject", str(subject), ""),
         ("looks like", str(verdict), ""),
         ("told after", told - stopped, "s"),
         ("resolved after its start", time.monotonic() - started, "s"),
@@ -130,11 +116,3 @@ def _weather(settings: Settings, project: Project) -> Iterator[None]:
         stop.set()
         thread.join()
         sender.close()
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"what follows on a job that stands still is told within {_PATIENCE_S:.0f} s")
-        time.sleep(0.2)

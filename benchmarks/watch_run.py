@@ -110,10 +110,8 @@ def _followed(stage: Stage) -> bool:
     """Tell whether all that alerts, labels and versions have set off is over; a run may set off the next."""
     if backlog(stage.settings.kafka_bootstrap, "augury.bridge"):
         return False
-    flows = (FREEZE, START_TRIAL, EVALUATE)
-    return all(
-        r["state_type"] in ENDED for r in (*stage.retrainings(), *(r for f in flows for r in stage.runs(f)))
-    )
+    flows = (RETRAIN, FREEZE, START_TRIAL, EVALUATE)
+    return all(run["state_type"] in ENDED for flow in flows for run in stage.runs(flow))
 
 
 def _reckon(
@@ -127,9 +125,10 @@ def _reckon(
             f"{dict(alert.causes)}",
             markup=False,
         )
-    asked, model_name = [run["parameters"] for run in stage.retrainings()], stage.scenario.model.name
-    retrainings = [p["at"] for p in asked if held.actions.taken(model_name, RETRAIN, p["alert_id"])]
-    completed = sum(run["state_type"] == "COMPLETED" for run in stage.retrainings())
+    asked, model_name = stage.retrainings(), stage.scenario.model.name
+    parameters = [run["parameters"] for run in asked]
+    retrainings = [p["at"] for p in parameters if held.actions.taken(model_name, RETRAIN, p["alert_id"])]
+    completed = sum(run["state_type"] == "COMPLETED" for run in asked)
     stage.console.print(
         f"{len(asked)} retrainings were asked for, {len(retrainings)} allowed; {completed} runs ended well"
     )

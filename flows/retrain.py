@@ -63,8 +63,8 @@ def may_retrain(model_name: str, alert_id: str, policy: str, at: int) -> Leave:
     registry = context.registry
     if per_day is None or registry.actions.taken(model_name, RETRAIN, alert_id):
         return Leave(given=True)
-    judged = registry.serving_config(model_name)
-    version = judged.challenger_version if judged.on_trial is None else judged.on_trial
+    routed = registry.serving_config(model_name)
+    version = routed.on_trial or routed.challenger_version
     if version is not None:
         rule = "while a challenger is judged no other is trained, and a later alert asks again"
         return Leave(given=False, rule=f"{rule}: version {version} is on trial or has a share")

@@ -85,26 +85,15 @@ def targets(sources: Iterable[SourcePlan], groups: Iterable[GroupPlan]) -> dict[
     )
 
 
-def _record_target(table: str, name: str) -> Target:
+def _record_target(table: str, name: str, **renamed: str) -> Target:
+    """Give the target of a record's fields; `renamed` gives the columns that are not called as theirs."""
     schema = records.load(name)
     names = tuple(field["name"] for field in schema["fields"])
     return Target(
         table=table,
-        columns=(*names, "log_time"),
+        columns=(*(renamed.get(n, n) for n in names), "log_time"),
         schema=schema,
         row=lambda record: tuple(record[n] for n in names),
-    )
-
-
-def _freshness_target() -> Target:
-    schema = records.load("feature_freshness")
-    names = tuple(field["name"] for field in schema["fields"])
-    return Target(
-        table="group_freshness",
-        # What the record calls the log's time is not when the record itself was in the log.
-        columns=(*("newest" if name == "log_time" else name for name in names), "log_time"),
-        schema=schema,
-        row=lambda record: tuple(record[name] for name in names),
     )
 
 
@@ -140,6 +129,7 @@ RECORDS: dict[str, Target] = {
     "alerts": _record_target("alerts", "alert"),
     "alerts.states": _record_target("alert_states", "alert_state"),
     "dead_letters": _record_target("dead_letters", "dead_letter"),
-    "features.freshness": _freshness_target(),
+    # What the record calls the log's time is not when the record itself was in the log.
+    "features.freshness": _record_target("group_freshness", "feature_freshness", log_time="newest"),
 }
 """The targets of the record topics that land in a table."""
